@@ -1,0 +1,269 @@
+"""Where data comes from: a path the user names, KEXUE_DATA, the cache, a download, or a built-in sample, in this order.
+
+No Keras in here, so that every article can use it. Each loader says in one line which source it took; what it cannot use
+it reports as an InputError, which the scripts print as one line. A file that is wrong is never changed or deleted.
+"""
+
+import gzip
+import hashlib
+import http.client
+import os
+import pathlib
+import sys
+import urllib.error
+import urllib.request
+import zipfile
+import zlib
+from dataclasses import dataclass
+
+import numpy as np
+
+
+class InputError(Exception):
+    """Something the user gave cannot be used: the message says what was expected, what came and what to do."""
+
+
+@dataclass
+class Images:
+    """Grey images and their labels, as uint8 and int arrays; `labels` are None where the source has none."""
+
+    name: str
+    source: str
+    sha256: str
+    builtin: bool
+    x_train: np.ndarray          # (n, height, width) uint8
+    y_train: np.ndarray | None   # (n,) int
+    x_test: np.ndarray
+    y_test: np.ndarray | None
+
+    def first(self, count):
+        """At most so many training and test images, for a quick look."""
+        cut = [array if array is None else array[:count] for array in (self.x_train, self.y_train, self.x_test, self.y_test)]
+        return Images(self.name, self.source, self.sha256, self.builtin, *cut)
+
+    def describe(self):
+        """The `data` entry of results.json."""
+        return {"name": self.name, "source": pathlib.Path(self.source).name, "sha256": self.sha256, "builtin": self.builtin,
+                "train": len(self.x_train), "test": len(self.x_test)}
+
+
+@dataclass
+class Download:
+    """A file at its home, the sha256 that it must have, and its place below the cache folder."""
+
+    url: str
+    sha256: str
+    path: str
+
+
+HOME = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/"
+DOWNLOADS = {
+    "mnist": [
+        Download(HOME + "mnist.npz", "731c5ac602752760c8e48fbffcf8c3b850d9dc2a2aedcf2cc48468fc17b673d1", "mnist.npz")
+    ],
+    "fashion_mnist": [
+        Download(HOME + name, sha256, f"fashion-mnist/{name}")
+        for name, sha256 in [
+            ("train-images-idx3-ubyte.gz", "3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84"),
+            ("train-labels-idx1-ubyte.gz", "a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845"),
+            ("t10k-images-idx3-ubyte.gz", "346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073"),
+            ("t10k-labels-idx1-ubyte.gz", "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5"),
+        ]
+    ],
+}
+PICTURES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp"}
+
+
+def load_images(data="", size=28):
+    """Loads grey images of size × size pixels with a training and a test part.
+
+    Args:
+        data: "" for MNIST, or the built-in digits where MNIST cannot be had; "mnist", "fashion_mnist" or "digits";
+            or the path of an .npz file (x_train, x_test and, if there are labels, y_train, y_test), of a folder with
+            the four idx files of MNIST, or of a folder of pictures (one subfolder a class; converted to grey, cropped
+            to a square and scaled; every tenth is held out for testing).
+        size: height and width in pixels.
+
+    Raises:
+        InputError: nothing usable there, with what was expected and what to do.
+    """
+    if data in ("", *DOWNLOADS):
+        images = _find(data or "mnist", size, required=bool(data))
+    elif data == "digits":
+        images = builtin_digits(size)
+    else:
+        path = pathlib.Path(data).expanduser()
+        if not path.exists():
+            raise InputError(f"--data expects {', '.join(DOWNLOADS)}, digits or a path that exists. Received: {data}")
+        images = _read(path, size, name=path.stem)
+    print(f"data: {images.name}, {len(images.x_train):,} training and {len(images.x_test):,} test images, "
+          f"from {images.source}", flush=True)
+    return images
+
+
+def builtin_digits(size=28):
+    """scikit-learn's 1,797 handwritten digits, 8×8, brought to MNIST's format: 20×20 pixels amid 28×28."""
+    import sklearn.datasets
+    from PIL import Image
+
+    digits = sklearn.datasets.load_digits()
+    inner = size * 20 // 28
+    x = np.zeros((len(digits.images), size, size), "uint8")
+    for image, small in zip(x, digits.images):
+        big = Image.fromarray((small * (255 / 16)).astype("uint8")).resize((inner, inner), Image.Resampling.BICUBIC)
+        edge = (size - inner) // 2
+        image[edge:edge + inner, edge:edge + inner] = np.asarray(big)
+    y = digits.target.astype("int64")
+    return Images("digits", "scikit-learn", hashlib.sha256(x.tobytes()).hexdigest(), True,
+                  x[:1500], y[:1500], x[1500:], y[1500:])
+
+
+def cache_folder():
+    """~/.keras/datasets, or the folder below KERAS_HOME: where Keras itself puts data sets."""
+    return pathlib.Path(os.environ.get("KERAS_HOME") or "~/.keras").expanduser() / "datasets"
+
+
+def fetch(download):
+    """Returns the path of a download in the cache, fetching it where it is not there yet.
+
+    The file appears whole or not at all. A cached file or a download with another sha256 is an InputError, and a
+    cached one is left as it is. A network that fails raises OSError.
+    """
+    path = cache_folder() / download.path
+    if path.exists():
+        if (found := sha256_of(path)) != download.sha256:
+            raise InputError(f"{path} is damaged or another version: expected sha256 {download.sha256}, received {found}. "
+                             f"Move it away to download it again, or name your file with --data. Nothing was changed.")
+        return path
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    try:
+        with urllib.request.urlopen(download.url, timeout=20) as response, open(part, "wb") as file:
+            from tqdm import tqdm
+
+            total = int(response.headers.get("Content-Length") or 0)
+            with tqdm(total=total, unit="B", unit_scale=True, desc=path.name, disable=not sys.stderr.isatty()) as bar:
+                while block := response.read(1 << 20):
+                    file.write(block)
+                    bar.update(len(block))
+        if (found := sha256_of(part)) != download.sha256:
+            raise InputError(f"{download.url} sent something else than expected: sha256 {found} instead of "
+                             f"{download.sha256}. Get the file elsewhere and put it at {path}, or use --data.")
+        os.replace(part, path)
+    except http.client.HTTPException as error:
+        raise OSError(f"broken answer: {error!r}") from error
+    finally:
+        part.unlink(missing_ok=True)
+    return path
+
+
+def sha256_of(path):
+    """The sha256 of a file as a hexadecimal string."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _find(name, size, required):
+    """A named data set from KEXUE_DATA, the cache or its home; else the built-in digits, unless it was asked for."""
+    if folder := os.environ.get("KEXUE_DATA"):
+        for place in (pathlib.Path(folder) / name / f"{name}.npz", pathlib.Path(folder) / f"{name}.npz",
+                      pathlib.Path(folder) / name):
+            if place.exists():
+                return _read(place, size, name)
+    downloads = DOWNLOADS[name]
+    try:
+        paths = [fetch(download) for download in downloads]
+    except OSError as error:
+        target = cache_folder() / downloads[0].path
+        reason = getattr(error, "reason", None) or error
+        advice = f"get {downloads[0].url} elsewhere and put it at {target}" if len(downloads) == 1 else (
+            f"get {', '.join(download.url for download in downloads)} elsewhere and put them into {target.parent}")
+        if required:
+            raise InputError(f"{name} is not in the cache and could not be downloaded ({reason}): {advice}.") from error
+        print(f"NOTE: training on the built-in 1,797 digits, not on {name.upper()}, which could not be downloaded "
+              f"({reason}).\n      The numbers in the README need {name.upper()}: {advice}.", flush=True)
+        return builtin_digits(size)
+    return _read(paths[0] if len(paths) == 1 else paths[0].parent, size, name)
+
+
+def _read(path, size, name):
+    """Images from an .npz file, a folder of idx files or a folder of pictures."""
+    if path.is_file():
+        arrays, sha256 = _read_npz(path), sha256_of(path)
+    elif found := sorted(p for p in path.iterdir() if "-ubyte" in p.name):
+        arrays, sha256 = _read_idx(path, found), _sha256_of_all(found)
+    else:
+        pictures = sorted(p for p in path.rglob("*") if p.suffix.lower() in PICTURES and p.is_file())
+        if len(pictures) < 10:
+            raise InputError(f"{path} should hold the four idx files of MNIST or at least 10 pictures "
+                             f"({' '.join(sorted(PICTURES))}). Received: {len(pictures)} pictures")
+        arrays, sha256 = _read_pictures(path, pictures, size), _sha256_of_all(pictures)
+    for part in ("train", "test"):
+        x, y = arrays[f"x_{part}"], arrays.get(f"y_{part}")
+        if x.dtype != np.uint8 or x.ndim != 3 or len(x) == 0 or x.shape[1:] != (size, size):
+            raise InputError(f"{path} should hold x_{part} as uint8 images of shape (n, {size}, {size}), values 0 to 255. "
+                             f"Received: {x.dtype} of shape {x.shape}. Scale the images, or give a folder of picture "
+                             f"files: those are scaled for you")
+        if y is not None and (y.shape != (len(x),) or y.dtype.kind not in "iu" or y.min(initial=0) < 0):
+            raise InputError(f"{path} should hold y_{part} as {len(x)} labels counted from 0. "
+                             f"Received: {y.dtype} of shape {y.shape}")
+    return Images(name, str(path), sha256, False, arrays["x_train"], arrays.get("y_train"),
+                  arrays["x_test"], arrays.get("y_test"))
+
+
+def _read_npz(path):
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {key: file[key] for key in ("x_train", "y_train", "x_test", "y_test") if key in file.files}
+    except (ValueError, OSError, EOFError, zipfile.BadZipFile, AttributeError, KeyError) as error:
+        raise InputError(f"{path} should be a NumPy .npz file with x_train and x_test, but cannot be read as one: "
+                         f"{error}. Nothing was changed; get the file again.") from error
+    if missing := {"x_train", "x_test"} - set(arrays):
+        raise InputError(f"{path} should hold the arrays x_train and x_test. Missing: {', '.join(sorted(missing))}")
+    return {key: value.astype("int64") if key[0] == "y" and value.dtype.kind == "u" else value
+            for key, value in arrays.items()}
+
+
+def _read_idx(folder, found):
+    arrays = {}
+    for key, stem in [("x_train", "train-images"), ("y_train", "train-labels"),
+                      ("x_test", "t10k-images"), ("y_test", "t10k-labels")]:
+        path = next((p for p in found if p.name.startswith(stem)), None)
+        if path is None:
+            raise InputError(f"{folder} should hold MNIST's four idx files. Missing: {stem}-*-ubyte[.gz]")
+        try:
+            content = (gzip.open(path) if path.suffix == ".gz" else open(path, "rb")).read()
+            rank = content[3]
+            shape = tuple(int(n) for n in np.frombuffer(content, ">u4", count=rank, offset=4))
+            if content[:3] != b"\0\0\x08" or rank != (3 if key[0] == "x" else 1):
+                raise ValueError(f"starts with {content[:4].hex()}")
+            array = np.frombuffer(content, np.uint8, offset=4 + 4 * rank).reshape(shape)
+        except (ValueError, IndexError, OSError, EOFError, zlib.error) as error:
+            raise InputError(f"{path} should be an idx file of unsigned bytes, but cannot be read as one: {error}. "
+                             f"Nothing was changed; get the file again.") from error
+        arrays[key] = array if key[0] == "x" else array.astype("int64")
+    return arrays
+
+
+def _read_pictures(folder, pictures, size):
+    from PIL import Image, ImageOps, UnidentifiedImageError
+
+    x = np.empty((len(pictures), size, size), "uint8")
+    for row, path in zip(x, pictures):
+        try:
+            with Image.open(path) as image:
+                row[:] = np.asarray(ImageOps.fit(image.convert("L"), (size, size), Image.Resampling.LANCZOS))
+        except (UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+            raise InputError(f"{path} should be a picture, but cannot be read as one: {error}. "
+                             f"Take it out of {folder} or replace it.") from error
+    test = np.arange(len(x)) % 10 == 9
+    arrays = {"x_train": x[~test], "x_test": x[test]}
+    classes = sorted({path.parent for path in pictures})
+    if len(classes) > 1:
+        y = np.array([classes.index(path.parent) for path in pictures])
+        arrays |= {"y_train": y[~test], "y_test": y[test]}
+    return arrays
+
+
+def _sha256_of_all(paths):
+    return hashlib.sha256("".join(sha256_of(path) for path in paths).encode()).hexdigest()

@@ -1,0 +1,151 @@
+"""Latent variables of variational autoencoders: layers that sample z and add their own KL term to the loss.
+
+Copy this file into any Keras 3 project; it needs keras alone.
+
+Articles: 苏剑林, 变分自编码器（一）https://kexue.fm/archives/5253 and （四）https://kexue.fm/archives/5887
+"""
+
+import keras
+from keras import ops
+
+
+@keras.saving.register_keras_serializable(package="kexue")
+class GaussianSampling(keras.layers.Layer):
+    """Samples z from N(μ, σ²) so that gradients reach μ and σ, and adds the KL divergence from the prior to the loss.
+
+    z = μ + σ ε with ε ~ N(0, I), equation (6) of the article; the added loss is the batch mean of
+
+        KL(N(μ, σ²) ‖ N(0, I))   = ½ Σᵢ (μᵢ² + σᵢ² − log σᵢ² − 1)            equation (4), two inputs
+        KL(N(μ, σ²) ‖ N(μʸ, I))  = ½ Σᵢ ((μᵢ − μʸᵢ)² + σᵢ² − log σᵢ² − 1)    equation (8), three inputs
+
+    in nats: a sum over the latent dimensions and a mean over the batch, so it adds to a reconstruction term that is a
+    sum over pixels. (Keras' own binary_crossentropy is a mean over pixels: next to it this KL would be 784 times too
+    heavy for MNIST and z would carry nothing.)
+
+    Symbols: μ = mean, log σ² = log_var, μʸ = prior_mean, ε = noise.
+
+    Args:
+        kl_weight: factor on the KL term; 1 is the article's. With 0 the layer only samples and adds no loss.
+        seed: integer seed of ε; random when None.
+        **kwargs: name, dtype and so on, as for any Keras layer.
+
+    Call arguments:
+        inputs: [mean, log_var] or [mean, log_var, prior_mean], each of shape (batch, ..., latent_dim). A network that
+            puts out log σ² needs no activation: it may be of either sign, and σ = exp(½ log σ²) is positive.
+
+    Output:
+        z, of the shape of mean. Noise is drawn in training and in inference alike, since the evidence lower bound
+        is an expectation over z in both; for an encoding without noise use mean itself.
+
+    Raises:
+        ValueError: inputs is no list of two or three tensors, or their shapes differ.
+
+    Precision: computed in float32 under any dtype policy; z is cast to the layer's compute dtype.
+
+    Example:
+        x = keras.Input((784,))
+        mean, log_var = keras.layers.Dense(2)(x), keras.layers.Dense(2)(x)
+        z = GaussianSampling()([mean, log_var])
+        keras.Model(x, keras.layers.Dense(784)(z)).compile("adam", "mse")    # the KL is in the loss already
+
+    Reference: 苏剑林, 变分自编码器（一）：原来是这么一回事, https://kexue.fm/archives/5253;
+        Kingma and Welling, Auto-Encoding Variational Bayes, https://arxiv.org/abs/1312.6114
+    """
+
+    def __init__(self, kl_weight=1.0, seed=None, **kwargs):
+        super().__init__(**kwargs)
+        self.kl_weight, self.seed = kl_weight, seed
+        self.seed_generator = keras.random.SeedGenerator(seed)
+
+    def build(self, input_shape):
+        _check_shapes(self.name, input_shape, ["mean", "log_var", "prior_mean"], at_least=2)
+
+    def call(self, inputs):
+        mean, log_var, *prior_mean = [ops.cast(t, "float32") for t in inputs]
+        if self.kl_weight:
+            offset = mean - prior_mean[0] if prior_mean else mean
+            # σ² − log σ² − 1 written with expm1: near σ = 1, where training ends for unused dimensions, it keeps its digits.
+            kl = 0.5 * ops.sum(ops.square(offset) + ops.expm1(log_var) - log_var, axis=-1)
+            self.add_loss(self.kl_weight * ops.mean(kl))
+        noise = keras.random.normal(ops.shape(mean), dtype="float32", seed=self.seed_generator)
+        return ops.cast(mean + ops.exp(0.5 * log_var) * noise, self.compute_dtype)
+
+    def compute_output_shape(self, input_shape):
+        return input_shape[0]
+
+    def get_config(self):
+        return {**super().get_config(), "kl_weight": self.kl_weight, "seed": self.seed}
+
+
+@keras.saving.register_keras_serializable(package="kexue")
+class ClusterPrior(keras.layers.Layer):
+    """K unit Gaussians N(μ_y, I) with trainable means as the prior of z: clustering by a variational autoencoder.
+
+    Adds, as a batch mean in nats, the second and third term of equation (5) of the article,
+
+        Σ_y p(y|z) log( p(z|x) / q(z|y) ) + Σ_y p(y|z) log p(y|z),
+        log( p(z|x) / q(z|y) ) ≃ −½ Σᵢ log σᵢ² + ½ ‖z − μ_y‖²,    equation (8): −½‖ε‖² is left out, no parameter is in it.
+
+    The last term is KL(p(y|z) ‖ q(y)) for uniform q(y) without its constant log K.
+
+    Symbols: K = num_clusters, μ_y = self.means[y], p(y|z) = probabilities, log σ² = log_var.
+
+    Args:
+        num_clusters: K.
+        **kwargs: name, dtype and so on, as for any Keras layer.
+
+    Call arguments:
+        inputs: [z, log_var, probabilities] of shapes (batch, latent_dim), (batch, latent_dim), (batch, K).
+
+    Output:
+        probabilities, unchanged: the layer is there for its loss and for its weight `means`, (K, latent_dim), which
+        starts at zero as in the article, so that the classifier alone breaks the symmetry between clusters.
+
+    Raises:
+        ValueError: inputs is no list of three tensors, or shapes do not fit.
+
+    Precision: the loss is computed in float32 under any dtype policy; y log y is 0 at y = 0, with a finite gradient.
+
+    Example:
+        z, log_var = keras.Input((20,)), keras.Input((20,))
+        y = keras.layers.Dense(10, activation="softmax")(z)
+        y = ClusterPrior(10, name="clusters")([z, log_var, y])
+        keras.Model([z, log_var], y).get_layer("clusters").means      # μ_y: decode these to see the clusters
+
+    Reference: 苏剑林, 变分自编码器（四）：一步到位的聚类方案, https://kexue.fm/archives/5887
+    """
+
+    def __init__(self, num_clusters, **kwargs):
+        super().__init__(**kwargs)
+        self.num_clusters = num_clusters
+
+    def build(self, input_shape):
+        _check_shapes(self.name, input_shape[:2], ["z", "log_var"], at_least=2)
+        if len(input_shape) != 3 or input_shape[2][-1] != self.num_clusters:
+            raise ValueError(
+                f"{self.name} expects [z, log_var, probabilities] with one probability for each of its "
+                f"{self.num_clusters} clusters. Received: shapes={input_shape}"
+            )
+        shape = (self.num_clusters, input_shape[0][-1])
+        self.means = self.add_weight(name="means", shape=shape, initializer="zeros", dtype="float32")
+
+    def call(self, inputs):
+        z, log_var, p = [ops.cast(t, "float32") for t in inputs]
+        distance = ops.sum(ops.square(z[:, None, :] - ops.cast(self.means, "float32")), axis=-1)  # ‖z − μ_y‖², (batch, K)
+        log_ratio = 0.5 * distance - 0.5 * ops.sum(log_var, axis=-1, keepdims=True)               # equation (8)
+        self.add_loss(ops.mean(ops.sum(p * (log_ratio + ops.log(p + 1e-7)), axis=-1)))             # equation (5)
+        return inputs[2]
+
+    def compute_output_shape(self, input_shape):
+        return input_shape[2]
+
+    def get_config(self):
+        return {**super().get_config(), "num_clusters": self.num_clusters}
+
+
+def _check_shapes(layer, shapes, names, at_least):
+    """Raises ValueError unless there are `at_least` to len(names) shapes and all are the same."""
+    is_list = isinstance(shapes, (list, tuple)) and all(isinstance(shape, (list, tuple)) for shape in shapes)
+    if not is_list or not at_least <= len(shapes) <= len(names) or len({tuple(shape) for shape in shapes}) != 1:
+        raise ValueError(f"{layer} expects a list [{', '.join(names)}] of tensors of one shape"
+                         f"{'' if at_least == len(names) else ', the last may be left out'}. Received: shapes={shapes}")

@@ -1,0 +1,72 @@
+"""Pictures that several articles draw: image sheets, latent scatter, loss curves; and the codes that sheets decode."""
+
+import statistics
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from common.runs import write_figure
+
+
+def save_sheet(images, path, columns=None, scale=2):
+    """Images (n, height, width[, 3]) with values in [0, 1] side by side in one picture file, row by row.
+
+    Args:
+        columns: images in a row; the square root of n by default.
+        scale: picture pixels for an image pixel.
+    """
+    from PIL import Image
+
+    images = np.asarray(images)
+    columns = columns or max(1, round(len(images) ** 0.5))
+    rows = -(-len(images) // columns)
+    images = np.concatenate([images, np.zeros((rows * columns - len(images), *images.shape[1:]))])
+    height, width = images.shape[1:3]
+    sheet = images.reshape(rows, columns, *images.shape[1:]).swapaxes(1, 2)
+    sheet = sheet.reshape(rows * height, columns * width, *images.shape[3:])
+    picture = Image.fromarray((sheet.clip(0, 1) * 255).round().astype("uint8"))
+    write_figure(path, lambda file: picture.resize((picture.width * scale, picture.height * scale),
+                                                   Image.Resampling.NEAREST).save(file, "PNG", optimize=True))
+
+
+def save_scatter(points, labels, path, title):
+    """Points (n, 2) coloured by label, or in one colour where labels is None."""
+    figure = Figure(figsize=(6, 5.5), layout="constrained")
+    draw_scatter(figure.subplots(), points, labels, title)
+    write_figure(path, lambda file: figure.savefig(file, format="png", dpi=110))
+
+
+def draw_scatter(axes, points, labels, title):
+    """The same on given matplotlib axes."""
+    if labels is None:
+        axes.scatter(*points.T, s=3)
+    else:
+        colours = axes.scatter(*points.T, c=labels, cmap="tab10" if labels.max() < 10 else "viridis", s=3)
+        axes.legend(*colours.legend_elements(num=None if labels.max() < 10 else 8), fontsize="small", loc="upper right")
+    axes.set_title(title)
+    axes.set_aspect("equal", adjustable="datalim")
+
+
+def save_curves(log, path):
+    """Every loss in the rows of log.csv against the epoch."""
+    figure = Figure(figsize=(6, 4), layout="constrained")
+    axes = figure.subplots()
+    for name in [name for name in log[0] if name.endswith("loss")]:
+        axes.plot([row["epoch"] for row in log], [row[name] for row in log], marker="." if len(log) < 5 else "", label=name)
+    axes.set_xlabel("epoch")
+    axes.set_ylabel("nats")
+    axes.legend()
+    write_figure(path, lambda file: figure.savefig(file, format="png", dpi=110))
+
+
+def quantile_grid(count):
+    """count × count codes on the quantiles 5 % to 95 % of the two-dimensional standard normal, (count², 2).
+
+    Rows from top to bottom have the second coordinate falling, as a plot of the plane has."""
+    quantiles = [statistics.NormalDist().inv_cdf(p) for p in np.linspace(0.05, 0.95, count)]
+    return np.array([(x, y) for y in quantiles[::-1] for x in quantiles])
+
+
+def interpolate(start, end, steps):
+    """Codes on the straight line from start to end, both included, (steps, dim)."""
+    return start + np.linspace(0, 1, steps)[:, None] * (np.asarray(end) - np.asarray(start))
