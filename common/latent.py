@@ -98,8 +98,8 @@ class ClusterPrior(keras.layers.Layer):
         inputs: [z, log_var, probabilities] of shapes (batch, latent_dim), (batch, latent_dim), (batch, K).
 
     Output:
-        probabilities, unchanged: the layer is there for its loss and for its weight `means`, (K, latent_dim), which
-        starts at zero as in the article, so that the classifier alone breaks the symmetry between clusters.
+        z, unchanged: the layer is there for its loss and for its weight `means`, (K, latent_dim), which starts at zero
+        as in the article, so that the classifier alone breaks the symmetry between clusters.
 
     Raises:
         ValueError: inputs is no list of three tensors, or shapes do not fit.
@@ -108,9 +108,9 @@ class ClusterPrior(keras.layers.Layer):
 
     Example:
         z, log_var = keras.Input((20,)), keras.Input((20,))
-        y = keras.layers.Dense(10, activation="softmax")(z)
-        y = ClusterPrior(10, name="clusters")([z, log_var, y])
-        keras.Model([z, log_var], y).get_layer("clusters").means      # μ_y: decode these to see the clusters
+        p = keras.layers.Dense(10, activation="softmax")(z)
+        z_again = ClusterPrior(10, name="clusters")([z, log_var, p])
+        keras.Model([z, log_var], z_again).get_layer("clusters").means      # μ_y: decode these to see the clusters
 
     Reference: 苏剑林, 变分自编码器（四）：一步到位的聚类方案, https://kexue.fm/archives/5887
     """
@@ -134,10 +134,10 @@ class ClusterPrior(keras.layers.Layer):
         distance = ops.sum(ops.square(z[:, None, :] - ops.cast(self.means, "float32")), axis=-1)  # ‖z − μ_y‖², (batch, K)
         log_ratio = 0.5 * distance - 0.5 * ops.sum(log_var, axis=-1, keepdims=True)               # equation (8)
         self.add_loss(ops.mean(ops.sum(p * (log_ratio + ops.log(p + 1e-7)), axis=-1)))             # equation (5)
-        return inputs[2]
+        return inputs[0]
 
     def compute_output_shape(self, input_shape):
-        return input_shape[2]
+        return input_shape[0]
 
     def get_config(self):
         return {**super().get_config(), "num_clusters": self.num_clusters}
