@@ -49,7 +49,7 @@ class BaseConfig:
 
 
 def main(train, config_class, description):
-    """Parses the command line, calls train(config); prints an InputError as one line and exits with code 2."""
+    """Parses the command line and calls train(config); prints an InputError as one line and exits with code 2."""
     import tyro
 
     if keras.backend.backend() == "tensorflow":
@@ -59,7 +59,7 @@ def main(train, config_class, description):
     sys.stdout.reconfigure(errors="replace")
     config = tyro.cli(config_class, description=description, config=(tyro.conf.FlagCreatePairsOff,))
     try:
-        train(settle(config))
+        train(settle(config) if isinstance(config, BaseConfig) else config)
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         raise SystemExit(2) from None
@@ -79,7 +79,8 @@ def settle(config):
         if not 0 < getattr(config, name) < float("inf"):
             raise InputError(f"{_option(name)} expects a positive number. Received: {getattr(config, name)}")
     if config.resume is None:
-        return dataclasses.replace(config, epochs=min(config.epochs, 2), data=config.data or "digits") if config.smoke else config
+        short = {"epochs": min(config.epochs, 2), "data": config.data or "digits"} if config.smoke else {}
+        return dataclasses.replace(config, **short)
     saved = _saved_config(config)
     for name, value in as_json(config).items():
         default = next(field.default for field in dataclasses.fields(config) if field.name == name)
@@ -115,7 +116,7 @@ class Run:
         })
         print("\n".join(f"{name:>44} {value:.4g}" for name, value in metrics.items()))
         print(f"{'SMOKE RUN: no results, ' if self.config.smoke else ''}pictures, model and results.json are in "
-              f"{_shown(self.folder)}", flush=True)
+              f"{shown(self.folder)}", flush=True)
 
 
 def start(config, article, name):
@@ -133,12 +134,12 @@ def start(config, article, name):
                 with np.load(path, allow_pickle=False) as file:
                     run.state = json.loads(str(file["state"]))
             except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
-                raise InputError(f"{path} is damaged ({error}); the best model so far is in model.keras beside it.") from error
+                raise InputError(f"{path} is damaged ({error}); model.keras beside it holds the best epoch.") from error
     else:
         run = Run(_new_folder(pathlib.Path(config.out) / article, f"{'smoke-' if config.smoke else ''}{name}"), config)
         write_json(run.path("config.json"), as_json(config))
     keras.utils.set_random_seed(config.seed)
-    print(f"run: {_shown(run.folder)}, keras on {keras.backend.backend()}"
+    print(f"run: {shown(run.folder)}, keras on {keras.backend.backend()}"
           + (f", continuing after epoch {run.epoch}" if run.epoch else ""), flush=True)
     return run
 
@@ -147,22 +148,27 @@ class Batches(keras.utils.PyDataset):
     """Shuffled batches whose order depends on (seed, epoch) alone, so that a resumed run sees what it would have seen.
 
     What is left over when the number of samples is not a multiple of the batch size waits for the next epoch's shuffle.
+    Give model.fit shuffle=False beside it: by default fit shuffles the items of a PyDataset once more, by a random state
+    that no checkpoint holds.
 
     Args:
+        run: the Run, whose configuration has seed and batch_size and whose epoch is the one to deliver.
         x, y: one array, or a list of arrays with the same length.
-        batch_size, seed: as in the configuration.
-        epoch: the first epoch to deliver.
         chunk: batches in one item, see fuse_steps; 1 delivers plain batches.
         transform: function of (x, y, NumPy generator) → (x, y) for noise on the data that is fresh in every epoch.
     """
 
-    def __init__(self, x, y, batch_size, seed, epoch=0, chunk=1, transform=None):
+    def __init__(self, run, x, y, chunk=1, transform=None):
         super().__init__()
-        self.x, self.y, self.seed, self.epoch, self.chunk, self.transform = x, y, seed, epoch, chunk, transform
-        self.samples = len(_first(x))
-        self.batch_size = min(batch_size, self.samples)
+        self.run, self.x, self.y, self.chunk, self.transform = run, x, y, chunk, transform
+        self.samples = len(x[0] if isinstance(x, (list, tuple)) else x)
+        self.batch_size = min(run.config.batch_size, self.samples)
         self.batches = self.samples // self.batch_size
-        self._shuffle()
+        self.on_epoch_begin()
+
+    def on_epoch_begin(self):
+        self.key = [self.run.config.seed, self.run.epoch]
+        self.order = np.random.default_rng(self.key).permutation(self.samples)
 
     def __len__(self):
         return -(-self.batches // self.chunk)
@@ -178,14 +184,7 @@ class Batches(keras.utils.PyDataset):
             return batch if self.chunk == 1 else batch.reshape(-1, self.batch_size, *batch.shape[1:])
 
         x, y = take(self.x), take(self.y)
-        return self.transform(x, y, np.random.default_rng([self.seed, self.epoch, index])) if self.transform else (x, y)
-
-    def on_epoch_end(self):
-        self.epoch += 1
-        self._shuffle()
-
-    def _shuffle(self):
-        self.order = np.random.default_rng([self.seed, self.epoch]).permutation(self.samples)
+        return self.transform(x, y, np.random.default_rng([*self.key, index])) if self.transform else (x, y)
 
 
 def fuse_steps(model, x, y):
@@ -270,7 +269,7 @@ class Checkpoint(keras.callbacks.Callback):
         write_log(self.run)
 
     def _stop_at(self, where):
-        kept = (f"the model of epoch {self.run.epoch} or better is kept in {_shown(self.run.path('model.keras'))}"
+        kept = (f"the model of epoch {self.run.epoch} or better is kept in {shown(self.run.path('model.keras'))}"
                 if self.run.epoch else "no epoch was finished, so there is no model")
         raise InputError(f"the loss is no longer a finite number at {where}; {kept}. Try a smaller --learning-rate. "
                          f"Received: --learning-rate {self.run.config.learning_rate:g}")
@@ -302,10 +301,10 @@ def load_model(path):
 
 
 def write_whole(path, content):
-    """Writes bytes so that the file appears whole or not at all."""
+    """Writes bytes so that the file appears whole or not at all; makes its folder where there is none."""
     part = path.with_name(f".{os.getpid()}.{path.name}")
     with _written(path, part):
-        path.parent.mkdir(exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         with open(part, "wb") as file:
             file.write(content)
             file.flush()
@@ -361,7 +360,7 @@ def _new_folder(parent, name):
                 folder.mkdir()
                 return folder
     except OSError as error:
-        raise InputError(f"--out expects a folder that can be written. Received: {parent.parent} ({error.strerror})") from error
+        raise InputError(f"--out expects a folder that can be written. Received: {parent} ({error.strerror})") from error
     raise InputError(f"{parent} holds 1,000 runs of this second already.")
 
 
@@ -383,11 +382,7 @@ def _option(name):
     return f"--{name.replace('_', '-')}"
 
 
-def _first(arrays):
-    return arrays[0] if isinstance(arrays, (list, tuple)) else arrays
-
-
-def _shown(path):
+def shown(path):
     """A path as short as it can be typed."""
     path = pathlib.Path(path).resolve()
     return path.relative_to(pathlib.Path.cwd()) if path.is_relative_to(pathlib.Path.cwd()) else path

@@ -8,8 +8,16 @@ import keras
 import numpy as np
 from keras import ops
 
-from common import plots
+from common import plots, runs
 from common.latent import GaussianSampling
+
+
+def load(path):
+    """A model of this folder, from a run folder or a .keras file; anything else is an InputError."""
+    model = runs.load_model(path)
+    if not all(has(model, name) for name in ("mean", "log_var", "decoder")):
+        raise runs.InputError(f"expected a model trained by vae/train.py. Received: {path}, a model named {model.name}")
+    return model
 
 
 def inputs(model, images, labels=None):
@@ -22,6 +30,13 @@ def inputs(model, images, labels=None):
 def pixels_of(x):
     """The images among the inputs: the target of the reconstruction."""
     return x[0] if isinstance(x, (list, tuple)) else x
+
+
+def split(x, at):
+    """The inputs before and from row `at`."""
+    if isinstance(x, list):
+        return [part[:at] for part in x], [part[at:] for part in x]
+    return x[:at], x[at:]
 
 
 def encoder(model):
@@ -107,8 +122,7 @@ def elbo_metrics(model, images, labels, iw_images, iw_samples=500):
         metrics |= {f"test_negative_elbo_{name}": (reconstruction + kl).mean(),
                     f"test_reconstruction_{name}": reconstruction.mean(), f"test_kl_{name}": kl.mean()}
         if iw_images:
-            some = [part[:iw_images] for part in x] if isinstance(x, list) else x[:iw_images]
-            metrics[iw_name] = bound(model, iw_samples).predict(some, batch_size=10, verbose=0)[2].mean()
+            metrics[iw_name] = bound(model, iw_samples).predict(split(x, iw_images)[0], batch_size=10, verbose=0)[2].mean()
     return metrics
 
 
@@ -135,47 +149,41 @@ def metrics(model, data, iw_images):
 # ----------------------------------------------------------------------------------------------------------- pictures
 
 def sample_codes(model, count, seed=0):
-    """Codes to decode: the grid of normal quantiles for two dimensions, else draws from the prior."""
-    rng, dim = np.random.default_rng(seed), model.get_layer("mean").units
-    if has(model, "clusters"):       # a row for each cluster: μ_y + ε
-        centers = keras.ops.convert_to_numpy(model.get_layer("clusters").means)
-    elif has(model, "prior_mean"):   # a row for each class: μ^Y + ε
-        centers = class_means(model)
-    else:
-        return plots.quantile_grid(count) if dim == 2 else rng.normal(size=(count ** 2, dim))
-    return np.repeat(centers, count, axis=0) + rng.normal(size=(len(centers) * count, dim))
+    """Codes z from the prior: count × count draws from N(0, I), or `count` from each N(μ_y, I) of a class or cluster."""
+    rng, centers = np.random.default_rng(seed), centers_of(model)
+    if centers is None:
+        return rng.normal(size=(count ** 2, model.get_layer("mean").units))
+    return np.repeat(centers, count, axis=0) + rng.normal(size=(len(centers) * count, centers.shape[1]))
 
 
-def class_means(model):
-    """μ^Y of every class, (classes, latent_dim)."""
-    kernel, bias = (keras.ops.convert_to_numpy(w) for w in model.get_layer("prior_mean").weights)
-    return kernel + bias
+def centers_of(model):
+    """μ_y of every cluster or μ^Y of every class, (n, latent_dim); None for a model with the prior N(0, I)."""
+    if has(model, "clusters"):
+        return keras.ops.convert_to_numpy(model.get_layer("clusters").means)
+    if has(model, "prior_mean"):
+        kernel, bias = (keras.ops.convert_to_numpy(weight) for weight in model.get_layer("prior_mean").weights)
+        return kernel + bias    # of the one-hot vectors
+    return None
 
 
 def pictures(model, data, run):
     """Draws the articles' figures into the run folder."""
-    x_test = inputs(model, data.x_test, data.y_test)
-    pixels = data.x_test / 255
+    x_test, images, size = inputs(model, data.x_test, data.y_test), data.x_test / 255, data.x_test.shape[1:]
     mean = encode(model, x_test)
     plots.save_curves(run.state["log"], run.path("loss.png"))
-    plots.save_scatter(mean[:, :2], data.y_test, run.path("latent.png"), "test images by μ(x)")
-    shown = np.stack([pixels[:15], decode(model, mean[:15])])
-    plots.save_sheet(shown.reshape(-1, *pixels.shape[1:]), run.path("reconstructions.png"), columns=len(pixels[:15]))
-    pairs = [plots.interpolate(mean[i], mean[i + 1], 15) for i in range(0, min(10, len(mean) - 1), 2)]
-    plots.save_sheet(decode(model, np.concatenate(pairs)), run.path("interpolation.png"), columns=15)
+    plots.save_scatter(mean[:, :2], data.y_test, run.path("latent.png"), "test images at μ(x)")
+    plots.save_sheet(np.concatenate([images[:15], decode(model, mean[:15])]), run.path("reconstructions.png"), columns=15)
+    lines = [plots.interpolate(start, end, 15) for start, end in zip(mean[0:10:2], mean[1:10:2])]
+    plots.save_sheet(decode(model, np.concatenate(lines)), run.path("interpolation.png"), columns=15)
+    plots.save_sheet(decode(model, sample_codes(model, 15)), run.path("samples.png"), columns=15)
+    if mean.shape[1] == 2:
+        for number, center in enumerate([0] if centers_of(model) is None else centers_of(model)):   # the article shows 9
+            name = "manifold.png" if centers_of(model) is None else f"manifold_{number}.png"
+            plots.save_sheet(decode(model, center + plots.quantile_grid(15)), run.path(name))
     if has(model, "clusters"):
-        plots.save_sheet(decode(model, sample_codes(model, 15)), run.path("cluster_samples.png"), columns=15)
         found = clusters_of(model, x_test)
-        members = np.zeros((model.get_layer("clusters").num_clusters, 15, *pixels.shape[1:]))
+        members = np.zeros((len(centers_of(model)), 15, *size))
         for cluster, row in enumerate(members):
-            mine = pixels[found == cluster][:15]
+            mine = images[found == cluster][:15]
             row[:len(mine)] = mine
-        plots.save_sheet(members.reshape(-1, *pixels.shape[1:]), run.path("cluster_members.png"), columns=15)
-    elif has(model, "prior_mean"):
-        plots.save_sheet(decode(model, sample_codes(model, 15)), run.path("class_samples.png"), columns=15)
-        for digit, center in enumerate(class_means(model) if mean.shape[1] == 2 else []):   # the article shows the 9
-            plots.save_sheet(decode(model, center + plots.quantile_grid(15)), run.path(f"manifold_{digit}.png"))
-    elif mean.shape[1] == 2:
-        plots.save_sheet(decode(model, plots.quantile_grid(15)), run.path("manifold.png"))
-    else:
-        plots.save_sheet(decode(model, sample_codes(model, 15)), run.path("samples.png"))
+        plots.save_sheet(members.reshape(-1, *size), run.path("cluster_members.png"), columns=15)

@@ -173,7 +173,7 @@ def train(config):
 
     x = evaluate.inputs(vae, images.x_train, images.y_train)
     held_out = min(config.validation, len(images.x_train) // 10)
-    x, x_val = split(x, len(images.x_train) - held_out)
+    x, x_val = evaluate.split(x, len(images.x_train) - held_out)
     if config.binarize:
         x_val = evaluate.binarized(x_val, np.random.default_rng(config.seed))
 
@@ -186,25 +186,19 @@ def train(config):
         optimizer = article(config.learning_rate)
     vae.compile(optimizer, gaussian_loss if config.model == "clustering" else bernoulli_loss, jit_compile="auto")
 
+    codes = plots.quantile_grid(15) if sizes["latent_dim"] == 2 else evaluate.sample_codes(vae, 15)
     pixels, val_pixels = evaluate.pixels_of(x), evaluate.pixels_of(x_val)
-    chunk = runs.fuse_steps(vae, split(x, 1)[0], pixels[:1]) if pixels.ndim == 2 else 1
+    chunk = runs.fuse_steps(vae, evaluate.split(x, 1)[0], pixels[:1]) if pixels.ndim == 2 else 1
     vae.fit(
-        runs.Batches(x, pixels, config.batch_size, config.seed, run.epoch, chunk, binarize if config.binarize else None),
+        runs.Batches(run, x, pixels, chunk, binarize if config.binarize else None), shuffle=False,
         validation_data=(x_val, val_pixels) if held_out else None, validation_batch_size=500,
         epochs=config.epochs, initial_epoch=run.epoch, verbose=1 if sys.stdout.isatty() else 2,
-        callbacks=[SampleSheet(run, evaluate.sample_codes(vae, 15)), runs.Checkpoint(run, "val_loss" if held_out else None)],
+        callbacks=[SampleSheet(run, codes), runs.Checkpoint(run, "val_loss" if held_out else None)],
     )
     best = runs.load_model(run.folder)
     evaluate.pictures(best, images, run)
     run.finish(images.describe(), evaluate.metrics(best, images, config.iw_images))
     return run
-
-
-def split(x, at):
-    """The inputs before and from row `at`."""
-    if isinstance(x, list):
-        return [part[:at] for part in x], [part[at:] for part in x]
-    return x[:at], x[at:]
 
 
 def binarize(x, pixels, rng):

@@ -1,0 +1,51 @@
+# Every target sets up .venv by itself. "make" alone lists the targets.
+.DEFAULT_GOAL := help
+SHELL := bash
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
+	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && echo $$p && break; done)
+ARTICLES := $(patsubst %/train.py,%,$(wildcard */train.py))
+export TF_CPP_MIN_LOG_LEVEL ?= 2
+
+.PHONY: help test test-slow lint bench clean $(ARTICLES)
+
+help:
+	@echo "make ARTICLE      train an article's model and draw its pictures; ARTICLE is one of: $(ARTICLES)"
+	@echo '                  (ARGS="--epochs 5 --model conv" passes options; see python ARTICLE/train.py --help)'
+	@echo "make test         check style and run the tests"
+	@echo "make test-slow    run the long checks too"
+	@echo "make bench        measure speed beside what one would run instead"
+	@echo "make clean        remove .venv; runs/ stays"
+
+$(ARTICLES): .venv/run
+	.venv/bin/python $@/train.py $(ARGS)
+
+test: .venv/dev lint
+	.venv/bin/python -m pytest $(ARGS)
+
+test-slow: .venv/dev
+	.venv/bin/python -m pytest -m "slow or not slow" $(ARGS)
+
+lint: .venv/dev
+	.venv/bin/ruff check .
+
+bench: .venv/bench
+	.venv/bin/python benchmarks/run.py $(ARGS)
+
+clean:
+	rm -rf .venv
+
+# Each stamp stands for one requirements file installed; bert4keras' own requirements would undo the others.
+.venv/run: requirements.txt
+	@[ -n "$(PYTHON)" ] || { echo "error: Python 3.11, 3.12 or 3.13 expected, none found. Install one, or make PYTHON=/path/to/python"; exit 2; }
+	$(PYTHON) -m venv .venv
+	.venv/bin/python -m pip install --quiet -r requirements.txt
+	.venv/bin/python -m pip install --quiet --no-deps bert4keras==0.11.5
+	@touch $@
+
+.venv/dev: .venv/run requirements-dev.txt
+	.venv/bin/python -m pip install --quiet -r requirements-dev.txt
+	@touch $@
+
+.venv/bench: .venv/run requirements-bench.txt
+	.venv/bin/python -m pip install --quiet -r requirements-bench.txt
+	@touch $@

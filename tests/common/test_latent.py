@@ -1,0 +1,147 @@
+"""common/latent.py against oracles that share no code with it: float64 NumPy loops, integration by a fine grid."""
+
+import math
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+from common.latent import ClusterPrior, GaussianSampling
+
+
+def added_loss(layer, inputs):
+    layer([ops.convert_to_tensor(t) for t in inputs])
+    return float(layer.losses[0])
+
+
+def kl_by_integration(mean, variance, prior_mean):
+    """KL(N(mean, variance) ‖ N(prior_mean, 1)) in one dimension, by the definition."""
+    deviation = math.sqrt(variance)
+    grid = np.linspace(mean - 12 * deviation, mean + 12 * deviation, 200_001)
+    log_p = -0.5 * (grid - mean) ** 2 / variance - 0.5 * math.log(2 * math.pi * variance)
+    log_q = -0.5 * (grid - prior_mean) ** 2 - 0.5 * math.log(2 * math.pi)
+    return np.sum(np.exp(log_p) * (log_p - log_q)) * (grid[1] - grid[0])
+
+
+@pytest.mark.parametrize("with_prior", [False, True])
+def test_kl_is_that_of_the_definition(with_prior):
+    rng = np.random.default_rng(0)
+    mean, log_var, prior = rng.normal(size=(3, 4, 3))
+    inputs = [mean, log_var, prior] if with_prior else [mean, log_var]
+    expected = np.mean([
+        sum(kl_by_integration(mean[i, j], math.exp(log_var[i, j]), prior[i, j] if with_prior else 0) for j in range(3))
+        for i in range(4)
+    ])
+    assert added_loss(GaussianSampling(), [t.astype("float32") for t in inputs]) == pytest.approx(expected, rel=1e-5)
+    assert added_loss(GaussianSampling(kl_weight=0.5), [t.astype("float32") for t in inputs]) == pytest.approx(
+        expected / 2, rel=1e-5)
+
+
+def test_kl_keeps_its_digits_where_sigma_is_almost_one():
+    log_var = np.full((1, 1), 1e-3, "float32")
+    exact = 0.5 * (math.expm1(float(log_var[0, 0])) - float(log_var[0, 0]))
+    assert added_loss(GaussianSampling(), [np.zeros_like(log_var), log_var]) == pytest.approx(exact, rel=1e-3)
+
+
+def test_samples_have_the_given_mean_and_deviation():
+    mean, log_var = np.full((200_000, 2), [1.0, -2.0], "float32"), np.full((200_000, 2), [0.0, math.log(9)], "float32")
+    z = ops.convert_to_numpy(GaussianSampling(seed=1)([mean, log_var]))
+    np.testing.assert_allclose(z.mean(axis=0), [1, -2], atol=0.03)
+    np.testing.assert_allclose(z.std(axis=0), [1, 3], rtol=0.01)
+
+
+def test_the_same_seed_gives_the_same_noise_and_the_next_call_other_noise():
+    inputs = [np.zeros((5, 2), "float32")] * 2
+    first, second = GaussianSampling(seed=3), GaussianSampling(seed=3)
+    a, b, c = (ops.convert_to_numpy(layer(inputs)) for layer in (first, second, first))
+    np.testing.assert_array_equal(a, b)
+    assert np.abs(a - c).max() > 0.1
+
+
+def test_without_kl_weight_there_is_no_loss():
+    layer = GaussianSampling(kl_weight=0)
+    layer([np.zeros((2, 2), "float32")] * 2)
+    assert layer.losses == []
+
+
+def test_cluster_loss_is_the_loop_over_clusters():
+    rng = np.random.default_rng(0)
+    z, log_var = rng.normal(size=(2, 6, 4))
+    p = rng.dirichlet(np.ones(3), size=6)
+    means = rng.normal(size=(3, 4))
+    expected = 0.0
+    for i in range(6):
+        for y in range(3):
+            ratio = -0.5 * sum(log_var[i]) + 0.5 * sum((z[i, j] - means[y, j]) ** 2 for j in range(4))
+            expected += p[i, y] * (ratio + math.log(p[i, y])) / 6
+    layer = ClusterPrior(3)
+    layer.build([(6, 4), (6, 4), (6, 3)])
+    layer.means.assign(means)
+    assert added_loss(layer, [t.astype("float32") for t in (z, log_var, p)]) == pytest.approx(expected, rel=1e-4)
+
+
+@pytest.mark.parametrize("p", [[1.0, 0.0], [0.5, 0.5]])
+def test_cluster_gradient_is_finite_at_certainty_and_at_equal_means(p):
+    classifier = keras.layers.Dense(2, kernel_initializer="zeros", activation="softmax")
+    classifier.build((None, 2))
+    classifier.bias.assign([200.0 if p[0] == 1 else 0.0, 0.0])
+    z, log_var = keras.Input((2,)), keras.Input((2,))
+    model = keras.Model([z, log_var], ClusterPrior(2, name="clusters")([z, log_var, classifier(z)]))
+    model.compile(keras.optimizers.SGD(0.1), "mse")
+    data = [np.ones((4, 2), "float32"), np.zeros((4, 2), "float32")]
+    model.fit(data, np.zeros((4, 2), "float32"), epochs=1, verbose=0)
+    for variable in model.trainable_variables:
+        assert np.isfinite(ops.convert_to_numpy(variable)).all()
+    assert np.abs(ops.convert_to_numpy(model.get_layer("clusters").means)).max() > 0
+
+
+@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16", "float16"])
+def test_the_loss_is_float32_under_any_policy(policy):
+    mean = np.full((1, 300), 30.0, "float16")          # Σ μ² = 270,000 is more than float16 can hold
+    layer = GaussianSampling(dtype=policy)
+    z = layer([ops.convert_to_tensor(mean), ops.zeros((1, 300), "float16")])
+    assert keras.backend.standardize_dtype(layer.losses[0].dtype) == "float32"
+    assert float(layer.losses[0]) == pytest.approx(135_000, rel=1e-3)
+    assert keras.backend.standardize_dtype(z.dtype) == keras.DTypePolicy(policy).compute_dtype
+
+
+def small_model():
+    x = keras.Input((5,))
+    mean, log_var = keras.layers.Dense(3)(x), keras.layers.Dense(3)(x)
+    z = GaussianSampling(kl_weight=0, seed=7)([mean, log_var])
+    z = ClusterPrior(4)([z, log_var, keras.layers.Dense(4, activation="softmax")(z)])
+    return keras.Model(x, keras.layers.Dense(5)(z))
+
+
+@pytest.mark.parametrize("jit_compile", [False, True])
+def test_trains_saves_and_loads(tmp_path, jit_compile):
+    keras.utils.set_random_seed(0)
+    model = small_model()
+    model.compile(keras.optimizers.Adam(0.03), "mse", jit_compile=jit_compile)
+    x = np.random.default_rng(0).normal(size=(64, 5)).astype("float32")
+    losses = model.fit(x, x, epochs=20, verbose=0).history["loss"]
+    assert losses[-1] < losses[0] - 0.2
+    model.save(tmp_path / "model.keras")
+    again = keras.models.load_model(tmp_path / "model.keras", compile=False)
+    for a, b in zip(model.weights, again.weights):
+        np.testing.assert_array_equal(ops.convert_to_numpy(a), ops.convert_to_numpy(b))
+    sampling = next(layer for layer in again.layers if isinstance(layer, GaussianSampling))
+    assert (sampling.kl_weight, sampling.seed) == (0, 7)
+
+
+def test_sequences_keep_their_shape():
+    z = GaussianSampling()([np.zeros((2, 7, 3), "float32")] * 2)
+    assert z.shape == (2, 7, 3)
+    assert GaussianSampling().compute_output_shape([(None, 7, 3), (None, 7, 3)]) == (None, 7, 3)
+
+
+@pytest.mark.parametrize("shapes", [[(2, 3)], [(2, 3), (2, 4)], [(2, 3)] * 4])
+def test_wrong_inputs_are_named(shapes):
+    with pytest.raises(ValueError, match=r"expects a list \[mean, log_var, prior_mean\].*Received"):
+        GaussianSampling()([np.zeros(shape, "float32") for shape in shapes])
+
+
+def test_wrong_cluster_inputs_are_named():
+    with pytest.raises(ValueError, match="each of its 4 clusters.*Received"):
+        ClusterPrior(4)([np.zeros(shape, "float32") for shape in [(2, 3), (2, 3), (2, 5)]])

@@ -1,0 +1,200 @@
+"""The run folder, its checkpoint and the command line: what survives a kill, and what is refused."""
+
+import dataclasses
+import json
+import zipfile
+
+import h5py
+import keras
+import numpy as np
+import pytest
+
+from common import runs
+from common.latent import GaussianSampling
+from common.runs import BaseConfig, InputError
+
+X = np.random.default_rng(0).random((95, 6), "float32")
+
+
+def build():
+    x = keras.Input((6,))
+    z = GaussianSampling()([keras.layers.Dense(2)(x), keras.layers.Dense(2)(x)])
+    model = keras.Model(x, keras.layers.Dense(6)(z))
+    model.compile(keras.optimizers.Adam(0.01), "mse")
+    return model
+
+
+def fit(config, epochs, chunked=False, extra=()):
+    run = runs.start(config, "test", "small")
+    model = build()
+    chunk = runs.fuse_steps(model, X[:1], X[:1]) if chunked else 1
+    model.fit(runs.Batches(run, X, X, chunk), shuffle=False, validation_data=(X, X), epochs=epochs,
+              initial_epoch=run.epoch, verbose=0, callbacks=[runs.Checkpoint(run), *extra])
+    return run, model
+
+
+@pytest.fixture
+def config(tmp_path):
+    return BaseConfig(epochs=4, out=tmp_path)
+
+
+def batches(x, seed=0, epoch=0, batch_size=10, **options):
+    run = runs.Run(None, BaseConfig(seed=seed, batch_size=batch_size))
+    run.state["epoch"] = epoch
+    return runs.Batches(run, x, x, **options)
+
+
+def test_batches_are_a_permutation_that_depends_on_seed_and_epoch():
+    def order(*arguments, **options):
+        items = batches(np.arange(95), *arguments, **options)
+        return np.concatenate([items[i][0].ravel() for i in range(len(items))])
+
+    assert len(set(order())) == 90
+    np.testing.assert_array_equal(order(), order(chunk=4))
+    assert (order() != order(epoch=1)).any() and (order() != order(seed=1)).any()
+    assert len(batches(np.arange(95), batch_size=1000)) == 1
+
+
+def test_fit_delivers_each_epoch_in_its_own_order():
+    seen, items, model = [], batches(X), build()
+
+    class Note(keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            items.run.state["epoch"] = epoch
+
+        def on_epoch_end(self, epoch, logs=None):
+            seen.append(items[0][0])
+
+    model.fit(items, epochs=3, shuffle=False, verbose=0, callbacks=[Note()])
+    for epoch, first_batch in enumerate(seen):
+        np.testing.assert_array_equal(first_batch, batches(X, epoch=epoch)[0][0])
+
+
+def test_a_transform_sees_fresh_noise_in_each_epoch():
+    def noise(x, y, rng):
+        return rng.random(x.shape), y
+
+    first, again, later = (batches(X, epoch=epoch, transform=noise)[0][0] for epoch in (0, 0, 1))
+    np.testing.assert_array_equal(first, again)
+    assert (first != later).all()
+
+
+def test_fused_steps_train_the_same_weights():
+    results = []
+    for fused in (False, True):
+        keras.utils.set_random_seed(0)
+        model = keras.Sequential([keras.Input((6,)), keras.layers.Dense(4, "relu"), keras.layers.Dense(6)])
+        model.compile(keras.optimizers.Adam(0.01), "mse")
+        chunk = runs.fuse_steps(model, X[:1], X[:1]) if fused else 1
+        history = model.fit(batches(X, chunk=chunk), shuffle=False, epochs=3, verbose=0).history
+        results.append([np.array(history["loss"]), *model.get_weights()])
+    assert chunk > 1 or keras.backend.backend() != "tensorflow"
+    for a, b in zip(*results):
+        np.testing.assert_allclose(a, b, atol=1e-5)
+
+
+class Kill(keras.callbacks.Callback):
+    """Ends the training in the middle of an epoch, as a kill would."""
+
+    def __init__(self, epoch):
+        super().__init__()
+        self.epoch = epoch
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.now = epoch
+
+    def on_train_batch_end(self, batch, logs=None):
+        if self.now == self.epoch:
+            raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+@pytest.mark.parametrize("killed_in", [0, 2])
+def test_a_resumed_run_ends_as_the_uninterrupted_one(config, chunked, killed_in):
+    _, whole = fit(config, 4, chunked)
+    with pytest.raises(KeyboardInterrupt):
+        fit(config, 4, chunked, [Kill(killed_in)])
+    folder = max(config.out.glob("test/*"), key=lambda path: (path.stat().st_mtime_ns))
+    config = runs.settle(dataclasses.replace(config, resume=folder))
+    run, resumed = fit(config, 4, chunked)
+    for a, b in zip(whole.get_weights(), resumed.get_weights()):
+        np.testing.assert_array_equal(a, b)
+    rows = (folder / "log.csv").read_text().splitlines()
+    assert [row.split(",")[0] for row in rows] == ["epoch", "1", "2", "3", "4"]
+
+
+def test_model_keras_is_the_best_epoch_without_optimizer(config):
+    run, _ = fit(config, 4)
+    best = runs.load_model(run.folder)
+    assert getattr(best, "optimizer", None) is None
+    with zipfile.ZipFile(run.path("model.keras")) as archive, archive.open("model.weights.h5") as weights:
+        assert "optimizer" not in h5py.File(weights)
+    losses = [row["val_loss"] for row in run.state["log"]]
+    assert run.state["best"] == min(losses)
+    run.finish({"name": "x"}, {"number": np.float32(1)})
+    results = json.loads((run.folder / "results.json").read_text())
+    assert set(results) == {"config", "data", "seed", "commit", "machine", "versions", "minutes", "smoke", "metrics"}
+    assert not [path for path in run.folder.iterdir() if path.name.startswith(".")]
+
+
+def test_two_runs_never_share_a_folder(config):
+    assert runs.start(config, "test", "a").folder != runs.start(config, "test", "a").folder
+
+
+def test_nan_stops_the_run_and_keeps_the_last_good_model(config):
+    class Spoil(keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            if epoch == 2:
+                self.model.trainable_variables[0].assign(self.model.trainable_variables[0] * np.nan)
+
+    with pytest.raises(InputError, match=r"no longer a finite number at step 3, in epoch 3.*epoch 2 or better is kept"):
+        fit(config, 4, extra=[Spoil()])
+    folder = next(config.out.glob("test/*"))
+    assert all(np.isfinite(w).all() for w in runs.load_model(folder).get_weights())
+    assert json.loads(np.load(folder / "checkpoint.npz")["state"].item())["epoch"] == 2
+
+
+@pytest.mark.parametrize("changes", [{"epochs": 0}, {"batch_size": -1}, {"learning_rate": float("nan")},
+                                     {"learning_rate": float("inf")}])
+def test_impossible_options(config, changes):
+    with pytest.raises(InputError, match="expects a positive number. Received"):
+        runs.settle(dataclasses.replace(config, **changes))
+
+
+def test_resume_refuses_what_is_no_stopped_run(config, tmp_path):
+    for content in (None, "{", '{"epochs": 3}', "[]"):
+        folder = tmp_path / "folder"
+        folder.mkdir(exist_ok=True)
+        if content:
+            (folder / "config.json").write_text(content)
+        with pytest.raises(InputError, match="--resume expects the folder of a run of this script"):
+            runs.settle(dataclasses.replace(config, resume=folder))
+    run = runs.start(config, "test", "a")
+    with pytest.raises(InputError, match="leave out --batch-size"):
+        runs.settle(dataclasses.replace(config, resume=run.folder, batch_size=7))
+    run.path("checkpoint.npz").write_bytes(b"half")
+    with pytest.raises(InputError, match="is damaged"):
+        runs.start(runs.settle(dataclasses.replace(config, resume=run.folder)), "test", "a")
+    run.finish({}, {})
+    with pytest.raises(InputError, match="that run is finished"):
+        runs.settle(dataclasses.replace(config, resume=run.folder))
+
+
+def test_a_place_that_cannot_be_written(config, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="--out expects a folder that can be written"):
+        runs.start(dataclasses.replace(config, out=tmp_path / "file"), "test", "a")
+    with pytest.raises(InputError, match="cannot be written"):
+        runs.write_whole(tmp_path / "file" / "x", b"")
+
+
+def test_model_files_that_are_not_ours(tmp_path):
+    with pytest.raises(InputError, match="expected a run folder"):
+        runs.load_model(tmp_path)
+    for content in (b"", b"PK\3\4 nothing", b"\0" * 1000):
+        (tmp_path / "model.keras").write_bytes(content)
+        with pytest.raises(InputError, match="is not a model of this repository or is damaged"):
+            runs.load_model(tmp_path)
+    keras.Sequential([keras.Input((2,)), keras.layers.Lambda(lambda x: x)]).save(tmp_path / "model.keras")
+    with pytest.raises(InputError, match="is not a model of this repository"):
+        runs.load_model(tmp_path)

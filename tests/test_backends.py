@@ -1,0 +1,19 @@
+"""The layers' own tests once more on the JAX backend, which must be chosen before Keras is imported."""
+
+import os
+import pathlib
+import subprocess
+import sys
+
+import keras
+import pytest
+
+TESTS = pathlib.Path(__file__).resolve().parent / "common"
+LAYERS = ["test_latent.py"]
+
+
+@pytest.mark.skipif(keras.backend.backend() == "jax", reason="the whole suite is running on JAX already")
+def test_layers_on_jax():
+    result = subprocess.run([sys.executable, "-m", "pytest", *(str(TESTS / name) for name in LAYERS)],
+                            env={**os.environ, "KERAS_BACKEND": "jax"}, capture_output=True, text=True)
+    assert result.returncode == 0, result.stdout[-3000:]
