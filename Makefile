@@ -29,10 +29,12 @@ lint: .venv/dev
 	.venv/bin/ruff check .
 
 bench: .venv/bench
+	@[ -e .venv-keras2 ] || python3.7 -c '' 2>/dev/null && $(MAKE) .venv-keras2/done \
+		|| echo "note: the original formulation needs Python 3.7 for Keras 2.2.4; measuring without it"
 	.venv/bin/python benchmarks/run.py $(ARGS)
 
 clean:
-	rm -rf .venv
+	rm -rf .venv .venv-keras2
 
 # Each stamp stands for one requirements file installed; bert4keras' own requirements would undo the others.
 .venv/run: requirements.txt
@@ -48,4 +50,9 @@ clean:
 
 .venv/bench: .venv/run requirements-bench.txt
 	.venv/bin/python -m pip install --quiet -r requirements-bench.txt
+	@touch $@
+
+.venv-keras2/done: requirements-bench.txt
+	python3.7 -m venv .venv-keras2
+	.venv-keras2/bin/python -m pip install --quiet tensorflow==1.15.5 keras==2.2.4 'h5py<3' 'protobuf<3.21' 'numpy<1.19'
 	@touch $@

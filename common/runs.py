@@ -77,7 +77,7 @@ def settle(config):
     """
     for name in ("epochs", "batch_size", "learning_rate"):
         if not 0 < getattr(config, name) < float("inf"):
-            raise InputError(f"{_option(name)} expects a positive number. Received: {getattr(config, name)}")
+            raise InputError(f"{option(name)} expects a positive number. Received: {getattr(config, name)}")
     if config.resume is None:
         short = {"epochs": min(config.epochs, 2), "data": config.data or "digits"} if config.smoke else {}
         return dataclasses.replace(config, **short)
@@ -85,7 +85,7 @@ def settle(config):
     for name, value in as_json(config).items():
         default = next(field.default for field in dataclasses.fields(config) if field.name == name)
         if value not in (default, saved[name]):
-            raise InputError(f"--resume continues a run with its own configuration: leave out {_option(name)} or start a "
+            raise InputError(f"--resume continues a run with its own configuration: leave out {option(name)} or start a "
                              f"new run. Received: {value}, the run has {saved[name]}")
     return dataclasses.replace(config, **saved)
 
@@ -111,7 +111,7 @@ class Run:
         """Writes results.json; `data` is the data set's describe(), `metrics` maps names to numbers."""
         write_json(self.path("results.json"), {
             "config": as_json(self.config), "data": data, "seed": self.config.seed, "commit": _commit(),
-            "machine": _machine(), "versions": _versions(), "minutes": round(self.state["seconds"] / 60, 2),
+            "machine": machine(), "versions": versions(), "minutes": round(self.state["seconds"] / 60, 2),
             "smoke": self.config.smoke, "metrics": {name: float(value) for name, value in metrics.items()},
         })
         print("\n".join(f"{name:>44} {value:.4g}" for name, value in metrics.items()))
@@ -378,7 +378,8 @@ def _saved_config(config):
     return saved
 
 
-def _option(name):
+def option(name):
+    """A field's name as it is typed."""
     return f"--{name.replace('_', '-')}"
 
 
@@ -398,7 +399,8 @@ def _commit():
         return None
 
 
-def _machine():
+def machine():
+    """Processor, cores and system, as results.json names them."""
     processor = platform.processor() or platform.machine()
     with contextlib.suppress(OSError):
         lines = pathlib.Path("/proc/cpuinfo").read_text().splitlines()
@@ -407,6 +409,7 @@ def _machine():
     return f"{processor}, {cores} cores, {platform.system()}"
 
 
-def _versions():
+def versions():
+    """Versions of Python and of what computes."""
     packages = ["keras", "numpy", {"tensorflow": "tensorflow", "jax": "jax", "torch": "torch"}[keras.backend.backend()]]
     return {"python": platform.python_version(), **{name: importlib.metadata.version(name) for name in packages}}

@@ -157,11 +157,14 @@ class SampleSheet(keras.callbacks.Callback):
 
 
 def train(config):
+    for name, least in [("latent_dim", 1), ("clusters", 2), ("validation", 0), ("iw_images", 0)]:
+        if getattr(config, name) is not None and getattr(config, name) < least:
+            raise runs.InputError(f"{runs.option(name)} expects at least {least}. Received: {getattr(config, name)}")
     images = datasets.load_images(config.data)
     if config.smoke:
         images = images.first(500)
     if config.model == "conditional" and images.y_train is None:
-        raise datasets.InputError("--model conditional needs labels: --data with y_train, or with one subfolder a class. "
+        raise runs.InputError("--model conditional needs labels: --data with y_train, or with one subfolder a class. "
                                   f"Received: {config.data} without labels")
     run = runs.start(config, "vae", config.model)
     sizes = {"latent_dim": config.latent_dim or (20 if config.model == "clustering" else 2)}

@@ -1,0 +1,86 @@
+"""Training speed of each article beside what a reader would run instead, as one table.
+
+    make bench                                   sets up PyTorch, and the original's Keras 2 where Python 3.7 is installed
+    python benchmarks/run.py --rounds 5
+
+Contenders take turns (A B C A B C ...), each in a process of its own, so that a machine whose speed drifts is unfair to
+none; quoted are medians over all rounds, and the ratio of ours to each. Random data of the real shape: speed does not
+depend on the pixels. Writes benchmarks/results.json.
+"""
+
+import json
+import os
+import pathlib
+import statistics
+import subprocess
+import sys
+from dataclasses import dataclass
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+
+import tyro
+
+FOLDER = pathlib.Path(__file__).resolve().parent
+KERAS2 = os.environ.get("KERAS2_PYTHON", str(FOLDER.parent / ".venv-keras2/bin/python"))
+# article → what is counted → contender → (interpreter, script). The first contender is ours.
+CONTENDERS = {
+    "vae": ("training samples/s, 784-256-2, batch 100", {
+        "python vae/train.py": (sys.executable, "vae_ours.py"),
+        "Keras 3 model.fit, defaults": (sys.executable, "vae_keras3.py"),
+        "PyTorch 2, plain loop": (sys.executable, "vae_torch.py"),
+        "original formulation, Keras 2.2.4": (KERAS2, "vae_keras2.py"),
+    }),
+}
+
+
+@dataclass
+class Config:
+    rounds: int = 3
+    """Processes of each contender; each reports three epochs after a warm-up."""
+    article: str = ""
+    """Only this article."""
+
+
+def measure(interpreter, script):
+    """Samples per second of each epoch, or the reason why there are none."""
+    try:
+        result = subprocess.run([interpreter, FOLDER / script], capture_output=True, text=True, timeout=600)
+    except FileNotFoundError:
+        return "not installed"
+    if result.returncode:
+        return (result.stderr.strip().splitlines() or ["failed"])[-1][:80]
+    return json.loads(result.stdout.strip().splitlines()[-1])
+
+
+def main(config):
+    table = []
+    for article, (unit, contenders) in CONTENDERS.items():
+        if config.article not in ("", article):
+            continue
+        speeds, notes = {name: [] for name in contenders}, {}
+        for _ in range(config.rounds):
+            for name, (interpreter, script) in contenders.items():
+                outcome = measure(interpreter, script) if name not in notes else notes[name]
+                if isinstance(outcome, str):
+                    notes[name] = outcome
+                else:
+                    speeds[name] += outcome
+        print(f"\n{article}: {unit}\n{'':40}{'median':>10}{'min':>10}{'max':>10}   ours is")
+        ours = statistics.median(next(iter(speeds.values())))
+        for name, values in speeds.items():
+            if not values:
+                print(f"{name:40}{notes[name]}")
+                continue
+            median = statistics.median(values)
+            print(f"{name:40}{median:10,.0f}{min(values):10,.0f}{max(values):10,.0f}{ours / median:8.2f} times as fast")
+            table.append({"article": article, "unit": unit, "contender": name, "median": median, "min": min(values),
+                          "max": max(values), "ours_is_times_as_fast": ours / median})
+    from common import runs
+
+    path = FOLDER / "results.json"
+    runs.write_json(path, {"machine": runs.machine(), "versions": runs.versions(), "rows": table})
+    print(f"\n{runs.machine()}; written to {runs.shown(path)}")
+
+
+if __name__ == "__main__":
+    main(tyro.cli(Config, description=__doc__))
