@@ -1,4 +1,4 @@
-"""The article's formulation under Python 3.7, TensorFlow 1.15 and Keras 2.2.4: symbolic add_loss, model.fit. JSON as the others."""
+"""The article's formulation in Python 3.7, TensorFlow 1.15, Keras 2.2.4: symbolic add_loss, model.fit. Prints JSON too."""
 
 import json
 import time

@@ -76,8 +76,9 @@ def settle(config):
             with options that ask for another configuration.
     """
     for name in ("epochs", "batch_size", "learning_rate"):
-        if not 0 < getattr(config, name) < float("inf"):
-            raise InputError(f"{option(name)} expects a positive number. Received: {getattr(config, name)}")
+        value = getattr(config, name)
+        if value is not None and not 0 < value < float("inf"):    # a script may choose its own default later: None
+            raise InputError(f"{option(name)} expects a positive number. Received: {value}")
     if config.resume is None:
         short = {"epochs": min(config.epochs, 2), "data": config.data or "digits"} if config.smoke else {}
         return dataclasses.replace(config, **short)
@@ -272,7 +273,7 @@ class Checkpoint(keras.callbacks.Callback):
         kept = (f"the model of epoch {self.run.epoch} or better is kept in {shown(self.run.path('model.keras'))}"
                 if self.run.epoch else "no epoch was finished, so there is no model")
         raise InputError(f"the loss is no longer a finite number at {where}; {kept}. Try a smaller --learning-rate. "
-                         f"Received: --learning-rate {self.run.config.learning_rate:g}")
+                         f"Received: a learning rate of {float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate)):g}")
 
 
 def save_model(model, path):
