@@ -272,8 +272,9 @@ class Checkpoint(keras.callbacks.Callback):
     def _stop_at(self, where):
         kept = (f"the model of epoch {self.run.epoch} or better is kept in {shown(self.run.path('model.keras'))}"
                 if self.run.epoch else "no epoch was finished, so there is no model")
+        rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
         raise InputError(f"the loss is no longer a finite number at {where}; {kept}. Try a smaller --learning-rate. "
-                         f"Received: a learning rate of {float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate)):g}")
+                         f"Received: a learning rate of {rate:g}")
 
 
 def save_model(model, path):

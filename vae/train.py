@@ -36,7 +36,7 @@ class Config(runs.BaseConfig):
     model: Literal["dense", "conv", "conditional", "clustering"] = "dense"
     """dense: 784-256-2. conv: two convolutions. conditional: the class moves the prior. clustering: article （四）."""
     recipe: Literal["cosine", "article"] = "cosine"
-    """cosine: Adam, warm-up in the first 25th of the steps, cosine decay. article: RMSprop (clustering: Adam) at a constant 1e-3."""
+    """cosine: Adam with a short warm-up and cosine decay. article: RMSprop (clustering: Adam) at a constant 1e-3."""
     learning_rate: float | None = None
     """The peak. By default 1e-3 for the article's recipe, see DEFAULT_RATES for ours."""
     latent_dim: int | None = None
