@@ -185,7 +185,9 @@ class Batches(keras.utils.PyDataset):
             return batch if self.chunk == 1 else batch.reshape(-1, self.batch_size, *batch.shape[1:])
 
         x, y = take(self.x), take(self.y)
-        return self.transform(x, y, np.random.default_rng([*self.key, index])) if self.transform else (x, y)
+        if self.transform:
+            x, y = self.transform(x, y, np.random.default_rng([*self.key, index]))
+        return tuple(x) if isinstance(x, list) else x, y      # tf.data takes tuples of arrays and no lists
 
 
 def fuse_steps(model, x, y):

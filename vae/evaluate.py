@@ -59,7 +59,7 @@ def decode(model, codes):
 
 def encode(model, x):
     """The means μ of p(z|x): what the scatter shows, without the noise of a sample."""
-    return encoder(model).predict(x, batch_size=500, verbose=0)[0]
+    return keras.Model(model.inputs, model.get_layer("mean").output).predict(x, batch_size=500, verbose=0)
 
 
 def clusters_of(model, x):
