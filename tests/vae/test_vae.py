@@ -75,7 +75,7 @@ def test_the_bounds_against_integration_over_the_latent_plane(name):
         p = evaluate.decode(model, offsets + center).reshape(-1, 784)
         joint = (pixels * np.log(p) + (1 - pixels) * np.log1p(-p)).sum(axis=1) + norm.logpdf(offsets).sum(axis=1)
         exact.append(joint.max() + np.log(np.exp(joint - joint.max()).sum() * (ticks[1] - ticks[0]) ** 2))
-    _, kl, weighted = evaluate.bound(model, 5_000).predict(x, batch_size=1, verbose=0)
+    _, kl, weighted = evaluate.bound(model, 20_000).predict(x, batch_size=1, verbose=0)
     np.testing.assert_allclose(weighted, exact, atol=0.05)
     many = [np.repeat(part, 300, 0) for part in (x if isinstance(x, list) else [x])]
     one = evaluate.bound(model, 1).predict(many if isinstance(x, list) else many[0], batch_size=900, verbose=0)[0]
