@@ -122,7 +122,7 @@ def elbo_metrics(model, images, labels, iw_images, iw_samples=500):
         metrics |= {f"test_negative_elbo_{name}": (reconstruction + kl).mean(),
                     f"test_reconstruction_{name}": reconstruction.mean(), f"test_kl_{name}": kl.mean()}
         if iw_images:
-            metrics[iw_name] = bound(model, iw_samples).predict(split(x, iw_images)[0], batch_size=10, verbose=0)[2].mean()
+            metrics[iw_name] = bound(model, iw_samples).predict(split(x, iw_images)[0], batch_size=4, verbose=0)[2].mean()
     return metrics
 
 
