@@ -177,12 +177,15 @@ class Batches(keras.utils.PyDataset):
     def __getitem__(self, index):
         stop = min((index + 1) * self.chunk, self.batches) * self.batch_size
         rows = self.order[index * self.chunk * self.batch_size:stop]
+        taken = {}    # an autoencoder's input is its target too: gathered once
 
         def take(arrays):
             if isinstance(arrays, (list, tuple)):
                 return tuple(take(array) for array in arrays)
-            batch = arrays[rows]
-            return batch if self.chunk == 1 else batch.reshape(-1, self.batch_size, *batch.shape[1:])
+            if id(arrays) not in taken:
+                batch = arrays[rows]
+                taken[id(arrays)] = batch if self.chunk == 1 else batch.reshape(-1, self.batch_size, *batch.shape[1:])
+            return taken[id(arrays)]
 
         x, y = take(self.x), take(self.y)
         if self.transform:
