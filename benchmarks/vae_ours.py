@@ -13,6 +13,7 @@ import numpy as np
 from common import runs
 from vae.train import bernoulli_loss, build_dense
 
+runs.keep_memory()
 x = np.random.default_rng(0).random((60_000, 784), "float32")
 model = build_dense()
 model.compile(keras.optimizers.RMSprop(), bernoulli_loss)
