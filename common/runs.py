@@ -149,11 +149,12 @@ def start(config, article, name):
 
 
 def keep_memory():
-    """Asks the C library to keep freed memory for the next step.
+    """Asks the C library to keep freed memory for the next step; to be called before TensorFlow's first operation.
 
-    glibc's threads hand the buffers of an XLA loop back to the system after each operation and fetch them page by page for
-    the next: 800 page faults in a step of the 784-256-2 autoencoder, half of its time. 16 MB of slack (M_TOP_PAD), with
-    the thresholds that go with it, end that, if set before TensorFlow's first operation. Other C libraries are left alone.
+    The first tf.data generator of a process, which is how model.fit reads a PyDataset, lowers glibc's M_TRIM_THRESHOLD to
+    128 kB (tensorflow/core/kernels/data/generator_dataset_op.cc). From then on the buffers of an XLA loop go back to the
+    system after each operation and come back page by page: 800 page faults in a step of the 784-256-2 autoencoder, half of
+    its time. Fixed thresholds and 16 MB of slack (M_TOP_PAD) end that. Other C libraries are left alone.
     """
     with contextlib.suppress(AttributeError, OSError, TypeError):
         library = ctypes.CDLL(None)

@@ -1,0 +1,422 @@
+"""Normalizing flows: invertible layers with their log-determinants, and a Flow that chains them.
+
+Copy this file into any Keras 3 project; it needs keras and numpy alone.
+
+    z, log_det = layer(x)                   z = f(x), log |det ∂z/∂x|
+    x, log_det = layer(z, inverse=True)     x = f⁻¹(z), log |det ∂x/∂z|
+
+Every layer is such a pair, forward and inverse, written side by side.
+
+Article: 苏剑林, 细水长flow之NICE, https://kexue.fm/archives/5776
+"""
+
+import math
+
+import keras
+import numpy as np
+from keras import ops
+
+
+class Bijection(keras.layers.Layer):
+    """Base of the layers below: a subclass has `forward` and `inverse`, each (batch, dim) → (batch, dim), (batch,).
+
+    The flow itself runs in the precision of its input, float32 at least, whatever the dtype policy: only the networks
+    inside couplings follow the policy, so a coupling stays invertible when its network computes in bfloat16.
+
+    Example:
+        class Shift(Bijection):
+            def forward(self, x):
+                return x + 1, ops.zeros_like(x[:, 0])
+
+            def inverse(self, z):
+                return z - 1, ops.zeros_like(z[:, 0])
+
+        print(Flow([Shift(), Scale()]).log_prob(np.zeros((1, 2), "float32")))
+
+    Reference: 苏剑林, 细水长flow之NICE, https://kexue.fm/archives/5776
+    """
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs, autocast=False)
+
+    def call(self, x, inverse=False):
+        x = ops.cast(x, _precision(x))
+        return self.inverse(x) if inverse else self.forward(x)
+
+    def forward(self, x):
+        raise NotImplementedError
+
+    def inverse(self, z):
+        raise NotImplementedError
+
+    def build(self, input_shape):
+        if len(input_shape) != 2 or input_shape[-1] is None:
+            raise ValueError(f"{self.name} expects inputs of shape (batch, dim) with a known dim; flatten images first. "
+                             f"Received: shape={tuple(input_shape)}")
+        self.dim = input_shape[-1]
+
+    def compute_output_shape(self, input_shape):
+        return tuple(input_shape), (input_shape[0],)
+
+    def compute_output_spec(self, x, inverse=False):
+        return tuple(keras.KerasTensor(shape, _precision(x)) for shape in self.compute_output_shape(x.shape))
+
+
+@keras.saving.register_keras_serializable(package="kexue")
+class AdditiveCoupling(Bijection):
+    """Changes one part of x by a function of the other: volume-preserving and invertible, whatever the function.
+
+        forward  h₁ = x₁,  h₂ = x₂ − m(x₁)        equation (9) of the article
+        inverse  x₁ = h₁,  x₂ = h₂ + m(h₁)        equation (7)
+
+    The encoder subtracts so that the generator adds: where m ends in a relu, the generator can then only brighten pixels.
+    The determinant of the triangular Jacobian (8) is 1.
+
+    Symbols: m = network.
+
+    Args:
+        network: layer or model that maps (batch, dim/2) → (batch, dim/2). It keeps its own dtype policy.
+        split: "interleaved": x₁ = x₀ x₂ x₄ …, x₂ = x₁ x₃ x₅ …; "half": the first and the second half.
+        swap: change x₁ by a function of x₂ instead.
+        **kwargs: name, dtype and so on, as for any Keras layer.
+
+    Call arguments:
+        inputs: (batch, dim), dim even.
+        inverse: whether to run backwards.
+
+    Output:
+        a tuple of the changed tensor (batch, dim) and the log-determinant (batch,).
+
+    Raises:
+        ValueError: dim is odd or the input not of rank 2, the network's output has another size, or an unknown split.
+
+    Precision: float32 at least. The inverse repeats the same m of the same input, so it is exact up to the rounding of one
+    addition, in bfloat16 networks too.
+
+    Example:
+        coupling = AdditiveCoupling(keras.layers.Dense(2))
+        z, log_det = coupling(np.array([[1.0, 2.0, 3.0, 4.0]]))
+        x, _ = coupling(z, inverse=True)
+        print(x)    # 1 2 3 4 again
+
+    Reference: 苏剑林, 细水长flow之NICE, https://kexue.fm/archives/5776; Dinh et al., https://arxiv.org/abs/1410.8516
+    """
+
+    outputs_for_each = 1    # numbers that the network gives for each element it changes
+
+    def __init__(self, network, split="interleaved", swap=False, **kwargs):
+        super().__init__(**kwargs)
+        if split not in ("interleaved", "half"):
+            raise ValueError(f'split expects "interleaved" or "half". Received: split={split!r}')
+        self.network, self.split, self.swap = network, split, swap
+
+    def forward(self, x):
+        x1, x2 = self.parts(x)
+        return self.merge(x1, x2 - self.m(x1)), ops.zeros_like(x[:, 0])
+
+    def inverse(self, z):
+        h1, h2 = self.parts(z)
+        return self.merge(h1, h2 + self.m(h1)), ops.zeros_like(z[:, 0])
+
+    def m(self, x1):
+        """The network's output in the precision of the flow."""
+        return ops.cast(self.network(x1), x1.dtype)
+
+    def parts(self, x):
+        """x → the part that stays, the part that changes."""
+        half = self.dim // 2
+        x1, x2 = (x[:, ::2], x[:, 1::2]) if self.split == "interleaved" else (x[:, :half], x[:, half:])
+        return (x2, x1) if self.swap else (x1, x2)
+
+    def merge(self, stays, changes):
+        """What parts took apart."""
+        x1, x2 = (changes, stays) if self.swap else (stays, changes)
+        if self.split == "half":
+            return ops.concatenate([x1, x2], axis=-1)
+        return ops.reshape(ops.stack([x1, x2], axis=-1), (-1, self.dim))
+
+    def build(self, input_shape):
+        super().build(input_shape)
+        if self.dim % 2:
+            raise ValueError(f"{self.name} splits its input into two equal parts and expects an even number of dimensions. "
+                             f"Received: shape={tuple(input_shape)}")
+        half = (None, self.dim // 2)
+        if not self.network.built:
+            self.network.build(half)
+        expected, found = self.outputs_for_each * self.dim // 2, self.network.compute_output_shape(half)[-1]
+        if found != expected:
+            raise ValueError(f"{self.name} expects a network that maps {self.dim // 2} to {expected} numbers. Received: one "
+                             f"that gives {found}")
+
+    def get_config(self):
+        network = keras.saving.serialize_keras_object(self.network)
+        return {**super().get_config(), "network": network, "split": self.split, "swap": self.swap}
+
+    @classmethod
+    def from_config(cls, config):
+        return cls(**{**config, "network": keras.saving.deserialize_keras_object(config["network"])})
+
+
+@keras.saving.register_keras_serializable(package="kexue")
+class AffineCoupling(AdditiveCoupling):
+    """Scales and shifts one part of x by functions of the other: the coupling of RealNVP.
+
+        forward  h₁ = x₁,  h₂ = (x₂ − t) e⁻ˢ      log-determinant −Σ s
+        inverse  x₁ = h₁,  x₂ = h₂ eˢ + t         log-determinant  Σ s
+
+    where [ŝ, t] = network(x₁) and s = ŝ / (1 + |ŝ| / b): scales stay between e⁻ᵇ and eᵇ, so no step of training explodes.
+
+    Symbols: b = bound.
+
+    Args:
+        network: layer or model that maps (batch, dim/2) → (batch, dim): first ŝ, then t.
+        split, swap: as for AdditiveCoupling.
+        bound: b, the largest |s|.
+        **kwargs: name, dtype and so on, as for any Keras layer.
+
+    Call arguments, Output, Raises, Precision: as for AdditiveCoupling.
+
+    Example:
+        coupling = AffineCoupling(keras.layers.Dense(4), split="half")
+        z, log_det = coupling(np.ones((3, 4), "float32"))
+        x, minus_log_det = coupling(z, inverse=True)
+        print(log_det + minus_log_det)    # 0 0 0
+
+    Reference: 苏剑林, RealNVP与Glow, https://kexue.fm/archives/5807; Dinh et al., https://arxiv.org/abs/1605.08803
+    """
+
+    outputs_for_each = 2
+
+    def __init__(self, network, split="interleaved", swap=False, bound=2.0, **kwargs):
+        super().__init__(network, split, swap, **kwargs)
+        self.bound = bound
+
+    def forward(self, x):
+        x1, x2 = self.parts(x)
+        s, t = self.scale_and_shift(x1)
+        return self.merge(x1, (x2 - t) * ops.exp(-s)), -ops.sum(s, axis=-1)
+
+    def inverse(self, z):
+        h1, h2 = self.parts(z)
+        s, t = self.scale_and_shift(h1)
+        return self.merge(h1, h2 * ops.exp(s) + t), ops.sum(s, axis=-1)
+
+    def scale_and_shift(self, x1):
+        s, t = ops.split(self.m(x1), 2, axis=-1)
+        return self.bound * s / (self.bound + ops.abs(s)), t
+
+    def get_config(self):
+        return {**super().get_config(), "bound": self.bound}
+
+
+@keras.saving.register_keras_serializable(package="kexue")
+class Reverse(Bijection):
+    """Reverses the order of the dimensions, so that the next coupling changes what this one left. 交错中前进, equation (13).
+
+    Call arguments: (batch, dim). Output: the reversed tensor and a log-determinant of zeros, (batch,).
+
+    Example:
+        z, log_det = Reverse()(np.array([[1.0, 2.0, 3.0]]))    # 3 2 1
+
+    Reference: 苏剑林, 细水长flow之NICE, https://kexue.fm/archives/5776
+    """
+
+    def forward(self, x):
+        return ops.flip(x, axis=-1), ops.zeros_like(x[:, 0])
+
+    def inverse(self, z):
+        return self.forward(z)
+
+
+@keras.saving.register_keras_serializable(package="kexue")
+class Permutation(Bijection):
+    """Shuffles the dimensions in a random order that is fixed when the layer is built, and saved with its weights.
+
+    Args:
+        seed: integer seed of the order; random when None.
+        **kwargs: name, dtype and so on, as for any Keras layer.
+
+    Call arguments: (batch, dim). Output: the shuffled tensor and a log-determinant of zeros, (batch,).
+
+    Example:
+        z, log_det = Permutation(seed=0)(np.array([[1.0, 2.0, 3.0]]))
+
+    Reference: 苏剑林, RealNVP与Glow, https://kexue.fm/archives/5807
+    """
+
+    def __init__(self, seed=None, **kwargs):
+        super().__init__(**kwargs)
+        self.seed = seed
+
+    def forward(self, x):
+        return ops.take(x, self.order, axis=-1), ops.zeros_like(x[:, 0])
+
+    def inverse(self, z):
+        return ops.take(z, ops.argsort(self.order), axis=-1), ops.zeros_like(z[:, 0])
+
+    def build(self, input_shape):
+        super().build(input_shape)
+        order = np.random.default_rng(self.seed).permutation(self.dim)
+        self.order = self.add_weight(name="order", shape=(self.dim,), dtype="int32", trainable=False, autocast=False,
+                                     initializer=lambda shape, dtype: ops.convert_to_tensor(order, dtype))
+
+    def get_config(self):
+        return {**super().get_config(), "seed": self.seed}
+
+
+@keras.saving.register_keras_serializable(package="kexue")
+class Scale(Bijection):
+    """z = h ⊗ eˢ with a trainable s for each dimension, and log-determinant Σ s. Equations (14) and (15).
+
+    e⁻ˢ is the standard deviation that the prior has in that dimension, equation (17): a dimension with large s carries
+    nothing. The article trains s itself as well, for its exponential is positive by construction.
+
+    Symbols: s = log_scale.
+
+    Args:
+        initializer: initializer of s.
+        **kwargs: name, dtype and so on, as for any Keras layer.
+
+    Call arguments: (batch, dim). Output: the scaled tensor and the log-determinant, (batch,).
+
+    Example:
+        scale = Scale(initializer="ones")
+        z, log_det = scale(np.ones((2, 3), "float32"))    # e, and 3
+
+    Reference: 苏剑林, 细水长flow之NICE, https://kexue.fm/archives/5776
+    """
+
+    def __init__(self, initializer="zeros", **kwargs):
+        super().__init__(**kwargs)
+        self.initializer = keras.initializers.get(initializer)
+
+    def forward(self, x):
+        s = ops.cast(self.log_scale, x.dtype)
+        return x * ops.exp(s), ops.sum(s) + ops.zeros_like(x[:, 0])
+
+    def inverse(self, z):
+        s = ops.cast(self.log_scale, z.dtype)
+        return z * ops.exp(-s), -ops.sum(s) + ops.zeros_like(z[:, 0])
+
+    def build(self, input_shape):
+        super().build(input_shape)
+        dtype = "float64" if self.variable_dtype == "float64" else "float32"
+        self.log_scale = self.add_weight(name="log_scale", shape=(self.dim,), initializer=self.initializer, dtype=dtype,
+                                         autocast=False)
+
+    def get_config(self):
+        return {**super().get_config(), "initializer": keras.initializers.serialize(self.initializer)}
+
+
+@keras.saving.register_keras_serializable(package="kexue")
+class Flow(Bijection):
+    """A chain of invertible layers with a prior on its end: an exact density, equation (6) of the article.
+
+        log q(x) = log q(z) + log |det ∂z/∂x|,   z = f(x) = fₙ(… f₂(f₁(x)))
+
+    Flow is itself such a layer, so flows nest. As a layer of a functional model it gives z and the log-determinant; the
+    methods give the rest.
+
+    Args:
+        layers: list of Bijections, in the direction from x to z.
+        prior: "gaussian": independent N(0, 1); "logistic": independent logistic variables, as in the paper.
+        **kwargs: name, dtype and so on, as for any Keras layer.
+
+    Call arguments:
+        inputs: (batch, dim).
+        inverse: whether to run from z to x.
+
+    Output:
+        a tuple of z (batch, dim) and log |det ∂z/∂x| (batch,), in nats; with inverse=True of x and log |det ∂x/∂z|.
+
+    Raises:
+        ValueError: layers is empty or holds something else, an unknown prior, or a shape that a layer cannot take.
+
+    Precision: float32 at least, float64 where the input and the dtype policy are float64.
+
+    Example:
+        x = keras.Input((2,))
+        flow = Flow([AffineCoupling(keras.layers.Dense(2)), Reverse(), Scale()])
+        z, log_det = flow(x)
+        keras.Model(x, gaussian_log_prob(z) + log_det).compile("adam", lambda _, log_q: -log_q)    # log q(x), its loss
+        samples = flow.sample(10, temperature=0.75, seed=0)
+
+    Reference: 苏剑林, 细水长flow之NICE, https://kexue.fm/archives/5776
+    """
+
+    def __init__(self, layers, prior="gaussian", **kwargs):
+        super().__init__(**kwargs)
+        if prior not in PRIORS:
+            raise ValueError(f"prior expects one of {', '.join(PRIORS)}. Received: prior={prior!r}")
+        if not layers or not all(isinstance(layer, Bijection) for layer in layers):
+            raise ValueError(f"Flow expects a list of layers that are Bijections, at least one. Received: layers={layers}")
+        self.layers, self.prior = list(layers), prior
+
+    def forward(self, x):
+        log_det = 0.0
+        for layer in self.layers:
+            x, part = layer(x)
+            log_det += part
+        return x, log_det
+
+    def inverse(self, z):
+        log_det = 0.0
+        for layer in reversed(self.layers):
+            z, part = layer(z, inverse=True)
+            log_det += part
+        return z, log_det
+
+    def log_prob(self, x):
+        """log q(x) in nats, (batch,), equation (6); x is (batch, dim)."""
+        z, log_det = self(x)
+        return PRIORS[self.prior][0](z) + log_det
+
+    def sample(self, n, temperature=1.0, seed=None):
+        """n draws x = f⁻¹(z) with z from the prior times temperature (退火参数), (n, dim).
+
+        Raises:
+            ValueError: the flow has not seen data yet, so it does not know its dimension.
+        """
+        if not self.built:
+            raise ValueError(f"{self.name}.sample expects a flow that was built: call it on data once, or load it.")
+        return self(PRIORS[self.prior][1]((n, self.dim), seed) * temperature, inverse=True)[0]
+
+    def build(self, input_shape):
+        super().build(input_shape)
+        for layer in self.layers:
+            if not layer.built:
+                layer.build(input_shape)
+
+    def get_config(self):
+        return {**super().get_config(), "prior": self.prior,
+                "layers": [keras.saving.serialize_keras_object(layer) for layer in self.layers]}
+
+    @classmethod
+    def from_config(cls, config):
+        return cls(**{**config, "layers": [keras.saving.deserialize_keras_object(layer) for layer in config["layers"]]})
+
+
+def gaussian_log_prob(z):
+    """log N(z; 0, I) in nats, equation (4): (batch, dim) → (batch,)."""
+    return -0.5 * ops.sum(ops.square(z), axis=-1) - 0.5 * z.shape[-1] * math.log(2 * math.pi)
+
+
+def logistic_log_prob(z):
+    """log of Π 1/((1 + e^z)(1 + e^−z)) in nats: (batch, dim) → (batch,)."""
+    return -ops.sum(ops.softplus(z) + ops.softplus(-z), axis=-1)
+
+
+def _logistic_sample(shape, seed):
+    u = keras.random.uniform(shape, 1e-7, 1, dtype="float32", seed=seed)
+    return ops.log(u) - ops.log1p(-ops.minimum(u, 1 - 6e-8))
+
+
+PRIORS = {
+    "gaussian": (gaussian_log_prob, lambda shape, seed: keras.random.normal(shape, dtype="float32", seed=seed)),
+    "logistic": (logistic_log_prob, _logistic_sample),
+}
+
+
+def _precision(x):
+    """float64 for float64 tensors, float32 for all others."""
+    return "float64" if keras.backend.standardize_dtype(x.dtype) == "float64" else "float32"

@@ -1,0 +1,225 @@
+"""common/flow.py against numerical Jacobians, integration of the density, and a NumPy computation that shares no code."""
+
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from keras import layers, ops
+from scipy import stats
+
+from common.flow import PRIORS, AdditiveCoupling, AffineCoupling, Bijection, Flow, Permutation, Reverse, Scale
+
+if keras.backend.backend() == "jax":
+    import jax
+
+    jax.config.update("jax_enable_x64", True)    # the checks to ten digits need float64
+
+
+def numpy(*tensors):
+    arrays = [ops.convert_to_numpy(t) for t in tensors]
+    return arrays if len(arrays) > 1 else arrays[0]
+
+
+def network(outputs, dtype="float64", scale=1.0):
+    """A smooth network with biases that are not zero."""
+    def random(seed):
+        return keras.initializers.RandomNormal(stddev=scale, seed=seed)
+
+    model = keras.Sequential([
+        layers.Dense(7, "softplus", kernel_initializer=random(1), bias_initializer=random(2), dtype=dtype),
+        layers.Dense(outputs, kernel_initializer=random(3), bias_initializer=random(4), dtype=dtype),
+    ])
+    model.dtype_policy = dtype    # Sequential takes no dtype and would cast its input to float32
+    return model
+
+
+def make(name, dim, dtype="float64", scale=1.0):
+    return {
+        "additive": lambda: AdditiveCoupling(network(dim // 2, dtype, scale), dtype=dtype),
+        "additive half swapped": lambda: AdditiveCoupling(network(dim // 2, dtype, scale), "half", swap=True, dtype=dtype),
+        "affine": lambda: AffineCoupling(network(dim, dtype, scale), swap=True, dtype=dtype),
+        "affine half": lambda: AffineCoupling(network(dim, dtype, scale), split="half", dtype=dtype),
+        "reverse": lambda: Reverse(dtype=dtype),
+        "permutation": lambda: Permutation(seed=1, dtype=dtype),
+        "scale": lambda: Scale(keras.initializers.RandomNormal(stddev=scale, seed=5), dtype=dtype),
+    }[name]()
+
+
+NAMES = ["additive", "additive half swapped", "affine", "affine half", "reverse", "permutation", "scale"]
+
+
+def data(rows, dim, seed=0, dtype="float64"):
+    return np.random.default_rng(seed).normal(size=(rows, dim)).astype(dtype)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("dtype, tolerance", [("float32", 1e-5), ("float64", 1e-10)])
+def test_inverse_undoes_forward_and_the_log_determinants_cancel(name, dtype, tolerance):
+    layer, x = make(name, 8, dtype), data(50, 8, dtype=dtype)
+    z, log_det = layer(x)
+    again, minus = layer(z, inverse=True)
+    assert keras.backend.standardize_dtype(z.dtype) == keras.backend.standardize_dtype(log_det.dtype) == dtype
+    assert np.abs(numpy(again) - x).max() <= tolerance * np.abs(x).max()
+    np.testing.assert_allclose(*numpy(log_det, -minus), atol=10 * tolerance)
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.lists(st.sampled_from(NAMES), min_size=1, max_size=6), st.integers(1, 5), st.integers(1, 9), st.integers(0, 99))
+def test_every_composition_is_invertible(names, half, rows, seed):
+    flow, x = Flow([make(name, 2 * half) for name in names], dtype="float64"), data(rows, 2 * half, seed)
+    z, log_det = flow(x)
+    again, minus = flow(z, inverse=True)
+    scale = max(1, np.abs(numpy(z)).max(), np.abs(x).max())
+    assert np.abs(numpy(again) - x).max() <= 1e-10 * scale
+    np.testing.assert_allclose(*numpy(log_det, -minus), atol=1e-9 * scale)
+    nested = Flow([Flow(flow.layers[:1], dtype="float64"), *flow.layers[1:]], dtype="float64")
+    np.testing.assert_array_equal(*numpy(nested(x)[0], z))
+
+
+@pytest.mark.parametrize("names", [*([name] for name in NAMES), ["affine", "permutation", "affine half", "scale"]])
+def test_log_determinant_is_that_of_the_numerical_jacobian(names):
+    flow, x, step = Flow([make(name, 6) for name in names], dtype="float64"), data(3, 6), 1e-6
+    _, log_det = flow(x)
+    for row, found in zip(x, numpy(log_det)):
+        moved = np.concatenate([row + step * np.eye(6), row - step * np.eye(6)])
+        z = numpy(flow(moved)[0])
+        jacobian = ((z[:6] - z[6:]) / (2 * step)).T
+        assert np.linalg.slogdet(jacobian)[1] == pytest.approx(found, abs=1e-6)
+
+
+@pytest.mark.parametrize("prior", list(PRIORS))
+def test_the_density_integrates_to_one(prior):
+    names = ("affine", "reverse", "affine half", "scale")
+    flow = Flow([make(name, 2, scale=0.2) for name in names], prior, dtype="float64")
+    ticks = np.linspace(-60, 60, 1201)
+    points = np.stack(np.meshgrid(ticks, ticks), axis=-1).reshape(-1, 2)
+    assert np.exp(numpy(flow.log_prob(points))).sum() * (ticks[1] - ticks[0]) ** 2 == pytest.approx(1, abs=2e-3)
+
+
+@pytest.mark.parametrize("prior, scipy_prior", [("gaussian", stats.norm), ("logistic", stats.logistic)])
+def test_log_prob_is_that_of_a_numpy_computation(prior, scipy_prior):
+    """The article's block, reversal, interleaved split, subtraction, written out in NumPy for three blocks and a scale."""
+    flow = Flow([layer for i in range(3) for layer in (Reverse(dtype="float64"), make("additive", 6))] + [make("scale", 6)],
+                prior, dtype="float64")
+    x = data(5, 6)
+    found = numpy(flow.log_prob(x))
+    h = x.copy()
+    for coupling in flow.layers[1::2]:
+        (w1, b1), (w2, b2) = ([numpy(weight) for weight in layer.weights] for layer in coupling.network.layers)
+        h = h[:, ::-1].copy()
+        h[:, 1::2] -= np.logaddexp(0, h[:, ::2] @ w1 + b1) @ w2 + b2
+    s = numpy(flow.layers[-1].log_scale)
+    np.testing.assert_allclose(found, scipy_prior.logpdf(h * np.exp(s)).sum(axis=1) + s.sum(), rtol=1e-10)
+
+
+def test_affine_coupling_by_its_formula():
+    layer, x = make("affine half", 4), data(5, 4)
+    z = numpy(layer(x)[0])
+    raw = numpy(layer.network(x[:, :2]))
+    s = raw[:, :2] / (1 + np.abs(raw[:, :2]) / 2)
+    np.testing.assert_allclose(z, np.concatenate([x[:, :2], (x[:, 2:] - raw[:, 2:]) * np.exp(-s)], 1), rtol=1e-10)
+    np.testing.assert_allclose(numpy(layer(x)[1]), -s.sum(axis=1), rtol=1e-10)
+
+
+@pytest.mark.parametrize("prior, scipy_prior", [("gaussian", stats.norm), ("logistic", stats.logistic)])
+def test_samples_follow_the_prior_and_the_temperature(prior, scipy_prior):
+    flow = Flow([Reverse()], prior)
+    flow.build((None, 2))
+    cold = numpy(flow.sample(20_000, temperature=0.5, seed=0))
+    assert stats.kstest(2 * cold.ravel(), scipy_prior.cdf).pvalue > 1e-3
+    np.testing.assert_array_equal(cold, numpy(flow.sample(20_000, temperature=0.5, seed=0)))
+
+
+@pytest.mark.parametrize("jit_compile", [False, True])
+def test_a_trained_flow_draws_from_the_distribution_of_its_data(jit_compile):
+    """A bent band, y = x²/2 + noise. Kolmogorov-Smirnov in four directions; untrained samples fail it."""
+    keras.utils.set_random_seed(0)
+
+    def draw(n, seed):
+        rng = np.random.default_rng(seed)
+        a = rng.normal(size=n)
+        return np.stack([a, 0.5 * a ** 2 + 0.3 * rng.normal(size=n)], axis=1).astype("float32")
+
+    blocks = [layer for i in range(4) for layer in (
+        AffineCoupling(keras.Sequential([layers.Dense(64, "tanh"), layers.Dense(2)])), Reverse())]
+    flow = Flow([*blocks, Scale()])
+    x = keras.Input((2,))
+    z, log_det = flow(x)
+    model = keras.Model(x, PRIORS["gaussian"][0](z) + log_det)
+    model.compile(keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(5e-3, 2000)), lambda _, log_q: -log_q,
+                  jit_compile=jit_compile)
+    train, fresh = draw(20_000, 1), draw(4_000, 2)
+
+    def p_values(samples):
+        return [stats.ks_2samp(samples @ d, fresh @ d).pvalue for d in ([1, 0], [0, 1], [1, 1], [1, -1])]
+
+    assert min(p_values(numpy(flow.sample(4_000, seed=3)))) < 1e-10
+    model.fit(train, train, batch_size=200, epochs=20, verbose=0)
+    assert min(p_values(numpy(flow.sample(4_000, seed=3)))) > 1e-3
+    exact = -(np.log(2 * np.pi * 0.3) + 1)     # minus the entropy: ln q of the data's own density
+    assert numpy(flow.log_prob(fresh)).mean() == pytest.approx(exact, abs=0.05)
+
+
+@pytest.mark.parametrize("name", ["additive", "affine"])
+def test_a_bfloat16_network_leaves_the_flow_invertible(name):
+    layer, x = make(name, 8, "mixed_bfloat16"), data(50, 8, dtype="float32")
+    z, log_det = layer(x)
+    again, minus = layer(z, inverse=True)
+    assert layer.network.layers[-1].compute_dtype == "bfloat16"
+    assert keras.backend.standardize_dtype(log_det.dtype) == keras.backend.standardize_dtype(z.dtype) == "float32"
+    assert np.abs(numpy(again) - x).max() < 2e-6 * np.abs(x).max()
+    np.testing.assert_allclose(*numpy(log_det, -minus), atol=1e-5)
+
+
+def test_saved_and_loaded_in_a_fresh_process(tmp_path):
+    flow = Flow([make(name, 4, "float32", scale=0.3) for name in NAMES], prior="logistic", name="flow")
+    x = keras.Input((4,))
+    z, log_det = flow(x)
+    h = keras.Input((4,))
+    keras.Model([x, h], [z, log_det, flow(h, inverse=True)[0]]).save(tmp_path / "flow.keras")
+    points = data(3, 4, dtype="float32")
+    np.savez(tmp_path / "expected.npz", x=points, log_prob=numpy(flow.log_prob(points)), z=numpy(flow(points)[0]))
+    code = """
+import keras, numpy as np, common.flow
+expected = np.load("expected.npz")
+model = keras.models.load_model("flow.keras", compile=False)
+z, _, again = model.predict([expected["x"], expected["z"]], verbose=0)
+log_prob = keras.ops.convert_to_numpy(model.get_layer("flow").log_prob(expected["x"]))
+np.testing.assert_allclose(z, expected["z"], rtol=1e-5, atol=1e-6)
+np.testing.assert_allclose(again, expected["x"], rtol=1e-4, atol=1e-5)
+np.testing.assert_allclose(log_prob, expected["log_prob"], rtol=1e-5)
+"""
+    root = __file__.rsplit("/tests/", 1)[0]
+    subprocess.run([sys.executable, "-c", f"import sys; sys.path.insert(0, {root!r})\n{code}"], cwd=tmp_path, check=True)
+
+
+@pytest.mark.parametrize("call, message", [
+    (lambda: AdditiveCoupling(network(2))(data(2, 5)), "even number of dimensions"),
+    (lambda: AdditiveCoupling(network(3))(data(2, 4)), "maps 2 to 2 numbers"),
+    (lambda: AffineCoupling(network(2))(data(2, 4)), "maps 2 to 4 numbers"),
+    (lambda: Flow([Reverse()])(np.zeros((2, 28, 28))), r"shape \(batch, dim\)"),
+    (lambda: Flow([]), "at least one"),
+    (lambda: Flow([layers.Dense(2)]), "that are Bijections"),
+    (lambda: Flow([Reverse()], prior="uniform"), "gaussian, logistic"),
+    (lambda: AdditiveCoupling(network(2), split="checkerboard"), '"interleaved" or "half"'),
+    (lambda: Flow([Reverse()]).sample(3), "that was built"),
+])
+def test_wrong_use_is_named(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
+
+
+def test_a_layer_of_ones_own():
+    class Shift(Bijection):
+        def forward(self, x):
+            return x + 1, ops.zeros_like(x[:, 0])
+
+        def inverse(self, z):
+            return z - 1, ops.zeros_like(z[:, 0])
+
+    x = data(2, 3, dtype="float32")
+    np.testing.assert_allclose(numpy(Flow([Shift(), Scale()])(x)[0]), x + 1)
