@@ -17,8 +17,10 @@ SMOKE = [
     ("vae/train.py", "--model", "conditional", "--binarize", "--iw-images", "0"),
     ("vae/train.py", "--model", "clustering"),
     ("vae/geometry.py",),
+    ("flow_nice/train.py",),
+    ("flow_nice/train.py", "--protocol", "paper", "--recipe", "article", "--validation", "0"),
 ]
-OTHERS = ["vae/generate.py"]    # need no --smoke: they run in seconds; their tests stand below
+OTHERS = ["vae/generate.py", "flow_nice/generate.py"]    # need no --smoke: they run in seconds; their tests stand below
 
 
 def run(script, *arguments, code=0, cwd=None, **environment):
@@ -62,6 +64,16 @@ def test_generate_from_the_shipped_model_and_from_a_run(tmp_path):
     folder, = (tmp_path / "vae").iterdir()
     run("vae/generate.py", "--run", folder, "--out", tmp_path / "more")
     assert {path.name for path in (tmp_path / "more").iterdir()} == {"samples.png", "interpolation.png"}
+
+
+def test_nice_generates_from_the_shipped_model_and_from_a_run(tmp_path):
+    names = {"samples.png", "temperatures.png", "interpolation.png", "inpainting.png"}
+    run("flow_nice/generate.py", "--out", tmp_path / "pictures", "--steps", "20", cwd=tmp_path)
+    assert {path.name for path in (tmp_path / "pictures").iterdir()} == names
+    run("flow_nice/train.py", "--smoke", "--prior", "logistic", "--out", tmp_path)
+    folder, = (tmp_path / "flow_nice").iterdir()
+    run("flow_nice/generate.py", "--run", folder, "--out", tmp_path / "more", "--steps", "0")
+    assert {path.name for path in (tmp_path / "more").iterdir()} == names - {"inpainting.png"}
 
 
 def test_a_killed_training_continues(tmp_path):
@@ -114,3 +126,14 @@ def test_a_model_file_that_is_not_ours(tmp_path):
     (tmp_path / "x.keras").write_bytes(b"not a model")
     assert "is not a model" in last_line(run("vae/generate.py", "--run", tmp_path / "x.keras", code=2))
     assert "expected a run folder" in last_line(run("vae/generate.py", "--run", tmp_path, code=2))
+    assert "flow_nice/train.py" in last_line(run("flow_nice/generate.py", "--run", ROOT / "vae/weights/vae.keras", code=2))
+
+
+@pytest.mark.parametrize("arguments, message", [
+    (["--blocks", "0"], "--blocks expects at least 1"),
+    (["--temperature", "-1"], "--temperature expects"),
+    (["--draws", "0", "--protocol", "paper"], "--draws expects"),
+])
+def test_bad_input_of_nice(tmp_path, arguments, message):
+    error = last_line(run("flow_nice/train.py", *arguments, code=2, cwd=tmp_path))
+    assert error.startswith("error: ") and message in error and not list(tmp_path.iterdir())
