@@ -35,6 +35,8 @@ from common.flow import PRIORS, AdditiveCoupling, Flow, Reverse, Scale
 class Config(runs.BaseConfig):
     epochs: int = 20
     batch_size: int = 128
+    learning_rate: float | None = None
+    """The peak. By default 4e-3, and the article's constant 1e-3 for its recipe."""
     protocol: Literal["article", "paper"] = "article"
     """article: pixels in [0, 1], training noise in [−0.01, 0], tests without noise. paper: pixels dequantised by 1/256."""
     prior: Literal["gaussian", "logistic"] | None = None
@@ -148,10 +150,10 @@ def train(config):
     if config.recipe == "cosine":
         start_scales_at_data(model.get_layer("nice"), noise(x[:2000], None, np.random.default_rng(config.seed))[0])
         warmup = max(1, steps // 25)
-        rate = keras.optimizers.schedules.CosineDecay(0.0, max(1, steps - warmup), warmup_target=config.learning_rate,
+        rate = keras.optimizers.schedules.CosineDecay(0.0, max(1, steps - warmup), warmup_target=config.learning_rate or 4e-3,
                                                       warmup_steps=warmup)
     else:
-        rate = config.learning_rate
+        rate = config.learning_rate or 1e-3
     model.compile(keras.optimizers.Adam(rate), negative_log_likelihood if paper else article_loss, jit_compile="auto")
     chunk = runs.fuse_steps(model, x[:1], x[:1, 0])
     model.fit(
