@@ -1,0 +1,317 @@
+"""common/crf.py against enumeration of all paths and a float64 NumPy forward-backward; both share no code with it."""
+
+import itertools
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from keras import ops
+
+from common.crf import (
+    CRF,
+    FORBIDDEN,
+    TagAccuracy,
+    crf_loss,
+    k_best,
+    log_likelihood,
+    log_partition,
+    marginals,
+    path_score,
+    tag_constraints,
+)
+
+
+def make(batch, time, tags, seed=0, constraints=None, scale=1.0):
+    """A CRF with random weights, random emissions, and masks of random lengths, the first of full length."""
+    rng = np.random.default_rng(seed)
+    layer = CRF(tags, constraints)
+    layer.build((None, None, tags))
+    for weight in layer.weights:
+        weight.assign(scale * rng.normal(size=weight.shape).astype("float32"))
+    lengths = np.concatenate([[time], rng.integers(0, time + 1, batch - 1)])
+    return (layer, (scale * rng.normal(size=(batch, time, tags))).astype("float32"), np.arange(time) < lengths[:, None],
+            rng.integers(0, tags, (batch, time)))
+
+
+def weights(layer):
+    return [ops.convert_to_numpy(weight).astype("float64") for weight in (layer.transitions, layer.start, layer.end)]
+
+
+def all_paths(layer, h, length):
+    """Score of each allowed path of one sentence, as a dict; float64."""
+    transitions, start, end = weights(layer)
+    tags, scores = h.shape[-1], {}
+    ok = layer.constraints or {"transitions": np.ones((tags, tags)), "start": np.ones(tags), "end": np.ones(tags)}
+    for path in itertools.product(range(tags), repeat=length):
+        pairs = list(itertools.pairwise(path))
+        if ok["start"][path[0]] and ok["end"][path[-1]] and all(ok["transitions"][a][b] for a, b in pairs):
+            scores[path] = (start[path[0]] + end[path[-1]] + sum(transitions[a, b] for a, b in pairs)
+                            + sum(float(h[t, tag]) for t, tag in enumerate(path)))
+    return scores
+
+
+def numpy(tensor):
+    return ops.convert_to_numpy(tensor)
+
+
+BMES = tag_constraints(["B", "M", "E", "S"])
+
+
+@pytest.mark.parametrize("time, tags, constraints", [(1, 3, None), (2, 1, None), (5, 3, None), (4, 4, BMES), (1, 4, BMES)])
+def test_everything_against_the_enumeration_of_all_paths(time, tags, constraints):
+    layer, h, mask, y = make(6, time, tags, constraints=constraints)
+    decoded, potentials = layer(h, mask=mask)
+    decoded, log_z = numpy(decoded), numpy(log_partition(potentials))
+    p, (paths, log_p) = numpy(marginals(potentials)), k_best(potentials, 4)
+    for b, length in enumerate(mask.sum(axis=1)):
+        assert (decoded[b, length:] == -1).all() and (p[b, length:] == 0).all()
+        if not length:
+            assert log_z[b] == 0 and numpy(crf_loss(y, potentials))[b] == 0
+            continue
+        scores = all_paths(layer, h[b], length)
+        exact = np.logaddexp.reduce(list(scores.values()))
+        assert log_z[b] == pytest.approx(exact, abs=1e-5)
+        assert tuple(decoded[b, :length]) == max(scores, key=scores.get)
+        expected = np.zeros((length, tags))
+        for path, score in scores.items():
+            expected[np.arange(length), path] += np.exp(score - exact)
+        np.testing.assert_allclose(p[b, :length], expected, atol=1e-5)
+        best = sorted(scores, key=scores.get, reverse=True)[:4]
+        assert [tuple(path[:length]) for path in paths[b, :len(best)]] == best
+        np.testing.assert_allclose(log_p[b, :len(best)], [scores[path] - exact for path in best], atol=1e-5)
+        assert np.isneginf(log_p[b, len(best):]).all()
+        gold = tuple(y[b, :length])
+        if gold in scores:
+            assert numpy(path_score(potentials, y))[b] == pytest.approx(scores[gold], abs=1e-5)
+            assert numpy(log_likelihood(potentials, y))[b] == pytest.approx(scores[gold] - exact, abs=1e-5)
+        else:
+            assert numpy(crf_loss(y, potentials))[b] > -FORBIDDEN / 2
+
+
+def forward_backward(h, transitions, start, end):
+    """log Z and the derivatives of log Z by h, transitions, start, end, for one long sentence, in float64."""
+    length, tags = h.shape
+    alpha, beta = np.zeros((2, length, tags))
+    alpha[0] = start + h[0]
+    for t in range(1, length):
+        alpha[t] = np.logaddexp.reduce(alpha[t - 1][:, None] + transitions, axis=0) + h[t]
+    beta[-1] = end
+    for t in range(length - 2, -1, -1):
+        beta[t] = np.logaddexp.reduce(transitions + h[t + 1] + beta[t + 1], axis=1)
+    log_z = np.logaddexp.reduce(alpha[-1] + end)
+    gamma = np.exp(alpha + beta - log_z)
+    pairs = sum((np.exp(alpha[t - 1][:, None] + transitions + h[t] + beta[t] - log_z) for t in range(1, length)),
+                start=np.zeros((tags, tags)))
+    return log_z, gamma, pairs, gamma[0].copy(), gamma[-1].copy()
+
+
+def loss_and_gradients(layer, h, mask, y):
+    """Loss of each sentence; gradient of their sum by h, transitions, start, end, in the backend's own way."""
+    variables = [layer.transitions, layer.start, layer.end]
+    if keras.backend.backend() == "jax":
+        import jax
+
+        def total(h, values):
+            with keras.StatelessScope(state_mapping=zip(variables, values)):
+                losses = crf_loss(y, layer.potentials(h, mask))
+            return losses.sum(), losses
+
+        gradients, losses = jax.grad(total, argnums=(0, 1), has_aux=True)(
+            ops.convert_to_tensor(h), [v.value for v in variables])
+        return numpy(losses), [numpy(g) for g in (gradients[0], *gradients[1])]
+    import tensorflow as tf
+
+    with tf.GradientTape() as tape:
+        h = tf.constant(h)
+        tape.watch(h)
+        losses = crf_loss(y, layer.potentials(h, mask))
+    return numpy(losses), [numpy(g) for g in tape.gradient(losses, [h, *(v.value for v in variables)])]
+
+
+@pytest.mark.parametrize("time, tags", [(1, 4), (7, 4), (150, 4), (40, 20)])
+def test_loss_and_gradient_of_long_sentences(time, tags):
+    layer, h, mask, y = make(4, time, tags, seed=1)
+    losses, (dh, *others) = loss_and_gradients(layer, h, mask, y)
+    transitions, start, end = weights(layer)
+    totals = [np.zeros((tags, tags)), np.zeros(tags), np.zeros(tags)]
+    for b, length in enumerate(mask.sum(axis=1)):
+        assert not dh[b, length:].any()
+        if not length:
+            continue
+        gold = y[b, :length]
+        log_z, gamma, *parts = forward_backward(h[b, :length].astype("float64"), transitions, start, end)
+        gold_score = (start[gold[0]] + end[gold[-1]] + h[b, np.arange(length), gold].sum(dtype="float64")
+                      + sum(transitions[i, j] for i, j in itertools.pairwise(gold)))
+        assert losses[b] == pytest.approx(log_z - gold_score, rel=2e-5)
+        np.testing.assert_allclose(dh[b, :length], gamma - np.eye(tags)[gold], atol=2e-5)
+        for i, j in itertools.pairwise(gold):
+            parts[0][i, j] -= 1
+        parts[1][gold[0]] -= 1
+        parts[2][gold[-1]] -= 1
+        totals = [total + part for total, part in zip(totals, parts)]
+    for found, expected in zip(others, totals):
+        np.testing.assert_allclose(found, expected, atol=1e-3)
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(1, 4), st.integers(1, 5), st.integers(1, 3), st.integers(1, 4), st.integers(0, 99))
+def test_padding_changes_nothing(batch, time, tags, extra, seed):
+    layer, h, mask, y = make(batch, time, tags, seed)
+    garbage = np.full((batch, extra, tags), np.nan, "float32")
+    long_h, long_mask = np.concatenate([h, garbage], 1), np.pad(mask, [(0, 0), (0, extra)])
+    long_y = np.pad(y, [(0, 0), (0, extra)], constant_values=10 ** 6)
+    (short_tags, short), (long_tags, long) = layer(h, mask=mask), layer(long_h, mask=long_mask)
+    np.testing.assert_array_equal(numpy(long_tags)[:, :time], numpy(short_tags))
+    np.testing.assert_allclose(numpy(crf_loss(long_y, long)), numpy(crf_loss(y, short)), rtol=1e-6, atol=1e-6)
+    assert np.isfinite(numpy(long)).all()
+
+
+@pytest.mark.parametrize("constraints", [None, BMES])
+@pytest.mark.parametrize("size", [1e4, -1e4])
+def test_huge_scores_stay_finite(size, constraints):
+    layer, h, mask, y = make(4, 30, 4, constraints=constraints)
+    h[:, ::2] *= size
+    losses, gradients = loss_and_gradients(layer, h, mask, y)
+    assert np.isfinite(losses).all() and (losses > -1).all() and all(np.isfinite(g).all() for g in gradients)
+
+
+def test_constraints_that_leave_one_path_or_none():
+    one = {"transitions": np.roll(np.eye(3), 1, axis=1) > 0, "start": [True, False, False], "end": [True] * 3}
+    layer, h, mask, _ = make(3, 6, 3, constraints=one)
+    tags, potentials = layer(h, mask=mask)
+    length = mask.sum(axis=1)
+    for b in range(3):
+        np.testing.assert_array_equal(numpy(tags)[b, :length[b]], np.arange(length[b]) % 3)
+    only = np.tile(np.arange(6) % 3, (3, 1))
+    losses, gradients = loss_and_gradients(layer, h, mask, only)
+    np.testing.assert_allclose(losses, 0, atol=1e-4)
+    assert all(np.abs(g).max() < 1e-4 for g in gradients)
+    none = {**one, "end": [False, False, True]}
+    layer, h, mask, y = make(3, 4, 3, constraints=none)
+    losses, gradients = loss_and_gradients(layer, h, np.ones_like(mask), y)
+    assert np.isfinite(losses).all() and all(np.isfinite(g).all() for g in gradients)
+
+
+def test_what_follows_a_hole_in_the_mask_is_padding():
+    layer, h, _, y = make(1, 5, 3)
+    holed, short = np.array([[1, 1, 0, 1, 1]], bool), np.array([[1, 1, 0, 0, 0]], bool)
+    np.testing.assert_array_equal(numpy(layer(h, mask=holed)[1]), numpy(layer(h, mask=short)[1]))
+
+
+def build(tags=4):
+    inputs = keras.Input((None,), dtype="int32")
+    x = keras.layers.Embedding(30, 16, mask_zero=True)(inputs)
+    decoded, potentials = CRF(tags)(keras.layers.Dense(tags)(x))
+    model = keras.Model(inputs, [decoded, potentials])
+    model.compile(keras.optimizers.Adam(0.05), loss=[None, crf_loss], metrics=[TagAccuracy(), None])
+    return model
+
+
+def sentences(lengths, time, seed=0):
+    """Characters whose tag is decided by them and by the character before."""
+    rng = np.random.default_rng(seed)
+    x = rng.integers(1, 30, (len(lengths), time)) * (np.arange(time) < np.array(lengths)[:, None])
+    return x, (x % 2) * 2 + np.pad(x % 2, [(0, 0), (1, 0)])[:, :-1]
+
+
+@pytest.mark.parametrize("jit_compile", [False, True])
+def test_fit_with_one_target_then_save_load_and_continue(tmp_path, jit_compile):
+    if jit_compile and keras.backend.backend() == "tensorflow":
+        pytest.skip("the gradient of Keras' scan does not compile under XLA on TensorFlow")
+    keras.utils.set_random_seed(0)
+    x, y = sentences([9, 7, 5, 3] * 16, 9)
+    model = build()
+    history = model.fit(x, y, epochs=15, batch_size=16, verbose=0).history
+    assert history["loss"][-1] < 0.1 * history["loss"][0]
+    name, = (name for name in history if name.endswith("accuracy"))
+    assert history[name][-1] > 0.97
+    one_hot = model.evaluate(x, keras.utils.to_categorical(y, 4), verbose=0, return_dict=True)
+    assert one_hot == pytest.approx(model.evaluate(x, y, verbose=0, return_dict=True), rel=1e-4)
+    short, _ = model.predict(x[:2, :4], verbose=0)          # another length
+    assert short.shape == (2, 4)
+    model.save(tmp_path / "m.keras")
+    np.savez(tmp_path / "data.npz", x=x, y=y, tags=model.predict(x, verbose=0)[0])
+    code = """
+import keras, numpy as np, common.crf
+data = np.load("data.npz")
+model = keras.models.load_model("m.keras")
+np.testing.assert_array_equal(model.predict(data["x"], verbose=0)[0], data["tags"])
+before = model.evaluate(data["x"], data["y"], verbose=0, return_dict=True)["loss"]
+assert model.fit(data["x"], data["y"], verbose=0, epochs=2).history["loss"][-1] < before
+"""
+    root = __file__.rsplit("/tests/", 1)[0]
+    subprocess.run([sys.executable, "-c", f"import sys; sys.path.insert(0, {root!r})\n{code}"], cwd=tmp_path, check=True)
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="SavedModel is TensorFlow's")
+def test_an_exported_model_decodes_with_its_mask(tmp_path):
+    import tensorflow as tf
+
+    model = build()
+    x, _ = sentences([6, 2], 6)
+    keras.Model(model.inputs[0], model.outputs[0]).export(tmp_path / "served", verbose=False)
+    served = tf.saved_model.load(tmp_path / "served").serve(x.astype("int32"))
+    np.testing.assert_array_equal(numpy(served), model.predict(x, verbose=0)[0])
+    assert (numpy(served)[1, 2:] == -1).all()
+
+
+def test_frozen_shared_nested_and_followed_by_layers():
+    x, y = sentences([5, 3, 4, 5], 5)
+    crf, first, second = CRF(4), keras.Input((None, 8)), keras.Input((None, 8))
+    dense = keras.layers.Dense(4)
+    tags, one = crf(dense(first))
+    two = crf(dense(second))[1]
+    after = keras.layers.Embedding(4, 2)(ops.maximum(tags, 0))
+    inner = keras.Model([first, second], [one, two, after])
+    outer_inputs = [keras.Input((None, 8)), keras.Input((None, 8))]
+    outer = keras.Model(outer_inputs, inner(outer_inputs))
+    outer.compile("adam", loss=[crf_loss, crf_loss, None])
+    h = np.random.default_rng(0).normal(size=(4, 5, 8)).astype("float32")
+    crf.trainable = False
+    outer.compile("sgd", loss=[crf_loss, crf_loss, None])
+    before = [numpy(weight) for weight in crf.weights], numpy(dense.kernel)
+    outer.fit([h, h], [y, y, y], verbose=0)
+    for old, new in zip(before[0], crf.weights):
+        np.testing.assert_array_equal(old, numpy(new))
+    assert np.abs(before[1] - numpy(dense.kernel)).max() > 0
+
+
+@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16", "bfloat16"])
+def test_recursions_are_float32_under_any_policy(policy):
+    layer = CRF(3, dtype=policy)
+    h = np.random.default_rng(0).normal(size=(2, 300, 3)).astype("float32")
+    tags, potentials = layer(ops.cast(h, "bfloat16" if "bfloat16" in policy else "float16"))
+    assert {keras.backend.standardize_dtype(w.dtype) for w in layer.weights} == {"float32"}
+    assert keras.backend.standardize_dtype(potentials.dtype) == "float32"
+    reference = CRF(3)
+    reference.build((None, None, 3))
+    reference.set_weights(layer.get_weights())
+    y = np.zeros((2, 300), "int32")
+    np.testing.assert_allclose(numpy(crf_loss(y, potentials)), numpy(crf_loss(y, reference(h)[1])), rtol=0.01)
+
+
+def test_constraints_of_the_schemes():
+    assert BMES["start"] == [True, False, False, True] and BMES["end"] == [False, False, True, True]
+    assert BMES["transitions"] == [[False, True, True, False], [False, True, True, False],
+                                   [True, False, False, True], [True, False, False, True]]
+    labels = ["O", "B-P", "I-P", "B-L", "I-L"]
+    bio = tag_constraints(labels)
+    assert bio["start"] == [True, True, False, True, False] and all(bio["end"])
+    assert [labels[i] for i in range(5) if bio["transitions"][i][2]] == ["B-P", "I-P"]
+    assert all(all(row[i] for i in (0, 1, 3)) for row in bio["transitions"])
+
+
+@pytest.mark.parametrize("call, message", [
+    (lambda: CRF(3)(np.zeros((2, 5, 4), "float32")), r"\(batch, time, 3\)"),
+    (lambda: CRF(3)(np.zeros((2, 3), "float32")), r"\(batch, time, 3\)"),
+    (lambda: CRF(3, BMES), r"shape \(3, 3\)"),
+    (lambda: CRF(4, {**BMES, "end": [False] * 4}), "some of them True"),
+    (lambda: tag_constraints(["B", "I", "E"]), "one scheme"),
+])
+def test_wrong_use_is_named(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
