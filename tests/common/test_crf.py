@@ -157,6 +157,28 @@ def test_loss_and_gradient_of_long_sentences(time, tags):
         np.testing.assert_allclose(found, expected, atol=1e-3)
 
 
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="the other backends have the plain path only")
+@pytest.mark.parametrize("scale, constraints, scaled", [(1, None, True), (300, None, False), (1, BMES, False)])
+def test_the_fast_path_agrees_with_the_plain_one_on_both_its_branches(scale, constraints, scaled):
+    import tensorflow as tf
+
+    from common import crf
+
+    layer, h, mask, _ = make(5, 12, 4, constraints=constraints, scale=scale)
+    potentials = layer.potentials(h, mask)
+    scores, real, transitions = crf.unpack(potentials)
+    exact = crf._scaled_forward(tf.transpose(scores, (1, 0, 2)), tf.transpose(real)[..., None] > 0, transitions)[2]
+    assert bool(exact) == scaled
+    results = []
+    for partition in (crf.fast_log_partition, crf.log_partition):
+        with tf.GradientTape() as tape:
+            tape.watch(potentials)
+            log_z = partition(potentials)
+        results.append((numpy(log_z), numpy(tape.gradient(log_z, potentials, output_gradients=tf.range(5.0)))[..., :-1]))
+    np.testing.assert_allclose(results[0][0], results[1][0], rtol=1e-5)
+    np.testing.assert_allclose(results[0][1], results[1][1], atol=1e-4 if scale == 1 else 1e-2)
+
+
 @settings(max_examples=20, deadline=None)
 @given(st.integers(1, 4), st.integers(1, 5), st.integers(1, 3), st.integers(1, 4), st.integers(0, 99))
 def test_padding_changes_nothing(batch, time, tags, extra, seed):
@@ -254,7 +276,8 @@ def test_an_exported_model_decodes_with_its_mask(tmp_path):
     model = build()
     x, _ = sentences([6, 2], 6)
     keras.Model(model.inputs[0], model.outputs[0]).export(tmp_path / "served", verbose=False)
-    served = tf.saved_model.load(tmp_path / "served").serve(x.astype("int32"))
+    loaded = tf.saved_model.load(tmp_path / "served")
+    served = loaded.serve(x.astype("int32"))
     np.testing.assert_array_equal(numpy(served), model.predict(x, verbose=0)[0])
     assert (numpy(served)[1, 2:] == -1).all()
 
