@@ -36,6 +36,12 @@ CONTENDERS = {
         "PyTorch 2, plain loop, fused Adam": (sys.executable, "nice_torch.py"),
         "original formulation, Keras 2.2.4": (KERAS2, "nice_keras2.py"),
     }),
+    **{f"crf {task} {steps}×{tags}": (f"sequences/s, batch 128, {steps} steps, {tags} tags", {
+        "common/crf.py": (sys.executable, f"crf_ours.py {steps} {tags} {task}"),
+        "pytorch-crf": (sys.executable, f"crf_torch.py {steps} {tags} {task}"),
+        **({"article's recursion, automatic gradient": (sys.executable, f"crf_ours.py {steps} {tags} plain")}
+           if task == "loss" else {}),
+    }) for task in ("loss", "viterbi") for steps in (64, 256) for tags in (4, 32)},
 }
 
 
@@ -44,13 +50,14 @@ class Config:
     rounds: int = 3
     """Processes of each contender; each reports three epochs after a warm-up."""
     article: str = ""
-    """Only this article."""
+    """Only articles whose name begins so."""
 
 
 def measure(interpreter, script):
     """Samples per second of each epoch, or the reason why there are none."""
     try:
-        result = subprocess.run([interpreter, FOLDER / script], capture_output=True, text=True, timeout=600)
+        script, *arguments = script.split()
+        result = subprocess.run([interpreter, FOLDER / script, *arguments], capture_output=True, text=True, timeout=600)
     except FileNotFoundError:
         return "not installed"
     if result.returncode:
@@ -61,7 +68,7 @@ def measure(interpreter, script):
 def main(config):
     table = []
     for article, (unit, contenders) in CONTENDERS.items():
-        if config.article not in ("", article):
+        if not article.startswith(config.article):
             continue
         speeds, notes = {name: [] for name in contenders}, {}
         for _ in range(config.rounds):
@@ -85,7 +92,7 @@ def main(config):
 
     path = FOLDER / "results.json"
     if path.exists() and config.article:                  # the other articles' rows stay
-        table += [row for row in json.loads(path.read_text())["rows"] if row["article"] != config.article]
+        table += [row for row in json.loads(path.read_text())["rows"] if not row["article"].startswith(config.article)]
     runs.write_json(path, {"machine": runs.machine(), "versions": runs.versions(), "rows": table})
     print(f"\n{runs.machine()}; written to {runs.shown(path)}")
 
