@@ -321,7 +321,7 @@ def load_model(path):
         return keras.models.load_model(path, compile=False)
     except Exception as error:   # Keras raises many kinds, from zipfile's to TypeError, for a file that is not its own
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise InputError(f"{path} is not a model of this repository or is damaged: {reason[:200]}") from error
+        raise InputError(f"{path} is not a model of this script or is damaged: {reason[:200]}") from error
 
 
 def write_whole(path, content):

@@ -179,7 +179,7 @@ def test_the_fast_path_agrees_with_the_plain_one_on_both_its_branches(scale, con
     np.testing.assert_allclose(results[0][1], results[1][1], atol=1e-4 if scale == 1 else 1e-2)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20 if keras.backend.backend() == "tensorflow" else 3, deadline=None)
 @given(st.integers(1, 4), st.integers(1, 5), st.integers(1, 3), st.integers(1, 4), st.integers(0, 99))
 def test_padding_changes_nothing(batch, time, tags, extra, seed):
     layer, h, mask, y = make(batch, time, tags, seed)

@@ -193,8 +193,8 @@ def test_model_files_that_are_not_ours(tmp_path):
         runs.load_model(tmp_path)
     for content in (b"", b"PK\3\4 nothing", b"\0" * 1000):
         (tmp_path / "model.keras").write_bytes(content)
-        with pytest.raises(InputError, match="is not a model of this repository or is damaged"):
+        with pytest.raises(InputError, match="is not a model of this script or is damaged"):
             runs.load_model(tmp_path)
     keras.Sequential([keras.Input((2,)), keras.layers.Lambda(lambda x: x)]).save(tmp_path / "model.keras")
-    with pytest.raises(InputError, match="is not a model of this repository"):
+    with pytest.raises(InputError, match="is not a model of this script"):
         runs.load_model(tmp_path)
