@@ -12,8 +12,8 @@ Copy this file into any Keras 3 project; it needs keras and numpy alone.
 Article: 苏剑林, 简明条件随机场CRF介绍, https://kexue.fm/archives/5542
 
 The whole CRF of the article is the next four functions. `potentials` is one tensor that holds all a CRF knows about a
-batch, so that a loss can be computed from it alone: rows 0 … T−1 are the scores h_t(y) of the tags at each step, with the
-mask as last column; the last K rows are the transition scores.
+batch, so that a loss can be computed from it alone: rows 0 … T−1 are the scores h(y_t; x) of the tags at each step, with the
+mask as last column; the last K rows are the scores g(y_t, y_{t+1}) of transitions.
 """
 
 import keras
@@ -24,7 +24,7 @@ FORBIDDEN = -1e9    # score of what constraints exclude: e^FORBIDDEN is 0 in flo
 
 
 def log_partition(potentials):
-    """log Z: logarithm of the sum of e^score over all paths, by the recursion over time; (batch,)."""
+    """log Z(x): logarithm of the sum of e^score over all paths, by the recursion (9) in logarithms; (batch,)."""
     h, mask, transitions = unpack(potentials)
 
     def step(alpha, inputs):
@@ -39,7 +39,7 @@ def log_partition(potentials):
 
 
 def path_score(potentials, tags):
-    """Score of the given path: its tags' scores and the transitions between them; tags (batch, T), result (batch,)."""
+    """f(y; x), equation (4): the scores of a path's tags and of its transitions; tags (batch, T), result (batch,)."""
     h, mask, transitions = unpack(potentials)
     y = ops.one_hot(tags, h.shape[-1], dtype="float32") * mask[..., None]
     pairs = ops.sum(ops.matmul(y[:, :-1], transitions) * y[:, 1:], axis=(1, 2))
@@ -47,7 +47,7 @@ def path_score(potentials, tags):
 
 
 def log_likelihood(potentials, tags):
-    """log p(tags) = score(tags) − log Z in nats, at most 0; tags (batch, T), result (batch,)."""
+    """log P(tags|x) in nats, minus equation (7): at most 0; tags (batch, T), result (batch,)."""
     partition = fast_log_partition if keras.backend.backend() == "tensorflow" else log_partition
     return path_score(potentials, tags) - partition(potentials)
 
@@ -90,11 +90,11 @@ def time_major(potentials):
 
 @keras.saving.register_keras_serializable(package="kexue")
 class CRF(keras.layers.Layer):
-    """Linear-chain conditional random field: p(y|x) = e^score(y) / Z with one transition matrix for all steps.
+    """Linear-chain conditional random field, equation (5): P(y|x) = e^f(y; x) / Z(x), one transition matrix for all steps.
 
-        score(y) = s(y₁) + Σ_t h_t(y_t) + Σ_t T(y_{t−1}, y_t) + e(y_n)
+        f(y; x) = Σ_t h(y_t; x) + Σ_t g(y_t, y_{t+1}) + s(y₁) + e(y_n)        equation (4), and scores of start and end
 
-    Symbols: h = emissions, T = self.transitions, s, e = self.start, self.end, K = num_tags.
+    Symbols: h = emissions, g = self.transitions, s, e = self.start, self.end, K = num_tags, T = steps.
 
     Args:
         num_tags: K.
@@ -190,7 +190,8 @@ def crf_loss(y_true, potentials):
     """−log p(y_true) in nats for each sentence: the loss for the CRF's second output; Keras takes the batch's mean.
 
     Args:
-        y_true: integer tags (batch, T), or one-hot (batch, T, K); behind the mask anything.
+        y_true: integer tags (batch, T), or one-hot (batch, T, K); behind the mask anything. At real steps they must be
+            0 … K−1: a compiled graph cannot raise, and any other tag counts with score 0, so the result is no likelihood.
         potentials: the second output of CRF.
     """
     if len(y_true.shape) == 3:
@@ -306,8 +307,8 @@ if keras.backend.backend() == "tensorflow":
     def fast_log_partition(potentials):
         """log_partition with its gradient from one forward-backward recursion that XLA compiles by itself.
 
-        Ten times as fast as the recursion above and its automatic gradient, and inside a model whose other layers XLA would
-        slow down. XLA compiles once for each length, so let lengths come from few buckets.
+        It is compiled inside a model whose other layers XLA would slow down. XLA compiles once for each length, so let
+        lengths come from few buckets. benchmarks/crf_ours.py measures it beside the plain recursion.
         """
         return _log_partition(*unpack(potentials))
 
@@ -346,8 +347,8 @@ if keras.backend.backend() == "tensorflow":
         norm = tf.reduce_sum(e[0], axis=-1, keepdims=True)
         first = e[0] / norm, norm
         alphas, norms = (tf.concat([a[None], b], axis=0) for a, b in zip(first, tf.scan(step, (e[1:], real[1:]), first)))
-        possible = tf.reduce_all(alphas > 1e-25) & (tf.reduce_min(transitions) > FORBIDDEN / 2)
-        return alphas, norms, possible
+        exact = tf.reduce_all(alphas > 1e-25) & (tf.reduce_min(transitions) > FORBIDDEN / 2)
+        return alphas, norms, exact
 
     def _scaled_backward(h, steps, transitions, alphas, norms):
         h_max, t_max = tf.reduce_max(h, axis=-1, keepdims=True), tf.reduce_max(transitions)

@@ -266,15 +266,15 @@ class Permutation(Bijection):
 
 @keras.saving.register_keras_serializable(package="kexue")
 class Scale(Bijection):
-    """z = h ⊗ eˢ with a trainable s for each dimension, and log-determinant Σ s. Equations (14) and (15).
+    """z = s ⊗ h with a trainable s > 0 for each dimension, and log-determinant Σ log s. Equations (14) and (15).
 
-    e⁻ˢ is the standard deviation that the prior has in that dimension, equation (17): a dimension with large s carries
-    nothing. The article trains s itself as well, for its exponential is positive by construction.
+    1/s is the standard deviation that the prior has in that dimension, equation (17): a dimension with large s carries
+    nothing. The weight is log s, so that s stays positive.
 
-    Symbols: s = log_scale.
+    Symbols: log s = log_scale.
 
     Args:
-        initializer: initializer of s.
+        initializer: initializer of log s.
         **kwargs: name, dtype and so on, as for any Keras layer.
 
     Call arguments: (batch, dim). Output: the scaled tensor and the log-determinant, (batch,).
@@ -291,12 +291,12 @@ class Scale(Bijection):
         self.initializer = keras.initializers.get(initializer)
 
     def forward(self, x):
-        s = ops.cast(self.log_scale, x.dtype)
-        return x * ops.exp(s), ops.sum(s) + ops.zeros_like(x[:, 0])
+        log_s = ops.cast(self.log_scale, x.dtype)
+        return x * ops.exp(log_s), ops.sum(log_s) + ops.zeros_like(x[:, 0])
 
     def inverse(self, z):
-        s = ops.cast(self.log_scale, z.dtype)
-        return z * ops.exp(-s), -ops.sum(s) + ops.zeros_like(z[:, 0])
+        log_s = ops.cast(self.log_scale, z.dtype)
+        return z * ops.exp(-log_s), -ops.sum(log_s) + ops.zeros_like(z[:, 0])
 
     def build(self, input_shape):
         super().build(input_shape)

@@ -74,7 +74,7 @@ def build_nice(dim=784, blocks=4, hidden=5, width=1000, prior="gaussian"):
 
 
 def start_scales_at_data(flow, x):
-    """s = −log of each dimension's standard deviation over a sample: eq. (17) already solved for the untrained couplings.
+    """s = 1/σ with the deviation σ of each dimension over a sample: eq. (17) already solved for the untrained couplings.
 
     The article's scales start at 1 and grow by at most the learning rate a step; a pixel that is always black needs 340."""
     h = x
