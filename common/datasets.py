@@ -123,6 +123,12 @@ def cache_folder():
     return pathlib.Path(os.environ.get("KERAS_HOME") or "~/.keras").expanduser() / "datasets"
 
 
+def find(*names):
+    """The first of these files or folders in the folder named by KEXUE_DATA, else in the cache, or None."""
+    folders = [pathlib.Path(os.environ["KEXUE_DATA"])] if os.environ.get("KEXUE_DATA") else []
+    return next((folder / name for folder in [*folders, cache_folder()] for name in names if (folder / name).exists()), None)
+
+
 def fetch(download):
     """Returns the path of a download in the cache, fetching it where it is not there yet.
 

@@ -18,6 +18,7 @@ import subprocess
 import sys
 import time
 import zipfile
+from typing import ClassVar
 
 import keras
 import numpy as np
@@ -32,6 +33,7 @@ M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD = -1, -2, -3     # from glibc's ma
 class BaseConfig:
     """What every script's command line shares."""
 
+    builtin: ClassVar[str] = "digits"    # the --data that --smoke trains on; an article of text names its own sample
     epochs: int = 50
     """Passes over the training data."""
     batch_size: int = 100
@@ -82,7 +84,7 @@ def settle(config):
         if value is not None and not 0 < value < float("inf"):    # a script may choose its own default later: None
             raise InputError(f"{option(name)} expects a positive number. Received: {value}")
     if config.resume is None:
-        short = {"epochs": min(config.epochs, 2), "data": config.data or "digits"} if config.smoke else {}
+        short = {"epochs": min(config.epochs, 2), "data": config.data or config.builtin} if config.smoke else {}
         return dataclasses.replace(config, **short)
     saved = _saved_config(config)
     for name, value in as_json(config).items():
