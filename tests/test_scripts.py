@@ -1,5 +1,6 @@
 """Every script through its command line, as a user starts it: smoke runs, --help from any folder, and bad input."""
 
+import importlib
 import json
 import os
 import pathlib
@@ -8,6 +9,9 @@ import sys
 
 import numpy as np
 import pytest
+
+from common import runs
+from common.datasets import InputError
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 SMOKE = [
@@ -102,24 +106,35 @@ def test_a_loss_that_becomes_nan(tmp_path):
     assert "no longer a finite number at step" in error and "smaller --learning-rate" in error
 
 
-@pytest.mark.parametrize("arguments, message", [
-    (["--data", "/nowhere"], "a path that exists"),
-    (["--data", "EMPTY"], "at least 10 pictures"),
-    (["--epochs", "0"], "--epochs expects a positive number"),
-    (["--batch-size", "-3"], "--batch-size expects a positive number"),
-    (["--latent-dim", "0"], "--latent-dim expects"),
-    (["--clusters", "1", "--model", "clustering"], "--clusters expects"),
-    (["--validation", "-1"], "--validation expects"),
-    (["--resume", "EMPTY"], "--resume expects the folder of a run"),
-    (["--data", "digits", "--out", "FILE"], "--out expects a folder that can be written"),
+@pytest.mark.parametrize("script", sorted({script for script, *_ in SMOKE if script.endswith("train.py")}))
+def test_bad_input_ends_in_one_line_and_code_2(tmp_path, script):
+    error = last_line(run(script, "--data", "/nowhere", code=2, cwd=tmp_path))
+    assert error.startswith("error: --data expects") and "Received: /nowhere" in error
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("article, options, message", [
+    ("vae", {"data": "EMPTY"}, "at least 10 pictures"),
+    ("vae", {"epochs": 0}, "--epochs expects a positive number"),
+    ("vae", {"batch_size": -3}, "--batch-size expects a positive number"),
+    ("vae", {"latent_dim": 0}, "--latent-dim expects"),
+    ("vae", {"clusters": 1, "model": "clustering"}, "--clusters expects"),
+    ("vae", {"validation": -1}, "--validation expects"),
+    ("vae", {"resume": "EMPTY"}, "--resume expects the folder of a run"),
+    ("vae", {"data": "digits", "out": "FILE"}, "--out expects a folder that can be written"),
+    ("flow_nice", {"blocks": 0}, "--blocks expects at least 1"),
+    ("flow_nice", {"temperature": -1.0}, "--temperature expects"),
+    ("flow_nice", {"draws": 0, "protocol": "paper"}, "--draws expects"),
 ])
-def test_bad_input_ends_in_one_line_and_code_2(tmp_path, arguments, message):
-    (tmp_path / "empty").mkdir()
-    (tmp_path / "file").write_text("")
-    names = {"EMPTY": tmp_path / "empty", "FILE": tmp_path / "file"}
-    error = last_line(run("vae/train.py", *(names.get(argument, argument) for argument in arguments), code=2, cwd=tmp_path))
-    assert error.startswith("error: ") and message in error
-    assert not list((tmp_path / "empty").iterdir())
+def test_bad_options_are_named_before_anything_is_written(tmp_path, article, options, message):
+    (tmp_path / "EMPTY").mkdir()
+    (tmp_path / "FILE").write_text("")
+    script = importlib.import_module(f"{article}.train")
+    paths = {name: tmp_path / value for name, value in options.items() if value in ("EMPTY", "FILE")}
+    config = script.Config(**{"out": tmp_path / "out", **options, **paths})
+    with pytest.raises(InputError, match=message):
+        script.train(runs.settle(config))
+    assert not (tmp_path / "out").exists() and not list((tmp_path / "EMPTY").iterdir())
 
 
 def test_a_model_file_that_is_not_ours(tmp_path):
@@ -127,13 +142,3 @@ def test_a_model_file_that_is_not_ours(tmp_path):
     assert "is not a model" in last_line(run("vae/generate.py", "--run", tmp_path / "x.keras", code=2))
     assert "expected a run folder" in last_line(run("vae/generate.py", "--run", tmp_path, code=2))
     assert "is not a model" in last_line(run("flow_nice/generate.py", "--run", ROOT / "vae/weights/vae.keras", code=2))
-
-
-@pytest.mark.parametrize("arguments, message", [
-    (["--blocks", "0"], "--blocks expects at least 1"),
-    (["--temperature", "-1"], "--temperature expects"),
-    (["--draws", "0", "--protocol", "paper"], "--draws expects"),
-])
-def test_bad_input_of_nice(tmp_path, arguments, message):
-    error = last_line(run("flow_nice/train.py", *arguments, code=2, cwd=tmp_path))
-    assert error.startswith("error: ") and message in error and not list(tmp_path.iterdir())
