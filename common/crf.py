@@ -114,7 +114,8 @@ class CRF(keras.layers.Layer):
             crf_loss, marginals, k_best, viterbi, log_likelihood.
 
     Raises:
-        ValueError: emissions are not (batch, T, K), constraints of another size or without any allowed tag.
+        ValueError: emissions are not (batch, T, K), constraints of another size or without any allowed tag; called eagerly
+            also a mask with a hole, see check_tags. A compiled graph cannot raise: there, padding begins at the hole.
 
     Precision: float32 under any dtype policy, also for the weights. Scores up to ±1e4 give finite losses and gradients.
 
@@ -158,6 +159,8 @@ class CRF(keras.layers.Layer):
         """Everything about a batch in one tensor, (batch, T + K, K + 1)."""
         start, end, transitions = (getattr(self, name) + self.penalties[name] for name in ("start", "end", "transitions"))
         h = ops.cast(emissions, "float32")
+        if mask is not None and (values := _concrete(mask)) is not None:
+            check_tags(np.zeros(values.shape, "int32"), self.num_tags, values)
         mask = ops.ones_like(h[..., 0], "bool") if mask is None else ops.cast(mask, "bool")
         real = ops.cumprod(ops.cast(mask, "float32"), axis=1)      # a hole in the mask and all behind it is padding
         real = ops.reshape(real, ops.shape(h)[:2])                 # on TensorFlow cumprod forgets the rank
@@ -193,10 +196,42 @@ def crf_loss(y_true, potentials):
         y_true: integer tags (batch, T), or one-hot (batch, T, K); behind the mask anything. At real steps they must be
             0 … K−1: a compiled graph cannot raise, and any other tag counts with score 0, so the result is no likelihood.
         potentials: the second output of CRF.
+
+    Raises:
+        ValueError: called eagerly with tags out of range, see check_tags.
     """
     if len(y_true.shape) == 3:
         y_true = ops.argmax(y_true, axis=-1)
+    if (values := _concrete(y_true)) is not None and (known := _concrete(potentials)) is not None:
+        check_tags(values, known.shape[-1] - 1, known[:, :values.shape[1], -1] > 0)
     return -log_likelihood(potentials, ops.cast(y_true, "int32"))
+
+
+def check_tags(tags, num_tags, mask=None):
+    """Raises a ValueError where integer tags or their mask are not what CRF expects; for data, before training on them.
+
+    Args:
+        tags: (batch, T) integers, 0 … num_tags − 1 at real steps.
+        num_tags: K.
+        mask: (batch, T), True at real steps, which stand on the left of each row; None where all are real.
+    """
+    tags, mask = np.asarray(tags), np.ones(np.shape(tags), bool) if mask is None else np.asarray(mask).astype(bool)
+    if tags.ndim != 2 or tags.shape != mask.shape:
+        raise ValueError(f"tags and mask expect one shape (batch, time). Received: shapes={tags.shape} and {mask.shape}")
+    for row, step in np.argwhere(mask[:, 1:] & ~mask[:, :-1])[:1]:
+        raise ValueError(f"mask expects True on the left and False behind it in every row. Received: row {row} with a hole "
+                         f"before step {step + 1}")
+    for row, step in np.argwhere(mask & ((tags < 0) | (tags >= num_tags)))[:1]:
+        raise ValueError(f"tags expect 0 to {num_tags - 1} where the mask is True. Received: {tags[row, step]} in row {row} at "
+                         f"step {step}")
+
+
+def _concrete(tensor):
+    """The tensor's values, or None inside a graph that is being compiled."""
+    try:
+        return ops.convert_to_numpy(tensor)
+    except Exception:    # each backend has an exception of its own for this
+        return None
 
 
 @keras.saving.register_keras_serializable(package="kexue")
@@ -216,8 +251,11 @@ class TagAccuracy(keras.metrics.Mean):
 
     def update_state(self, y_true, y_pred, sample_weight=None):
         y_true = ops.argmax(y_true, axis=-1) if len(y_true.shape) == 3 else y_true
-        right = ops.cast(ops.equal(ops.cast(y_true, "int32"), y_pred), "float32")
-        return super().update_state(right, ops.cast(y_pred >= 0, "float32"))
+        right, weight = ops.cast(ops.equal(ops.cast(y_true, "int32"), y_pred), "float32"), ops.cast(y_pred >= 0, "float32")
+        if sample_weight is not None:                       # of sentences or of steps
+            sample_weight = ops.cast(sample_weight, "float32")
+            weight *= ops.reshape(sample_weight, (*sample_weight.shape[:1], -1)) if sample_weight.shape else sample_weight
+        return super().update_state(right, weight)
 
 
 def marginals(potentials):

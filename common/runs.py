@@ -250,12 +250,13 @@ class Checkpoint(keras.callbacks.Callback):
 
     Args:
         run: the Run; its state is restored into the model when training begins.
-        monitor: the logged value, to be minimised, that decides what model.keras holds; None keeps the last epoch.
+        monitor: the logged value that decides what model.keras holds; None keeps the last epoch.
+        best: min or max, which values of it are better.
     """
 
-    def __init__(self, run, monitor="val_loss"):
+    def __init__(self, run, monitor="val_loss", best=min):
         super().__init__()
-        self.run, self.monitor = run, monitor
+        self.run, self.monitor, self.best = run, monitor, best
 
     def _variables(self):
         return [*self.model.variables, *self.model.optimizer.variables]   # seed generators included, metrics not
@@ -284,8 +285,9 @@ class Checkpoint(keras.callbacks.Callback):
         self.clock = now
         state["epoch"] = epoch + 1
         state["log"].append({"epoch": epoch + 1, **values, "seconds": round(state["seconds"], 2)})
-        if self.monitor is None or state["best"] is None or values[self.monitor] < state["best"]:
-            state["best"] = values.get(self.monitor)
+        value, before = values.get(self.monitor), state["best"]
+        if None in (value, before) or value != before and self.best(value, before) == value:
+            state["best"] = value
             save_model(self.model, self.run.path("model.keras"))
         arrays = {f"v{i}": keras.ops.convert_to_numpy(v) for i, v in enumerate(self._variables())}
         buffer = io.BytesIO()

@@ -15,6 +15,7 @@ from common.crf import (
     CRF,
     FORBIDDEN,
     TagAccuracy,
+    check_tags,
     crf_loss,
     k_best,
     log_likelihood,
@@ -219,9 +220,24 @@ def test_constraints_that_leave_one_path_or_none():
 
 
 def test_what_follows_a_hole_in_the_mask_is_padding():
+    """In a compiled graph, which cannot raise; eagerly it is an error, see test_wrong_use_is_named."""
     layer, h, _, y = make(1, 5, 3)
+    emissions, mask = keras.Input((None, 3)), keras.Input((None,), dtype="bool")
+    model = keras.Model([emissions, mask], layer(emissions, mask=mask))
     holed, short = np.array([[1, 1, 0, 1, 1]], bool), np.array([[1, 1, 0, 0, 0]], bool)
-    np.testing.assert_array_equal(numpy(layer(h, mask=holed)[1]), numpy(layer(h, mask=short)[1]))
+    for a, b in zip(model.predict_on_batch([h, holed]), model.predict_on_batch([h, short])):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_accuracy_counts_real_steps_by_their_weight():
+    y, decoded = np.array([[1, 2, 0], [3, 3, 3]]), np.array([[1, 3, -1], [3, 3, 0]])
+    for weight, share in [(None, 3 / 5), (np.array([1.0, 0.0]), 1 / 2), (np.array([[0, 1, 9], [1, 0, 0]]), 1 / 2)]:
+        metric = TagAccuracy()
+        metric.update_state(y, decoded, weight)
+        assert float(metric.result()) == pytest.approx(share)
+    metric.reset_state()
+    metric.update_state(np.eye(4)[y], decoded)
+    assert float(metric.result()) == pytest.approx(3 / 5)
 
 
 def build(tags=4):
@@ -334,6 +350,11 @@ def test_constraints_of_the_schemes():
     (lambda: CRF(3, BMES), r"shape \(3, 3\)"),
     (lambda: CRF(4, {**BMES, "end": [False] * 4}), "some of them True"),
     (lambda: tag_constraints(["B", "I", "E"]), "one scheme"),
+    (lambda: CRF(3)(np.zeros((1, 3, 3), "float32"), mask=np.array([[True, False, True]])), "row 0 with a hole before step 2"),
+    (lambda: crf_loss(np.array([[0, 3]]), CRF(3)(np.zeros((1, 2, 3), "float32"))[1]), "0 to 2 .* Received: 3 in row 0 at step 1"),
+    (lambda: check_tags([[0, -1]], 3, [[True, True]]), "Received: -1 in row 0 at step 1"),
+    (lambda: check_tags([[0, 9, 0], [0, 0, 0]], 3, [[True, False, False], [False, True, True]]), "row 1 with a hole before step 1"),
+    (lambda: check_tags([0, 1], 3), "one shape"),
 ])
 def test_wrong_use_is_named(call, message):
     with pytest.raises(ValueError, match=message):

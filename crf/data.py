@@ -1,0 +1,244 @@
+"""Corpora of segmented text, their characters and bigrams as numbers, and batches of sentences of similar length."""
+
+import collections
+import os
+import pathlib
+import unicodedata
+from dataclasses import dataclass
+
+import keras
+import numpy as np
+
+from common.datasets import InputError, sha256_of
+from common.vocab import UNKNOWN, Vocab
+
+SAMPLE = pathlib.Path(__file__).resolve().parent / "samples" / "sentences.txt"
+CORPORA = {"sxu": "SIGHAN 2008, Shanxi University", "nlpcc2016": "NLPCC 2016, micro-blogs",
+           "msr": "SIGHAN 2005, Microsoft Research (icwb2-data)", "msr_slice": "the last tenth of MSR's training text"}
+B, M, E, S = range(4)                                           # begin, middle, end of a word, and a word of one character
+LABELS = ["B", "M", "E", "S"]
+LENGTHS = np.array([16, 24, 32, 48, 64, 96, 128, 192, 256])     # of padded batches: few, since XLA compiles for each anew
+
+
+@dataclass
+class Corpus:
+    """Sentences, each a list of words, to train on and to test on."""
+
+    name: str
+    source: str
+    sha256: str
+    builtin: bool
+    train: list
+    test: list
+
+    def describe(self):
+        """The `data` entry of results.json."""
+        return {"name": self.name, "source": pathlib.Path(self.source).name, "sha256": self.sha256, "builtin": self.builtin,
+                "train": len(self.train), "test": len(self.test)}
+
+
+def load_corpus(data="", test=""):
+    """A corpus by name or path.
+
+    Args:
+        data: "" for SXU, or the built-in sentences where it is not there; a name of CORPORA, looked up in the folder that
+            KEXUE_DATA names; "sample"; or a file of sentences, one a line, words separated by blanks.
+        test: a file of sentences to test on. By default that of the named corpus, else every tenth sentence of the file.
+
+    Raises:
+        InputError: no such file, or one that is no segmented text, with the line.
+    """
+    name, path, path_test = data or "sxu", pathlib.Path(data).expanduser(), test
+    if name in CORPORA:
+        folder = pathlib.Path(os.environ.get("KEXUE_DATA", "")) / "cws"
+        path, path_test = folder / f"{name}_train.utf8", test or folder / f"{name.removesuffix('_slice')}_test_gold.utf8"
+        if not path.is_file() or not os.environ.get("KEXUE_DATA"):
+            advice = (f"get {CORPORA[name]} and name its files with --data and --test, or put them into cws/ of the folder "
+                      f"that KEXUE_DATA names, as {path.name} and {pathlib.Path(path_test).name}")
+            if data:
+                raise InputError(f"{name} is not there: {advice}.")
+            print(f"NOTE: training on the built-in sentences, not on {name.upper()}.\n      The numbers in the README need "
+                  f"it: {advice}.", flush=True)
+            name = "sample"
+        elif not pathlib.Path(path_test).is_file():
+            path_test = ""
+    if name == "sample":
+        path, path_test = SAMPLE, ""
+    if not path.is_file():
+        raise InputError(f"--data expects {', '.join(CORPORA)}, sample or a file of segmented sentences. Received: {data}")
+    sentences = read_sentences(path)
+    if path_test:
+        train, held_out = sentences, read_sentences(pathlib.Path(path_test))
+    else:
+        train, held_out = [s for i, s in enumerate(sentences) if i % 10 != 9], sentences[9::10]
+    name = name if name in CORPORA or name == "sample" else path.stem
+    print(f"data: {name}, {len(train):,} training and {len(held_out):,} test sentences, from {path}", flush=True)
+    return Corpus(name, str(path), sha256_of(path), name == "sample", train, held_out)
+
+
+def read_text(path):
+    """The text of a UTF-8 file with its line ends as they are."""
+    try:
+        return decoded(path.read_bytes(), path)
+    except OSError as error:
+        raise InputError(f"expected a text file. Received: {path} ({error.strerror})") from error
+
+
+def decoded(content, name):
+    """The text of UTF-8 bytes."""
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content[:error.start].count(b"\n") + 1
+        raise InputError(f"{name} should be UTF-8, but line {line} is not ({error.reason}). Convert it, for instance with "
+                         f"iconv -f gb18030 -t utf-8") from error
+
+
+def read_sentences(path):
+    """The sentences of a SIGHAN file as lists of words: UTF-8, one a line, words separated by one blank or several."""
+    text = read_text(path)
+    sentences = [words for line in text.split("\n") if (words := line.split())]    # split() knows \r and wide blanks too
+    if len(sentences) < 10:
+        raise InputError(f"{path} should hold at least 10 sentences, one a line. Received: {len(sentences)}")
+    if max(map(len, sentences)) == 1:
+        raise InputError(f"{path} should hold words separated by blanks. Received: {len(sentences)} lines without any blank")
+    return sentences
+
+
+def fold(character):
+    """What the model sees of a character: half width for full width, one digit for all, one letter for all Latin ones."""
+    normal = unicodedata.normalize("NFKC", character)
+    if len(normal) != 1:
+        return character
+    if normal.isdecimal():
+        return "0"
+    return "a" if normal.isalpha() and unicodedata.name(normal, "").startswith("LATIN") else normal
+
+
+class Features:
+    """A text's characters and bigrams as numbers: the model's two inputs.
+
+    Args:
+        vocab: the known characters, folded.
+        bigrams: the known pairs of neighbours, folded, in any order; a bigram stands at its first character.
+    """
+
+    def __init__(self, vocab, bigrams):
+        self.vocab, self.bigrams = vocab, sorted(bigrams)
+        self.numbers = np.full(0x110000, UNKNOWN, "int64")      # by code point: one lookup for a text of any length
+        for code in range(0x10000):
+            if not 0xD800 <= code < 0xE000:
+                self.numbers[code] = vocab.numbers.get(fold(chr(code)), UNKNOWN)
+        pairs = self._pairs(self.numbers[codes("".join(self.bigrams))])[::2]
+        self.pairs = np.append(np.sort(pairs), np.iinfo("int64").max)    # a bigram's number is its place in here, plus two
+
+    @classmethod
+    def of(cls, sentences, least_characters=2, least_bigrams=3):
+        """What occurs at least so often in the sentences."""
+        texts, bigrams = ["".join(fold(c) for word in words for c in word) for words in sentences], collections.Counter()
+        for text in texts:
+            bigrams.update(map("".join, zip(text, text[1:])))
+        vocab = Vocab.from_texts(texts, least_characters)
+        return cls(vocab, [pair for pair, count in bigrams.items()
+                           if count >= least_bigrams and pair[0] in vocab and pair[1] in vocab])
+
+    @classmethod
+    def load(cls, folder):
+        """From vocab.json and bigrams.txt of a run or of weights/."""
+        vocab = Vocab.load(folder / "vocab.json")
+        try:
+            bigrams = (folder / "bigrams.txt").read_text(encoding="utf-8").split("\n")
+        except (OSError, UnicodeDecodeError) as error:
+            raise InputError(f"a trained segmenter needs its bigrams.txt beside it. Received: {folder} ({error})") from error
+        if any(len(pair) != 2 for pair in bigrams[:-1]):
+            raise InputError(f"{folder / 'bigrams.txt'} should hold two characters a line. Received: another line")
+        return cls(vocab, bigrams[:-1])
+
+    def save(self, folder):
+        self.vocab.save(folder / "vocab.json")
+        (folder / "bigrams.txt").write_text("".join(f"{pair}\n" for pair in self.bigrams), encoding="utf-8")
+
+    def encode(self, text):
+        """(characters, bigrams) of a text, or of its code points: int32 arrays of its length."""
+        characters = self.numbers[codes(text) if isinstance(text, str) else text]
+        pairs = self._pairs(characters)
+        place = np.searchsorted(self.pairs, pairs)
+        return characters.astype("int32"), np.where(self.pairs[place] == pairs, place + 2, UNKNOWN).astype("int32")
+
+    def _pairs(self, characters):
+        return characters * len(self.vocab) + np.append(characters[1:], 0)
+
+
+def codes(text):
+    """The code points of a text, uint32."""
+    return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), "<u4")
+
+
+def tags_of(words):
+    """The tags of a sentence's characters, int32: S for a word of one, else B M ... M E."""
+    return np.array([tag for word in words for tag in ([S] if len(word) == 1 else [B, *[M] * (len(word) - 2), E])], "int32")
+
+
+def cut(words, longest):
+    """A sentence in pieces of at most so many characters, between words; a longer word loses its end."""
+    pieces, room = [[]], longest
+    for word in words:
+        if len(word) > room and pieces[-1]:
+            pieces.append([])
+            room = longest
+        pieces[-1].append(word[:longest])
+        room -= len(word)
+    return pieces
+
+
+class Sentences(keras.utils.PyDataset):
+    """Shuffled batches of sentences of similar length, padded to one of LENGTHS; their order depends on (seed, epoch) alone.
+
+    A batch of longer sentences has fewer of them, so that all batches hold about as many characters.
+
+    Args:
+        run: the Run, whose configuration has seed and batch_size (sentences of 48 characters) and whose epoch is delivered.
+        sentences: lists of words.
+        features: Features.
+        training: shuffles, and hides rare numbers: one with n occurrences becomes UNKNOWN at rare / (rare + n) of them. In a
+            new text every fourth bigram is unknown, in the training text far fewer: the model has to learn both.
+        rare: see training.
+    """
+
+    def __init__(self, run, sentences, features, training=True, rare=0.0):
+        super().__init__()
+        self.run, self.training = run, training
+        pieces = [piece for words in sentences for piece in cut(words, LENGTHS[-1])]
+        self.rows = [(*features.encode("".join(words)), tags_of(words)) for words in pieces]
+        self.buckets = np.searchsorted(LENGTHS, [len(tags) for *_, tags in self.rows])
+        self.hidden = []                                        # for both inputs: the share of each number that is hidden
+        for numbers in list(zip(*self.rows))[:2]:
+            counts = np.bincount(np.concatenate(numbers))
+            self.hidden.append(rare / np.maximum(rare + counts, 1e-9) * training)
+        self.on_epoch_begin()
+
+    def on_epoch_begin(self):
+        self.key = [self.run.config.seed, self.run.epoch]
+        rng = np.random.default_rng(self.key)
+        order = rng.permutation(len(self.rows)) if self.training else np.arange(len(self.rows))
+        self.batches = []
+        for bucket, length in enumerate(LENGTHS):
+            rows, size = order[self.buckets[order] == bucket], max(1, self.run.config.batch_size * 48 // length)
+            self.batches += [(length, rows[i:i + size]) for i in range(0, len(rows), size)]
+        if self.training:
+            self.batches = [self.batches[i] for i in rng.permutation(len(self.batches))]
+
+    def __len__(self):
+        return len(self.batches)
+
+    def __getitem__(self, index):
+        length, rows = self.batches[index]
+        characters, bigrams, tags = np.zeros((3, len(rows), length), "int32")
+        for i, row in enumerate(rows):
+            for array, values in zip((characters, bigrams, tags), self.rows[row]):
+                array[i, :len(values)] = values
+        rng = np.random.default_rng([*self.key, index])
+        for array, hidden in zip((characters, bigrams), self.hidden):
+            if self.training:
+                array[(rng.random(array.shape, "float32") < hidden[array]) & (array > 0)] = UNKNOWN
+        return (characters, bigrams), tags

@@ -1,0 +1,169 @@
+"""简明条件随机场CRF介绍 (a concise introduction to conditional random fields): https://kexue.fm/archives/5542
+
+Every character gets a tag: B begins, M is in the middle of, E ends a word, S is a word. A network scores each tag at each
+character; a CRF adds scores for neighbouring tags and takes the softmax over all paths of tags at once, not over tags.
+
+    article                                  here
+    h(y_t; x)                                the output of the Dense layer "scores"
+    g(y_t, y_{t+1})                          weight "transitions" of the layer "crf"
+    f(y; x), eq. (4)                         crf.path_score
+    Z(x) by the recursion, eq. (9)           crf.log_partition
+    −log P(y|x), eq. (7)                     crf_loss
+    the best path                            the first output of the CRF layer, by Viterbi
+
+    python crf/train.py                      the repository's segmenter on SXU
+    python crf/train.py --model article      three convolutions, as in the article
+    python crf/train.py --model fast         the smallest
+"""
+
+import pathlib
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+
+from dataclasses import dataclass
+from typing import Literal
+
+import keras
+import numpy as np
+from keras import layers, ops
+from matplotlib.colors import CenteredNorm
+from matplotlib.figure import Figure
+
+from common import plots, runs
+from common.crf import CRF, crf_loss, tag_constraints
+from common.gated_conv import GatedConv1D
+from crf import data, evaluate
+from crf.predict import Segmenter
+
+
+@dataclass
+class Config(runs.BaseConfig):
+    model: Literal["gated", "article", "fast"] = "gated"
+    """gated: bigrams and gated dilated convolutions. article: characters, 3 convolutions. fast: bigrams, 2 convolutions."""
+    epochs: int = 10
+    """Passes over the training data."""
+    batch_size: int = 64
+    """Sentences of 48 characters in one step; of longer ones fewer."""
+    learning_rate: float = 2e-3
+    """Peak of the learning rate, with a short warm-up and cosine decay."""
+    dropout: float = 0.3
+    """Share of the embeddings' and the last features' entries that training drops; not in the article's model."""
+    rare: float = 2.0
+    """How often training hides a rare character or bigram: of one with n occurrences, rare / (rare + n) of them."""
+    validation: int = 1000
+    """Training sentences, at most a tenth, that choose the best epoch."""
+    test: str = ""
+    """A file of segmented sentences to test on, beside --data."""
+
+
+# ------------------------------------------------------------------------------------------------------------- models
+
+def embed(features, size, pair_size, dropout):
+    """Inputs, mask (batch, T), and the embeddings of characters and bigrams side by side."""
+    x, pairs = keras.Input((None,), dtype="int32", name="characters"), keras.Input((None,), dtype="int32", name="bigrams")
+    real = ops.not_equal(x, 0)                       # Conv1D drops Keras' masks, so this one is handed on by hand
+    parts = [layers.Dropout(dropout)(layers.Embedding(*sizes)(ids))
+             for ids, sizes in ((x, (len(features.vocab), size)), (pairs, (len(features.pairs) + 1, pair_size))) if sizes[1]]
+    return [x, pairs], real, layers.Concatenate()(parts) if pair_size else parts[0]
+
+
+def convolution(h, real, filters):
+    """Padding is zero for every convolution, as if the sentence stood alone."""
+    h = h * ops.cast(ops.expand_dims(real, -1), h.dtype)
+    return layers.Conv1D(filters, 3, activation="relu", padding="same")(h)
+
+
+def build_article(features, dropout):
+    """Three convolutions over embedded characters, and the CRF: the network of the article's section 例子."""
+    inputs, real, h = embed(features, 128, 0, 0)
+    for _ in range(3):
+        h = convolution(h, real, 128)
+    return keras.Model(inputs, CRF(4, name="crf")(layers.Dense(4, name="scores")(h), mask=real), name="article")
+
+
+def build_gated(features, dropout):
+    """With bigrams, which know most about words, and gated convolutions that see 17 characters."""
+    inputs, real, h = embed(features, 64, 32, dropout)
+    h = convolution(h, real, 128)
+    for rate in (1, 2, 4):
+        h = GatedConv1D(combination="highway", open_gate="replace", dilation_rate=rate, gate_dropout=0.1)(h, mask=real)
+    scores = layers.Dense(4, name="scores")(layers.Dropout(dropout)(h))
+    return keras.Model(inputs, CRF(4, BMES, name="crf")(scores, mask=real), name="gated")
+
+
+def build_fast(features, dropout):
+    """With bigrams and two narrow convolutions, 25,000 multiplications a character: for more text than time."""
+    inputs, real, h = embed(features, 32, 32, dropout)
+    for _ in range(2):
+        h = layers.Dropout(dropout)(convolution(h, real, 64))
+    return keras.Model(inputs, CRF(4, BMES, name="crf")(layers.Dense(4, name="scores")(h), mask=real), name="fast")
+
+
+# ----------------------------------------------------------------------------------------------------------- training
+
+class Example(keras.callbacks.Callback):
+    """Segments a few sentences after every epoch, and scores the validation sentences: one sees the model learn."""
+
+    def __init__(self, run, features, held_out):
+        super().__init__()
+        self.run, self.features, self.held_out = run, features, held_out
+
+    def on_epoch_end(self, epoch, logs=None):
+        cut = Segmenter(self.model, self.features).cut
+        logs["val_f1"] = evaluate.scores(cut, self.held_out, ())["f1"]
+        for text in EXAMPLES:
+            print("   ", "  ".join(cut(text)))
+
+
+def draw_transitions(layer, path):
+    """The learnt g(y_t, y_{t+1}) as a picture; what constraints forbid stays empty."""
+    g = keras.ops.convert_to_numpy(layer.transitions)
+    figure = Figure(figsize=(4.2, 3.6), layout="constrained")
+    axes = figure.subplots()
+    shown = axes.imshow(np.where(layer.penalties["transitions"] < 0, np.nan, g), cmap="RdBu", norm=CenteredNorm())
+    for (i, j), value in np.ndenumerate(g):
+        axes.text(j, i, "–" if layer.penalties["transitions"][i, j] < 0 else f"{value:.1f}", ha="center", va="center")
+    axes.set(xticks=range(4), xticklabels=data.LABELS, yticks=range(4), yticklabels=data.LABELS,
+             xlabel="next tag", ylabel="tag", title="learnt transitions, nats")
+    figure.colorbar(shown)
+    runs.write_figure(path, lambda file: figure.savefig(file, format="png", dpi=110))
+
+
+def train(config):
+    for name, least, limit in [("validation", 1, 10**9), ("dropout", 0, 0.99)]:
+        if not least <= getattr(config, name) <= limit:
+            raise runs.InputError(f"{runs.option(name)} expects {least} to {limit:g}. Received: {getattr(config, name)}")
+    corpus = data.load_corpus(config.data, config.test)
+    run = runs.start(config, "crf", config.model)
+    order = np.random.default_rng(config.seed).permutation(len(corpus.train))
+    held_out = min(config.validation, len(order) // 10)
+    training, held_out = ([corpus.train[i] for i in part] for part in (order[held_out:], order[:held_out]))
+    features = data.Features.of(training)
+    features.save(run.folder)
+    model = BUILDERS[config.model](features, config.dropout)
+
+    batches, val_batches = (data.Sentences(run, part, features, part is training, config.rare)
+                            for part in (training, held_out))
+    steps = config.epochs * len(batches)
+    optimizer = keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(
+        0.0, steps - steps // 25, warmup_target=config.learning_rate, warmup_steps=steps // 25))
+    model.compile(optimizer, loss=[None, crf_loss], jit_compile=False)     # the recursion is compiled by itself, crf.py
+    model.fit(
+        batches, shuffle=False, validation_data=val_batches, epochs=config.epochs, initial_epoch=run.epoch,
+        verbose=1 if sys.stdout.isatty() else 2,
+        callbacks=[Example(run, features, held_out), runs.Checkpoint(run, "val_f1", max)],
+    )
+    segmenter = Segmenter.load(run.folder)
+    draw_transitions(segmenter.model.get_layer("crf"), run.path("transitions.png"))
+    plots.save_curves(run.state["log"], run.path("loss.png"))
+    run.finish(corpus.describe(), evaluate.scores(segmenter.cut, corpus.test, {word for s in corpus.train for word in s}))
+    return run
+
+
+BUILDERS = {"gated": build_gated, "article": build_article, "fast": build_fast}
+BMES = tag_constraints(data.LABELS)     # M never follows S: training and decoding both know it
+EXAMPLES = ["今天天气不错，我们去公园散步吧。", "科学空间是一个介绍数学和机器学习的博客。", "结婚的和尚未结婚的都来了。"]
+
+if __name__ == "__main__":
+    runs.main(train, Config, __doc__)

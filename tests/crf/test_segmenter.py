@@ -1,0 +1,235 @@
+"""crf/: corpora, features, batches, the models' shapes, and the shipped segmenters: nothing of a text is ever lost."""
+
+import types
+
+import keras
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from common import crf
+from common.datasets import InputError
+from crf import data, evaluate, predict, train
+
+SENTENCES = data.read_sentences(data.SAMPLE)
+
+
+@pytest.fixture(scope="module")
+def segmenter():
+    return predict.Segmenter.load(predict.WEIGHTS / "fast")
+
+
+# ------------------------------------------------------------------------------------------------------------ corpora
+
+def test_the_built_in_sample():
+    assert len(SENTENCES) >= 300 and len({"".join(words) for words in SENTENCES}) == len(SENTENCES)
+
+
+def test_tags_of_words():
+    assert [data.LABELS[tag] for tag in data.tags_of(["他", "来到", "机器学习", "馆"])] == list("SBEBMMES")
+
+
+@pytest.mark.parametrize("line_end, blank", [("\n", " "), ("\r\n", "  "), ("\n", "\u3000"), ("\n", "    ")])
+def test_any_blanks_and_line_ends(tmp_path, line_end, blank):
+    (tmp_path / "corpus").write_bytes(line_end.join([blank.join(words) for words in SENTENCES] + ["", ""]).encode("utf-8-sig"))
+    assert data.read_sentences(tmp_path / "corpus") == SENTENCES
+
+
+@pytest.mark.parametrize("content, message", [
+    (b"\xe4\xbb\x8a  \xe5\xa4\xa9\n\xff\xfe\n", "should be UTF-8, but line 2 is not"),
+    (b"", "at least 10 sentences"),
+    ("今天天气\n".encode() * 20, "without any blank"),
+])
+def test_what_is_no_corpus(tmp_path, content, message):
+    (tmp_path / "corpus").write_bytes(content)
+    with pytest.raises(InputError, match=message):
+        data.load_corpus(str(tmp_path / "corpus"))
+
+
+def test_a_corpus_that_is_not_there(monkeypatch, tmp_path, capsys):
+    monkeypatch.setenv("KEXUE_DATA", str(tmp_path))
+    with pytest.raises(InputError, match="put them into cws/"):
+        data.load_corpus("sxu")
+    with pytest.raises(InputError, match="--data expects sxu"):
+        data.load_corpus("/nowhere")
+    assert data.load_corpus().builtin and "NOTE: training on the built-in sentences" in capsys.readouterr().out
+
+
+def test_a_long_sentence_is_cut_between_words():
+    words = ["一二三"] * 100
+    pieces = data.cut(words, 256)
+    assert sum(pieces, []) == words and max(sum(map(len, piece)) for piece in pieces) <= 256
+    assert data.cut(["长" * 300, "短"], 256) == [["长" * 256], ["短"]]
+
+
+# ----------------------------------------------------------------------------------------------------------- features
+
+def test_features_against_a_plain_lookup(tmp_path):
+    features = data.Features.of(SENTENCES)
+    folded = ["".join(map(data.fold, "".join(words))) for words in SENTENCES]
+    text = "".join("".join(words) for words in SENTENCES[:50]) + "龘ＡＢ７😀"
+    characters, bigrams = features.encode(text)
+    names = {number: pair for pair in features.bigrams for number in [int(features.encode(pair)[1][0])]}
+    assert len(names) == len(features.bigrams) == len(features.pairs) - 1 and min(names) == 2
+    for i, (number, pair) in enumerate(zip(characters, bigrams)):
+        here, both = data.fold(text[i]), "".join(map(data.fold, text[i:i + 2]))
+        assert number == features.vocab.numbers.get(here, 1)
+        assert names.get(int(pair)) == (both if both in features.bigrams else None)
+    counts = {pair: sum(t.count(pair) for t in folded) for pair in features.bigrams if pair[0] != pair[1]}
+    assert min(counts.values()) >= 3
+    features.save(tmp_path)
+    again = data.Features.load(tmp_path)
+    assert all((a == b).all() for a, b in zip(features.encode(text), again.encode(text)))
+
+
+def test_folding_keeps_places():
+    assert [data.fold(c) for c in "７٣ａÉ，。中½😀"] == ["0", "0", "a", "a", ",", "。", "中", "½", "😀"]
+
+
+def test_batches_hold_every_sentence_once_in_an_order_of_seed_and_epoch():
+    features = data.Features.of(SENTENCES)
+    run = types.SimpleNamespace(config=types.SimpleNamespace(seed=3, batch_size=8), epoch=0)
+    batches = data.Sentences(run, SENTENCES, features)
+
+    def rows():
+        return [tuple(x[x > 0]) for i in range(len(batches)) for x in batches[i][0][0]]
+
+    first = rows()
+    assert sorted(first) == sorted(tuple(features.encode("".join(words))[0]) for words in SENTENCES)
+    assert {batches[i][1].shape[1] for i in range(len(batches))} <= set(data.LENGTHS)
+    run.epoch = 1
+    batches.on_epoch_begin()
+    assert first != rows() and sorted(first) == sorted(rows())
+    run.epoch = 0
+    batches.on_epoch_begin()
+    assert first == rows()
+
+
+def test_rare_numbers_are_hidden_as_often_as_said():
+    features = data.Features.of(SENTENCES, 1, 1)
+    run = types.SimpleNamespace(config=types.SimpleNamespace(seed=0, batch_size=64), epoch=0)
+    plain, hiding = data.Sentences(run, SENTENCES, features), data.Sentences(run, SENTENCES, features, rare=2.0)
+    expected = hidden = 0
+    counts = np.bincount(np.concatenate([pairs for _, pairs, _ in plain.rows]))
+    for epoch in range(10):
+        run.epoch = epoch
+        for batches in (plain, hiding):
+            batches.on_epoch_begin()
+        for i in range(len(plain)):
+            (_, pairs), tags = plain[i]
+            (_, seen), tags_too = hiding[i]
+            assert (tags == tags_too).all() and ((seen == pairs) | (seen == 1)).all()
+            expected += (2 / (2 + counts[pairs[pairs > 1]])).sum()
+            hidden += ((seen != pairs) & (pairs > 1)).sum()
+    assert hidden == pytest.approx(expected, rel=0.02)
+
+
+# ------------------------------------------------------------------------------------------------------------- models
+
+@pytest.mark.parametrize("name", train.BUILDERS)
+def test_models_do_not_see_padding(name):
+    features = data.Features.of(SENTENCES)
+    model = train.BUILDERS[name](features, 0.3)
+    x = np.array([features.encode("今天天气不错，我们去公园。")] * 2)
+    longer = np.pad(x, [[0, 0], [0, 0], [0, 9]])
+    (tags, potentials), (tags_too, potentials_too) = model((x[:, 0], x[:, 1])), model((longer[:, 0], longer[:, 1]))
+    np.testing.assert_array_equal(tags, np.asarray(tags_too)[:, :13])
+    np.testing.assert_allclose(crf.marginals(potentials), np.asarray(crf.marginals(potentials_too))[:, :13], atol=1e-5)
+
+
+def test_the_articles_network_has_its_size():
+    features = data.Features.of(SENTENCES)
+    convolutions = 3 * (3 * 128 * 128 + 128)
+    model = train.build_article(features, 0.0)
+    assert model.count_params() == len(features.vocab) * 128 + convolutions + 128 * 4 + 4 + 4 * 4 + 4 + 4
+
+
+# ---------------------------------------------------------------------------------------------------------- segmenter
+
+TEXTS = st.text(st.one_of(st.sampled_from("今天天气不错我们去公园，。！”（）１２３abc \t\r\n\u3000\u200b😀👩🏽‍🔬"), st.characters()), max_size=80)
+
+
+@settings(max_examples=60, deadline=None)
+@given(TEXTS)
+def test_every_character_is_kept(segmenter, text):
+    words = segmenter.cut(text)
+    assert "".join(words) == text and all(words)
+    assert all(len(word) == 1 for word in words if set(word) & set(" \t\r\n\u3000"))
+
+
+def test_a_line_of_a_megabyte(segmenter):
+    text = "今天天气不错我们去公园散步吧" * 25_000      # no punctuation at all: 1 MB in UTF-8
+    words = segmenter.cut(text)
+    assert "".join(words) == text and words.count("我们") > 24_000
+
+
+def test_nothing_at_all(segmenter):
+    assert segmenter.cut("") == [] and segmenter.cut(" \n") == [" ", "\n"]
+
+
+def test_a_text_alone_or_amid_others(segmenter):
+    lines = ["".join(words) for words in SENTENCES[:80]]
+    together = evaluate.segment(segmenter.cut, SENTENCES[:80])
+    assert together == [segmenter.cut(line) for line in lines]
+
+
+def test_confidence_is_a_probability_and_agrees_with_the_words(segmenter):
+    words, sure = segmenter.cut("今天天气不错，我们去公园散步吧。", confidence=True)
+    assert words == segmenter.cut("今天天气不错，我们去公园散步吧。") and all(0 < p <= 1 for p in sure)
+
+
+def test_user_words_win_and_touch_nothing_else(segmenter):
+    text = "我们在蓝莲花谷吃饭，今天天气不错。"
+    own = predict.Segmenter(segmenter.model, segmenter.features, words=["蓝莲花谷", "莲花", "谷"], bonus=8.0)
+    assert "蓝莲花谷" in own.cut(text) and own.cut(text)[-5:] == segmenter.cut(text)[-5:]
+    assert list(own._found(text)) == [(3, 7)]
+    nothing = predict.Segmenter(segmenter.model, segmenter.features, words=["蓝莲花谷"], bonus=0.0)
+    assert nothing.cut(text) == segmenter.cut(text)
+
+
+def test_the_bonus_is_what_a_segmentation_with_the_word_gains(segmenter):
+    """By the score of the path itself: each character of the word adds the bonus."""
+    text, words = "蓝莲花谷", [["蓝莲花谷"], ["蓝", "莲花", "谷"]]
+    own = predict.Segmenter(segmenter.model, segmenter.features, words=[text], bonus=1.5)
+    characters, bigrams = segmenter.features.encode(text)
+    _, potentials = segmenter.model.predict_on_batch((characters[None], bigrams[None]))
+    raised = own._prefer(np.array(potentials), [text])
+    gains = [float(crf.path_score(raised, data.tags_of(w)[None])[0] - crf.path_score(potentials, data.tags_of(w)[None])[0])
+             for w in words]
+    assert gains == pytest.approx([6.0, 0.0], abs=1e-4)
+
+
+def test_words_are_joined_where_no_blank_divides_them():
+    assert predict.joined(["今天", " ", "天气", "\n", "好", "吗"], "/") == "今天 天气\n好/吗"
+
+
+@pytest.mark.parametrize("name", ["default", "fast"])
+def test_shipped_models_segment_well(name):
+    """The sample was never trained on; jieba's F1 on it is the mark to beat."""
+    import rjieba
+
+    cut = predict.Segmenter.load(predict.WEIGHTS / name).cut
+    assert evaluate.scores(cut, SENTENCES, ())["f1"] > evaluate.scores(rjieba.cut, SENTENCES, ())["f1"] + 0.05
+    assert sum(path.stat().st_size for path in predict.WEIGHTS.rglob("*")) < 12e6
+
+
+def test_folders_that_hold_no_segmenter(tmp_path):
+    with pytest.raises(InputError, match="expected a run folder"):
+        predict.Segmenter.load(tmp_path)
+    keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)]).save(tmp_path / "model.keras")
+    with pytest.raises(InputError, match="vocabulary beside it"):
+        predict.Segmenter.load(tmp_path)
+    data.Features.of(SENTENCES).save(tmp_path)
+    with pytest.raises(InputError, match="holds no segmenter"):
+        predict.Segmenter.load(tmp_path)
+
+
+def test_user_words_files(tmp_path):
+    (tmp_path / "words").write_text("蓝莲花谷 5 n\n\n科学空间\r\n", encoding="utf-8")
+    assert predict.read_words(tmp_path / "words") == ["蓝莲花谷", "科学空间"]
+    (tmp_path / "gbk").write_bytes("科学".encode("gbk"))
+    with pytest.raises(InputError, match="should be UTF-8"):
+        predict.read_words(tmp_path / "gbk")
+    with pytest.raises(InputError, match="expected a text file"):
+        predict.read_words(tmp_path)
