@@ -222,8 +222,8 @@ def check_tags(tags, num_tags, mask=None):
         raise ValueError(f"mask expects True on the left and False behind it in every row. Received: row {row} with a hole "
                          f"before step {step + 1}")
     for row, step in np.argwhere(mask & ((tags < 0) | (tags >= num_tags)))[:1]:
-        raise ValueError(f"tags expect 0 to {num_tags - 1} where the mask is True. Received: {tags[row, step]} in row {row} at "
-                         f"step {step}")
+        raise ValueError(f"tags expect 0 to {num_tags - 1} where the mask is True. "
+                         f"Received: {tags[row, step]} in row {row} at step {step}")
 
 
 def _concrete(tensor):
@@ -251,7 +251,8 @@ class TagAccuracy(keras.metrics.Mean):
 
     def update_state(self, y_true, y_pred, sample_weight=None):
         y_true = ops.argmax(y_true, axis=-1) if len(y_true.shape) == 3 else y_true
-        right, weight = ops.cast(ops.equal(ops.cast(y_true, "int32"), y_pred), "float32"), ops.cast(y_pred >= 0, "float32")
+        right = ops.cast(ops.equal(ops.cast(y_true, "int32"), y_pred), "float32")
+        weight = ops.cast(y_pred >= 0, "float32")
         if sample_weight is not None:                       # of sentences or of steps
             sample_weight = ops.cast(sample_weight, "float32")
             weight *= ops.reshape(sample_weight, (*sample_weight.shape[:1], -1)) if sample_weight.shape else sample_weight

@@ -17,6 +17,8 @@ CORPORA = {"sxu": "SIGHAN 2008, Shanxi University", "nlpcc2016": "NLPCC 2016, mi
            "msr": "SIGHAN 2005, Microsoft Research (icwb2-data)", "msr_slice": "the last tenth of MSR's training text"}
 B, M, E, S = range(4)                                           # begin, middle, end of a word, and a word of one character
 LABELS = ["B", "M", "E", "S"]
+LONGEST_WORD = 8                                                # that the list of known words takes
+FACTOR = np.uint64(0x9E3779B97F4A7C15)                          # of a multiplicative hash
 LENGTHS = np.array([16, 24, 32, 48, 64, 96, 128, 192, 256])     # of padded batches: few, since XLA compiles for each anew
 
 
@@ -116,57 +118,95 @@ def fold(character):
 
 
 class Features:
-    """A text's characters and bigrams as numbers: the model's two inputs.
+    """What the model sees of a text: numbers of its characters and bigrams, and where known words may begin and end.
 
     Args:
         vocab: the known characters, folded.
-        bigrams: the known pairs of neighbours, folded, in any order; a bigram stands at its first character.
+        bigrams: the known pairs of neighbours, folded; a bigram stands at its first character.
+        words: the known words, those of the training text and a user's.
     """
 
-    def __init__(self, vocab, bigrams):
-        self.vocab, self.bigrams = vocab, sorted(bigrams)
-        self.numbers = np.full(0x110000, UNKNOWN, "int64")      # by code point: one lookup for a text of any length
-        for code in range(0x10000):
-            if not 0xD800 <= code < 0xE000:
-                self.numbers[code] = vocab.numbers.get(fold(chr(code)), UNKNOWN)
-        pairs = self._pairs(self.numbers[codes("".join(self.bigrams))])[::2]
-        self.pairs = np.append(np.sort(pairs), np.iinfo("int64").max)    # a bigram's number is its place in here, plus two
+    def __init__(self, vocab, bigrams, words):
+        self.vocab, self.bigrams, self.words = vocab, sorted(bigrams), sorted(set(words))
+        self.folded = np.arange(0x110000, dtype="uint64")                       # by code point: one lookup for a whole text
+        self.folded[:0x10000] = [ord(fold(chr(code))) for code in range(0x10000)]
+        self.numbers = np.full(0x110000, UNKNOWN, "int32")
+        self.numbers[codes("".join(vocab.characters))] = np.arange(2, len(vocab))
+        self.pairs = Table(self._hashes("".join(self.bigrams), 2)[::2])
+        self.lexicon = {size: Table(self._hashes("".join(w for w in self.words if len(w) == size), size)[::size])
+                        for size in range(2, LONGEST_WORD + 1)}
 
     @classmethod
     def of(cls, sentences, least_characters=2, least_bigrams=3):
-        """What occurs at least so often in the sentences."""
+        """What occurs at least so often in the sentences, and all their words."""
         texts, bigrams = ["".join(fold(c) for word in words for c in word) for words in sentences], collections.Counter()
         for text in texts:
             bigrams.update(map("".join, zip(text, text[1:])))
-        vocab = Vocab.from_texts(texts, least_characters)
-        return cls(vocab, [pair for pair, count in bigrams.items()
-                           if count >= least_bigrams and pair[0] in vocab and pair[1] in vocab])
+        return cls(Vocab.from_texts(texts, least_characters),
+                   [pair for pair, count in bigrams.items() if count >= least_bigrams],
+                   ["".join(map(fold, word)) for words in sentences for word in words if 1 < len(word) <= LONGEST_WORD])
 
     @classmethod
-    def load(cls, folder):
-        """From vocab.json and bigrams.txt of a run or of weights/."""
+    def load(cls, folder, words=()):
+        """From vocab.json, bigrams.txt and words.txt of a run or of weights/, with further words."""
         vocab = Vocab.load(folder / "vocab.json")
-        try:
-            bigrams = (folder / "bigrams.txt").read_text(encoding="utf-8").split("\n")
-        except (OSError, UnicodeDecodeError) as error:
-            raise InputError(f"a trained segmenter needs its bigrams.txt beside it. Received: {folder} ({error})") from error
-        if any(len(pair) != 2 for pair in bigrams[:-1]):
+        bigrams, known = (read_text(folder / name).splitlines() for name in ("bigrams.txt", "words.txt"))
+        if any(len(pair) != 2 for pair in bigrams):
             raise InputError(f"{folder / 'bigrams.txt'} should hold two characters a line. Received: another line")
-        return cls(vocab, bigrams[:-1])
+        return cls(vocab, bigrams, known + ["".join(map(fold, word)) for word in words])
 
     def save(self, folder):
         self.vocab.save(folder / "vocab.json")
-        (folder / "bigrams.txt").write_text("".join(f"{pair}\n" for pair in self.bigrams), encoding="utf-8")
+        for name, lines in [("bigrams.txt", self.bigrams), ("words.txt", self.words)]:
+            (folder / name).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
 
     def encode(self, text):
-        """(characters, bigrams) of a text, or of its code points: int32 arrays of its length."""
-        characters = self.numbers[codes(text) if isinstance(text, str) else text]
-        pairs = self._pairs(characters)
-        place = np.searchsorted(self.pairs, pairs)
-        return characters.astype("int32"), np.where(self.pairs[place] == pairs, place + 2, UNKNOWN).astype("int32")
+        """(characters, bigrams, words) of a text, or of its code points: int32 of shapes (T,), (T,), (T, LONGEST_WORD − 1).
 
-    def _pairs(self, characters):
-        return characters * len(self.vocab) + np.append(characters[1:], 0)
+        characters and bigrams: 1 is unknown, known ones count from 2. words: for each length from 2 on, which known word
+        of that length begins here, from 1 on, or 0."""
+        points = codes(text) if isinstance(text, str) else text
+        words = np.stack([self.lexicon[size].find(self._hashes(points, size)) for size in self.lexicon], axis=1)
+        return self.numbers[points], self.pairs.find(self._hashes(points, 2)) + 1, words
+
+    def _hashes(self, text, size):
+        """A number for the `size` characters from each place on, as good as unique; where the text ends before, of fewer."""
+        points = self.folded[codes(text) if isinstance(text, str) else text]
+        result = points.copy()
+        for shift in range(1, size):
+            result[:-shift] = result[:-shift] * FACTOR + points[shift:]
+            result[-shift:] = 0
+        return result
+
+
+class Table:
+    """Numbers for 64-bit hashes: 1 … n by their order, 0 for any other."""
+
+    def __init__(self, hashes):
+        self.hashes = np.append(np.unique(hashes), np.uint64(2**64 - 1))
+        self.seen = np.zeros(1 << 20, bool)                    # most hashes are not in here: one look tells most of them
+        self.seen[self.hashes >> np.uint64(44)] = True
+
+    def __len__(self):
+        return len(self.hashes) - 1
+
+    def find(self, hashes):
+        result = np.zeros(len(hashes), "int32")
+        maybe = np.flatnonzero(self.seen[hashes >> np.uint64(44)])
+        place = np.searchsorted(self.hashes, hashes[maybe])
+        result[maybe] = np.where(self.hashes[place] == hashes[maybe], place + 1, 0)
+        return result
+
+
+def word_features(words):
+    """Word numbers (..., T, LONGEST_WORD − 1) → (..., T, 8) of 0 and 1: a known word of 2, 3, 4 or more characters begins
+    here, or ends here."""
+    known = words > 0
+    ends = np.zeros_like(known)
+    for i in range(LONGEST_WORD - 1):
+        ends[..., i + 1:, i] = known[..., :known.shape[-2] - i - 1, i]
+    return np.concatenate([part for marks in (known, ends)
+                           for part in (marks[..., :3], marks[..., 3:].any(-1, keepdims=True))], axis=-1).astype("float32")
 
 
 def codes(text):
@@ -211,10 +251,11 @@ class Sentences(keras.utils.PyDataset):
         pieces = [piece for words in sentences for piece in cut(words, LENGTHS[-1])]
         self.rows = [(*features.encode("".join(words)), tags_of(words)) for words in pieces]
         self.buckets = np.searchsorted(LENGTHS, [len(tags) for *_, tags in self.rows])
-        self.hidden = []                                        # for both inputs: the share of each number that is hidden
-        for numbers in list(zip(*self.rows))[:2]:
-            counts = np.bincount(np.concatenate(numbers))
-            self.hidden.append(rare / np.maximum(rare + counts, 1e-9) * training)
+        self.hidden = []                                        # for each input the share of each number that is hidden
+        for numbers in list(zip(*self.rows))[:3]:
+            columns = np.concatenate(numbers).reshape(sum(map(len, numbers)), -1).T
+            counts = [np.bincount(column) for column in columns]
+            self.hidden.append([rare / np.maximum(rare + count, 1e-9) for count in counts])
         self.on_epoch_begin()
 
     def on_epoch_begin(self):
@@ -234,11 +275,15 @@ class Sentences(keras.utils.PyDataset):
     def __getitem__(self, index):
         length, rows = self.batches[index]
         characters, bigrams, tags = np.zeros((3, len(rows), length), "int32")
+        words = np.zeros((len(rows), length, LONGEST_WORD - 1), "int32")
+        arrays = characters, bigrams, words, tags
         for i, row in enumerate(rows):
-            for array, values in zip((characters, bigrams, tags), self.rows[row]):
+            for array, values in zip(arrays, self.rows[row]):
                 array[i, :len(values)] = values
-        rng = np.random.default_rng([*self.key, index])
-        for array, hidden in zip((characters, bigrams), self.hidden):
-            if self.training:
-                array[(rng.random(array.shape, "float32") < hidden[array]) & (array > 0)] = UNKNOWN
-        return (characters, bigrams), tags
+        if self.training:
+            rng = np.random.default_rng([*self.key, index])
+            for array, hidden, instead in zip(arrays, self.hidden, (UNKNOWN, UNKNOWN, 0)):
+                columns = array.reshape(len(rows) * length, -1).T
+                for column, share in zip(columns, hidden):
+                    column[(rng.random(len(column), "float32") < share[column]) & (column > 0)] = instead
+        return (characters, bigrams, word_features(words)), tags

@@ -18,7 +18,7 @@ import rjieba
 from common import runs
 from common.metrics import segmentation_scores
 from crf import data
-from crf.predict import BONUS, WEIGHTS, Segmenter, read_words
+from crf.predict import WEIGHTS, Segmenter, read_words
 
 
 @dataclass
@@ -31,8 +31,6 @@ class Config:
     """Run folder of a model of yours."""
     words: pathlib.Path | None = None
     """A user dictionary: one word a line."""
-    bonus: float = BONUS
-    """Nats for each character of a user's word."""
 
 
 def segment(cut, sentences):
@@ -58,7 +56,7 @@ def main(config):
     corpus = data.load_corpus(config.data, config.test)
     known, words = {word for words in corpus.train for word in words}, read_words(config.words) if config.words else ()
     folders = [config.run] if config.run else [WEIGHTS / "default", WEIGHTS / "fast"]
-    contenders = {runs.shown(folder): Segmenter.load(folder, words=words, bonus=config.bonus).cut for folder in folders}
+    contenders = {runs.shown(folder): Segmenter.load(folder, words).cut for folder in folders}
     print(f"{'':44}{'P':>8}{'R':>8}{'F1':>8}{'OOV R':>8}{'IV R':>8}{'types':>8}{'char/s':>10}")
     for name, cut in {**contenders, "rjieba": rjieba.cut}.items():
         segment(cut, corpus.test)                                   # compiles

@@ -13,19 +13,19 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
 from dataclasses import dataclass
 
+import keras
 import numpy as np
 import tyro
 
 from common import crf, gated_conv, runs  # noqa: F401 (gated_conv holds a layer of the shipped model)
 from common.datasets import InputError
 from common.vocab import UNKNOWN
-from crf.data import LENGTHS, B, E, Features, M, S, codes, decoded, read_text
+from crf.data import LENGTHS, B, Features, S, codes, decoded, read_text, word_features
 
 WEIGHTS = pathlib.Path(__file__).resolve().parent / "weights"
 SENTENCE_ENDS, CLOSERS, PAUSES = "。！？!?；;…", "”’」』）)》】\"", "，、,：:"
 BATCH = 1 << 14     # characters that the model sees at once
 BLOCK = 1 << 20     # characters of a file in memory at once
-BONUS = 3.0         # chosen on validation data, see README.md
 
 
 @dataclass
@@ -39,9 +39,7 @@ class Config:
     fast: bool = False
     """The smaller of the two shipped models."""
     words: pathlib.Path | None = None
-    """A user dictionary: a file with one word a line, which the segmentation then prefers."""
-    bonus: float = BONUS
-    """How much it prefers them: nats for each character of a user's word."""
+    """A user dictionary: a file with one word a line, of 2 to 8 characters. The model takes them for known words."""
     confidence: bool = False
     """Print one word a line, with the smallest probability among the tags of its characters."""
     separator: str = " "
@@ -49,37 +47,33 @@ class Config:
 
 
 class Segmenter:
-    """A trained model with its numbers for characters and bigrams.
+    """A trained model with the Features that it was trained on.
 
     Args:
-        model: what crf/train.py builds, with inputs [characters, bigrams] and outputs [tags, potentials].
+        model: what crf/train.py builds, with outputs [tags, potentials].
         features: its Features.
-        words: words that the user prefers.
-        bonus: what each character of such a word adds to the score of a segmentation that has the word, in nats.
     """
 
-    def __init__(self, model, features, words=(), bonus=BONUS):
-        self.model, self.features, self.bonus = model, features, bonus
-        self.words = {word for word in words if len(word) > 1}
-        self.beginnings = {word[:end] for word in self.words for end in range(1, len(word))}
+    def __init__(self, model, features):
+        self.model, self.features = model, features
         self.ends, self.closers, self.pauses, self.blanks = np.zeros((4, 0x110000), bool)      # by code point
         for table, members in [(self.ends, SENTENCE_ENDS), (self.closers, CLOSERS), (self.pauses, PAUSES)]:
             table[codes(members)] = True
         self.blanks[[code for code in range(0x3001) if chr(code).isspace()]] = True
 
     @classmethod
-    def load(cls, folder, **options):
-        """The segmenter in a run folder or in one of weights/.
+    def load(cls, folder, words=()):
+        """The segmenter in a run folder or in one of weights/, which knows the user's words too.
 
         Raises:
             InputError: there is none.
         """
-        model, features = runs.load_model(folder), Features.load(pathlib.Path(folder))
-        rows = [layer.input_dim for layer in model.layers if layer.__class__.__name__ == "Embedding"]
-        if len(model.outputs) != 2 or rows and rows[0] != len(features.vocab):
-            raise InputError(f"{folder} holds no segmenter, or a vocabulary of another one. Received: {len(model.outputs)} "
-                             f"outputs, embeddings of {rows}, {len(features.vocab)} characters")
-        return cls(model, features, **options)
+        model, features = runs.load_model(folder), Features.load(pathlib.Path(folder), words)
+        rows = [layer.input_dim for layer in model.layers if isinstance(layer, keras.layers.Embedding)]
+        if len(model.outputs) != 2 or rows[:1] != [len(features.vocab)] or rows[1:] not in ([], [len(features.pairs) + 2]):
+            raise InputError(f"{folder} holds no segmenter, or the vocabulary of another one. Received: embeddings of {rows}, "
+                             f"{len(features.vocab)} characters, {len(features.pairs)} bigrams")
+        return cls(model, features)
 
     def cut(self, text, confidence=False):
         """The words of a text, whose concatenation is the text; blanks and line ends are words of their own.
@@ -98,7 +92,7 @@ class Segmenter:
         points = codes(text)
         starts = np.ones(len(points), bool)
         sure = np.ones(len(points), "float32") if confidence else None
-        characters, bigrams = self.features.encode(points)
+        characters, bigrams, words = self.features.encode(points)
         pieces = self._pieces(points)
         buckets = np.searchsorted(LENGTHS, pieces[:, 1] - pieces[:, 0])
         for bucket, length in enumerate(LENGTHS):
@@ -106,40 +100,16 @@ class Segmenter:
             for batch in np.split(rows, range(size, len(rows), size)) if len(rows) else ():
                 where = batch[:, :1] + np.arange(length)
                 real = where < batch[:, 1:]
+                room = batch[:, 1:] - where                                  # a bigram or a word ends in the same piece
                 where = np.minimum(where, len(points) - 1)
-                pairs = np.where(where == batch[:, 1:] - 1, UNKNOWN, bigrams[where])      # the last one ends elsewhere
-                tags, potentials = self.model.predict_on_batch((characters[where] * real, pairs * real))
-                if self.words:
-                    potentials = self._prefer(np.array(potentials), [text[a:b] for a, b in batch])
-                    tags = np.asarray(crf.viterbi(potentials))
+                tags, potentials = self.model.predict_on_batch((
+                    characters[where] * real, np.where(room > 1, bigrams[where], real * UNKNOWN),
+                    word_features(words[where] * (room[..., None] >= np.arange(2, words.shape[1] + 2)))))
                 starts[where[real]] = np.isin(tags[real], (B, S))
                 if confidence:
                     p = np.take_along_axis(np.asarray(crf.marginals(potentials)), np.maximum(tags, 0)[..., None], axis=2)
                     sure[where[real]] = p[real, 0]
         return starts, sure
-
-    def _prefer(self, potentials, texts):
-        for row, text in zip(potentials, texts):
-            for start, end in self._found(text):
-                row[start, B] += self.bonus
-                row[start + 1:end - 1, M] += self.bonus
-                row[end - 1, E] += self.bonus
-        return potentials
-
-    def _found(self, text):
-        """The user's words in a text, from left to right, at each place the longest, without overlap."""
-        start = 0
-        while start < len(text):
-            end, longest = start + 1, 0
-            while end <= len(text):
-                if text[start:end] in self.words:
-                    longest = end
-                if text[start:end] not in self.beginnings:
-                    break
-                end += 1
-            if longest:
-                yield start, longest
-            start = longest or start + 1
 
     def _pieces(self, points):
         """(pieces, 2): where each piece that the model sees at once begins and ends.
@@ -177,7 +147,7 @@ def read_words(path):
 
 def main(config):
     folder = config.run or WEIGHTS / ("fast" if config.fast else "default")
-    segmenter = Segmenter.load(folder, words=read_words(config.words) if config.words else (), bonus=config.bonus)
+    segmenter = Segmenter.load(folder, read_words(config.words) if config.words else ())
     if config.text:
         text = "\n".join(config.text) + "\n"
     else:

@@ -60,12 +60,15 @@ class Config(runs.BaseConfig):
 # ------------------------------------------------------------------------------------------------------------- models
 
 def embed(features, size, pair_size, dropout):
-    """Inputs, mask (batch, T), and the embeddings of characters and bigrams side by side."""
+    """Inputs, mask (batch, T), and embeddings of characters and bigrams and the marks of known words side by side."""
     x, pairs = keras.Input((None,), dtype="int32", name="characters"), keras.Input((None,), dtype="int32", name="bigrams")
+    words = keras.Input((None, 8), name="words")
     real = ops.not_equal(x, 0)                       # Conv1D drops Keras' masks, so this one is handed on by hand
-    parts = [layers.Dropout(dropout)(layers.Embedding(*sizes)(ids))
-             for ids, sizes in ((x, (len(features.vocab), size)), (pairs, (len(features.pairs) + 1, pair_size))) if sizes[1]]
-    return [x, pairs], real, layers.Concatenate()(parts) if pair_size else parts[0]
+    h = layers.Dropout(dropout)(layers.Embedding(len(features.vocab), size)(x))
+    if pair_size:
+        pairs_h = layers.Dropout(dropout)(layers.Embedding(len(features.pairs) + 2, pair_size)(pairs))
+        h = layers.Concatenate()([h, pairs_h, words])
+    return [x, pairs, words], real, h
 
 
 def convolution(h, real, filters):

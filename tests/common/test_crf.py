@@ -181,10 +181,10 @@ def test_the_fast_path_agrees_with_the_plain_one_on_both_its_branches(scale, con
 
 
 @settings(max_examples=20 if keras.backend.backend() == "tensorflow" else 3, deadline=None)
-@given(st.integers(1, 4), st.integers(1, 5), st.integers(1, 3), st.integers(1, 4), st.integers(0, 99))
-def test_padding_changes_nothing(batch, time, tags, extra, seed):
-    layer, h, mask, y = make(batch, time, tags, seed)
-    garbage = np.full((batch, extra, tags), np.nan, "float32")
+@given(st.sampled_from([1, 4]), st.sampled_from([1, 3]), st.sampled_from([1, 3]), st.integers(0, 99))
+def test_padding_changes_nothing(time, tags, extra, seed):      # each shape is compiled anew, so there are few
+    layer, h, mask, y = make(3, time, tags, seed)
+    garbage = np.full((3, extra, tags), np.nan, "float32")
     long_h, long_mask = np.concatenate([h, garbage], 1), np.pad(mask, [(0, 0), (0, extra)])
     long_y = np.pad(y, [(0, 0), (0, extra)], constant_values=10 ** 6)
     (short_tags, short), (long_tags, long) = layer(h, mask=mask), layer(long_h, mask=long_mask)
@@ -240,12 +240,12 @@ def test_accuracy_counts_real_steps_by_their_weight():
     assert float(metric.result()) == pytest.approx(3 / 5)
 
 
-def build(tags=4):
+def build(tags=4, jit_compile="auto"):
     inputs = keras.Input((None,), dtype="int32")
     x = keras.layers.Embedding(30, 16, mask_zero=True)(inputs)
     decoded, potentials = CRF(tags)(keras.layers.Dense(tags)(x))
     model = keras.Model(inputs, [decoded, potentials])
-    model.compile(keras.optimizers.Adam(0.05), loss=[None, crf_loss], metrics=[TagAccuracy(), None])
+    model.compile(keras.optimizers.Adam(0.05), loss=[None, crf_loss], metrics=[TagAccuracy(), None], jit_compile=jit_compile)
     return model
 
 
@@ -256,10 +256,17 @@ def sentences(lengths, time, seed=0):
     return x, (x % 2) * 2 + np.pad(x % 2, [(0, 0), (1, 0)])[:, :-1]
 
 
-@pytest.mark.parametrize("jit_compile", [False, True])
-def test_fit_with_one_target_then_save_load_and_continue(tmp_path, jit_compile):
-    if jit_compile and keras.backend.backend() == "tensorflow":
-        pytest.skip("the gradient of Keras' scan does not compile under XLA on TensorFlow")
+def test_a_step_compiled_as_a_whole_is_the_same_step():
+    x, y = sentences([4, 2], 4)
+    results = []
+    for jit_compile in (False, True):
+        keras.utils.set_random_seed(0)
+        model = build(jit_compile=jit_compile)
+        results.append([float(model.train_on_batch(x, y, return_dict=True)["loss"]) for _ in range(3)])
+    assert results[0] == pytest.approx(results[1], rel=1e-4)
+
+
+def test_fit_with_one_target_then_save_load_and_continue(tmp_path):
     keras.utils.set_random_seed(0)
     x, y = sentences([9, 7, 5, 3] * 16, 9)
     model = build()
@@ -350,10 +357,10 @@ def test_constraints_of_the_schemes():
     (lambda: CRF(3, BMES), r"shape \(3, 3\)"),
     (lambda: CRF(4, {**BMES, "end": [False] * 4}), "some of them True"),
     (lambda: tag_constraints(["B", "I", "E"]), "one scheme"),
-    (lambda: CRF(3)(np.zeros((1, 3, 3), "float32"), mask=np.array([[True, False, True]])), "row 0 with a hole before step 2"),
-    (lambda: crf_loss(np.array([[0, 3]]), CRF(3)(np.zeros((1, 2, 3), "float32"))[1]), "0 to 2 .* Received: 3 in row 0 at step 1"),
+    (lambda: CRF(3)(np.zeros((1, 3, 3), "float32"), mask=np.array([[1, 0, 1]], bool)), "row 0 with a hole before step 2"),
+    (lambda: crf_loss(np.array([[0, 3]]), CRF(3)(np.zeros((1, 2, 3), "float32"))[1]), "Received: 3 in row 0 at step 1"),
     (lambda: check_tags([[0, -1]], 3, [[True, True]]), "Received: -1 in row 0 at step 1"),
-    (lambda: check_tags([[0, 9, 0], [0, 0, 0]], 3, [[True, False, False], [False, True, True]]), "row 1 with a hole before step 1"),
+    (lambda: check_tags([[0, 9, 0], [0, 0, 0]], 3, [[1, 0, 0], [0, 1, 1]]), "row 1 with a hole before step 1"),
     (lambda: check_tags([0, 1], 3), "one shape"),
 ])
 def test_wrong_use_is_named(call, message):

@@ -32,7 +32,8 @@ def test_tags_of_words():
 
 @pytest.mark.parametrize("line_end, blank", [("\n", " "), ("\r\n", "  "), ("\n", "\u3000"), ("\n", "    ")])
 def test_any_blanks_and_line_ends(tmp_path, line_end, blank):
-    (tmp_path / "corpus").write_bytes(line_end.join([blank.join(words) for words in SENTENCES] + ["", ""]).encode("utf-8-sig"))
+    lines = [blank.join(words) for words in SENTENCES] + ["", ""]
+    (tmp_path / "corpus").write_bytes(line_end.join(lines).encode("utf-8-sig"))
     assert data.read_sentences(tmp_path / "corpus") == SENTENCES
 
 
@@ -68,19 +69,33 @@ def test_a_long_sentence_is_cut_between_words():
 def test_features_against_a_plain_lookup(tmp_path):
     features = data.Features.of(SENTENCES)
     folded = ["".join(map(data.fold, "".join(words))) for words in SENTENCES]
+    known = {"".join(map(data.fold, word)) for words in SENTENCES for word in words}
     text = "".join("".join(words) for words in SENTENCES[:50]) + "龘ＡＢ７😀"
-    characters, bigrams = features.encode(text)
-    names = {number: pair for pair in features.bigrams for number in [int(features.encode(pair)[1][0])]}
-    assert len(names) == len(features.bigrams) == len(features.pairs) - 1 and min(names) == 2
-    for i, (number, pair) in enumerate(zip(characters, bigrams)):
-        here, both = data.fold(text[i]), "".join(map(data.fold, text[i:i + 2]))
-        assert number == features.vocab.numbers.get(here, 1)
-        assert names.get(int(pair)) == (both if both in features.bigrams else None)
+    characters, bigrams, words = features.encode(text)
+    names = {int(features.encode(pair)[1][0]): pair for pair in features.bigrams}
+    assert len(names) == len(features.bigrams) == len(features.pairs) and min(names) == 2
+    plain = "".join(map(data.fold, text))
+    for i in range(len(text)):
+        assert characters[i] == features.vocab.numbers.get(plain[i], 1)
+        both = plain[i:i + 2] if plain[i:i + 2] in features.bigrams else None
+        assert names.get(int(bigrams[i])) == both and (both or bigrams[i] == 1)
+        found = [size for size in range(2, data.LONGEST_WORD + 1) if words[i, size - 2]]
+        assert found == [size for size in range(2, data.LONGEST_WORD + 1)
+                         if plain[i:i + size] in known and i + size <= len(plain)]
     counts = {pair: sum(t.count(pair) for t in folded) for pair in features.bigrams if pair[0] != pair[1]}
     assert min(counts.values()) >= 3
     features.save(tmp_path)
-    again = data.Features.load(tmp_path)
+    again = data.Features.load(tmp_path, words=["科学空间站台"])
     assert all((a == b).all() for a, b in zip(features.encode(text), again.encode(text)))
+    assert again.encode("科学空间站台")[2][0, 4] and not features.encode("科学空间站台")[2][0, 4]
+
+
+def test_marks_of_known_words():
+    """A word of three characters begins at 1, one of five at 0."""
+    words = np.zeros((6, data.LONGEST_WORD - 1), "int32")
+    words[1, 1], words[0, 3] = 7, 9
+    marks = data.word_features(words)
+    assert {(int(i), int(j)) for i, j in zip(*marks.nonzero())} == {(1, 1), (0, 3), (3, 5), (4, 7)}
 
 
 def test_folding_keeps_places():
@@ -111,14 +126,14 @@ def test_rare_numbers_are_hidden_as_often_as_said():
     run = types.SimpleNamespace(config=types.SimpleNamespace(seed=0, batch_size=64), epoch=0)
     plain, hiding = data.Sentences(run, SENTENCES, features), data.Sentences(run, SENTENCES, features, rare=2.0)
     expected = hidden = 0
-    counts = np.bincount(np.concatenate([pairs for _, pairs, _ in plain.rows]))
+    counts = np.bincount(np.concatenate([pairs for _, pairs, _, _ in plain.rows]))
     for epoch in range(10):
         run.epoch = epoch
         for batches in (plain, hiding):
             batches.on_epoch_begin()
         for i in range(len(plain)):
-            (_, pairs), tags = plain[i]
-            (_, seen), tags_too = hiding[i]
+            (_, pairs, _), tags = plain[i]
+            (_, seen, _), tags_too = hiding[i]
             assert (tags == tags_too).all() and ((seen == pairs) | (seen == 1)).all()
             expected += (2 / (2 + counts[pairs[pairs > 1]])).sum()
             hidden += ((seen != pairs) & (pairs > 1)).sum()
@@ -131,9 +146,10 @@ def test_rare_numbers_are_hidden_as_often_as_said():
 def test_models_do_not_see_padding(name):
     features = data.Features.of(SENTENCES)
     model = train.BUILDERS[name](features, 0.3)
-    x = np.array([features.encode("今天天气不错，我们去公园。")] * 2)
-    longer = np.pad(x, [[0, 0], [0, 0], [0, 9]])
-    (tags, potentials), (tags_too, potentials_too) = model((x[:, 0], x[:, 1])), model((longer[:, 0], longer[:, 1]))
+    characters, pairs, words = (array[None] for array in features.encode("今天天气不错，我们去公园。"))
+    x = characters, pairs, data.word_features(words)
+    longer = [np.pad(array, [[0, 0], [0, 9], [0, 0]][:array.ndim]) for array in x]
+    (tags, potentials), (tags_too, potentials_too) = model(x), model(longer)
     np.testing.assert_array_equal(tags, np.asarray(tags_too)[:, :13])
     np.testing.assert_allclose(crf.marginals(potentials), np.asarray(crf.marginals(potentials_too))[:, :13], atol=1e-5)
 
@@ -147,7 +163,8 @@ def test_the_articles_network_has_its_size():
 
 # ---------------------------------------------------------------------------------------------------------- segmenter
 
-TEXTS = st.text(st.one_of(st.sampled_from("今天天气不错我们去公园，。！”（）１２３abc \t\r\n\u3000\u200b😀👩🏽‍🔬"), st.characters()), max_size=80)
+TEXTS = st.text(st.one_of(st.sampled_from("今天天气不错我们去公园，。！”（）１２３abc \t\r\n\u3000\u200b😀👩🏽‍🔬"),
+                          st.characters()), max_size=80)
 
 
 @settings(max_examples=60, deadline=None)
@@ -179,25 +196,11 @@ def test_confidence_is_a_probability_and_agrees_with_the_words(segmenter):
     assert words == segmenter.cut("今天天气不错，我们去公园散步吧。") and all(0 < p <= 1 for p in sure)
 
 
-def test_user_words_win_and_touch_nothing_else(segmenter):
+def test_user_words_are_known_words(segmenter):
     text = "我们在蓝莲花谷吃饭，今天天气不错。"
-    own = predict.Segmenter(segmenter.model, segmenter.features, words=["蓝莲花谷", "莲花", "谷"], bonus=8.0)
+    own = predict.Segmenter.load(predict.WEIGHTS / "fast", words=["蓝莲花谷"])
     assert "蓝莲花谷" in own.cut(text) and own.cut(text)[-5:] == segmenter.cut(text)[-5:]
-    assert list(own._found(text)) == [(3, 7)]
-    nothing = predict.Segmenter(segmenter.model, segmenter.features, words=["蓝莲花谷"], bonus=0.0)
-    assert nothing.cut(text) == segmenter.cut(text)
-
-
-def test_the_bonus_is_what_a_segmentation_with_the_word_gains(segmenter):
-    """By the score of the path itself: each character of the word adds the bonus."""
-    text, words = "蓝莲花谷", [["蓝莲花谷"], ["蓝", "莲花", "谷"]]
-    own = predict.Segmenter(segmenter.model, segmenter.features, words=[text], bonus=1.5)
-    characters, bigrams = segmenter.features.encode(text)
-    _, potentials = segmenter.model.predict_on_batch((characters[None], bigrams[None]))
-    raised = own._prefer(np.array(potentials), [text])
-    gains = [float(crf.path_score(raised, data.tags_of(w)[None])[0] - crf.path_score(potentials, data.tags_of(w)[None])[0])
-             for w in words]
-    assert gains == pytest.approx([6.0, 0.0], abs=1e-4)
+    assert own.cut("今天天气不错") == segmenter.cut("今天天气不错")
 
 
 def test_words_are_joined_where_no_blank_divides_them():
