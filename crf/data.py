@@ -137,7 +137,7 @@ class Features:
                         for size in range(2, LONGEST_WORD + 1)}
 
     @classmethod
-    def of(cls, sentences, least_characters=2, least_bigrams=3):
+    def of(cls, sentences, least_characters=2, least_bigrams=4):
         """What occurs at least so often in the sentences, and all their words."""
         texts, bigrams = ["".join(fold(c) for word in words for c in word) for words in sentences], collections.Counter()
         for text in texts:

@@ -83,7 +83,7 @@ def test_features_against_a_plain_lookup(tmp_path):
         assert found == [size for size in range(2, data.LONGEST_WORD + 1)
                          if plain[i:i + size] in known and i + size <= len(plain)]
     counts = {pair: sum(t.count(pair) for t in folded) for pair in features.bigrams if pair[0] != pair[1]}
-    assert min(counts.values()) >= 3
+    assert min(counts.values()) >= 4
     features.save(tmp_path)
     again = data.Features.load(tmp_path, words=["科学空间站台"])
     assert all((a == b).all() for a, b in zip(features.encode(text), again.encode(text)))
