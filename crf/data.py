@@ -19,7 +19,7 @@ B, M, E, S = range(4)                                           # begin, middle,
 LABELS = ["B", "M", "E", "S"]
 LONGEST_WORD = 8                                                # that the list of known words takes
 FACTOR = np.uint64(0x9E3779B97F4A7C15)                          # of a multiplicative hash
-LENGTHS = np.array([16, 24, 32, 48, 64, 96, 128, 192, 256])     # of padded batches: few, since XLA compiles for each anew
+LENGTHS = np.array([24, 40, 64, 96, 160, 256])                  # of padded batches: few, since XLA compiles for each anew
 
 
 @dataclass
@@ -234,7 +234,8 @@ def cut(words, longest):
 class Sentences(keras.utils.PyDataset):
     """Shuffled batches of sentences of similar length, padded to one of LENGTHS; their order depends on (seed, epoch) alone.
 
-    A batch of longer sentences has fewer of them, so that all batches hold about as many characters.
+    A batch of longer sentences has fewer of them, so that all batches hold about as many characters. In training, what is
+    left over of a length waits for the next epoch's shuffle: a smaller batch would be another shape to compile for.
 
     Args:
         run: the Run, whose configuration has seed and batch_size (sentences of 48 characters) and whose epoch is delivered.
@@ -265,7 +266,8 @@ class Sentences(keras.utils.PyDataset):
         self.batches = []
         for bucket, length in enumerate(LENGTHS):
             rows, size = order[self.buckets[order] == bucket], max(1, self.run.config.batch_size * 48 // length)
-            self.batches += [(length, rows[i:i + size]) for i in range(0, len(rows), size)]
+            whole = len(rows) - len(rows) % size if self.training and len(rows) >= size else len(rows)
+            self.batches += [(length, rows[i:i + size]) for i in range(0, whole, size)]
         if self.training:
             self.batches = [self.batches[i] for i in rng.permutation(len(self.batches))]
 

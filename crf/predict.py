@@ -72,7 +72,7 @@ class Segmenter:
         rows = [layer.input_dim for layer in model.layers if isinstance(layer, keras.layers.Embedding)]
         if len(model.outputs) != 2 or rows[:1] != [len(features.vocab)] or rows[1:] not in ([], [len(features.pairs) + 2]):
             raise InputError(f"{folder} holds no segmenter, or the vocabulary of another one. "
-                             f"Received: embeddings of {rows}, {len(features.vocab)} characters, {len(features.pairs)} pairs")
+                             f"Received: embeddings of {rows}, {len(features.vocab)} and {len(features.pairs)} numbers")
         return cls(model, features)
 
     def cut(self, text, confidence=False):

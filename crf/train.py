@@ -134,7 +134,7 @@ def draw_transitions(layer, path):
 
 
 def train(config):
-    for name, least, limit in [("validation", 1, 10**9), ("dropout", 0, 0.99)]:
+    for name, least, limit in [("validation", 1, 10**9), ("dropout", 0, 0.99), ("rare", 0, 10**9)]:
         if not least <= getattr(config, name) <= limit:
             raise runs.InputError(f"{runs.option(name)} expects {least} to {limit:g}. Received: {getattr(config, name)}")
     corpus = data.load_corpus(config.data, config.test)

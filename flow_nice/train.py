@@ -50,6 +50,10 @@ class Config(runs.BaseConfig):
     """Hidden layers of each coupling's network m."""
     width: int = 1000
     """Units of each hidden layer."""
+    weight_decay: float = 0.0
+    """Decoupled weight decay of the couplings' networks, a share of the learning rate (AdamW). They overfit without."""
+    dropout: float = 0.0
+    """Share of the units that each hidden layer drops in training."""
     temperature: float = 0.75
     """退火参数: factor on z for the sample sheets."""
     validation: int = 5000
@@ -60,11 +64,12 @@ class Config(runs.BaseConfig):
 
 # -------------------------------------------------------------------------------------------------------------- model
 
-def build_nice(dim=784, blocks=4, hidden=5, width=1000, prior="gaussian"):
+def build_nice(dim=784, blocks=4, hidden=5, width=1000, prior="gaussian", dropout=0.0):
     """x → (reverse, couple) × 4 → scale → z, and log q(x): section 模型细节."""
     def m():
-        return keras.Sequential([layers.Dense(width, activation="relu") for _ in range(hidden)]
-                                + [layers.Dense(dim // 2, activation="relu")])   # ≥ 0: the generator only adds light
+        units = [part for _ in range(hidden) for part in (layers.Dense(width, activation="relu"),
+                                                          *([layers.Dropout(dropout)] if dropout else []))]
+        return keras.Sequential([*units, layers.Dense(dim // 2, activation="relu")])   # ≥ 0: the generator only adds light
 
     steps = [layer for _ in range(blocks) for layer in (Reverse(), AdditiveCoupling(m()))]
     flow = Flow([*steps, Scale("glorot_normal")], prior, name="nice")
@@ -140,7 +145,8 @@ def train(config):
         images, config = images.first(500), replace(config, width=min(config.width, 100))
     run = runs.start(config, "flow_nice", config.protocol)
     paper = config.protocol == "paper"
-    model = build_nice(784, config.blocks, config.hidden, config.width, config.prior or PROTOCOL_PRIORS[config.protocol])
+    model = build_nice(784, config.blocks, config.hidden, config.width, config.prior or PROTOCOL_PRIORS[config.protocol],
+                       config.dropout)
 
     x = images.x_train.reshape(-1, 784).astype("float32") / (1 if paper else 255)
     noise = dequantised if paper else article_noise
@@ -154,7 +160,9 @@ def train(config):
         rate = keras.optimizers.schedules.CosineDecay(0.0, max(1, steps - warmup), warmup_target=rate, warmup_steps=warmup)
     else:
         rate = config.learning_rate or 1e-3
-    model.compile(keras.optimizers.Adam(rate), negative_log_likelihood if paper else article_loss, jit_compile="auto")
+    optimizer = keras.optimizers.Adam(rate, weight_decay=config.weight_decay or None)
+    optimizer.exclude_from_weight_decay(var_names=["log_scale"])
+    model.compile(optimizer, negative_log_likelihood if paper else article_loss, jit_compile="auto")
     chunk = runs.fuse_steps(model, x[:1], x[:1, 0])
     model.fit(
         runs.Batches(run, x, np.zeros(len(x), "float32"), chunk, noise), shuffle=False,

@@ -23,8 +23,10 @@ SMOKE = [
     ("vae/geometry.py",),
     ("flow_nice/train.py",),
     ("flow_nice/train.py", "--protocol", "paper", "--recipe", "article", "--validation", "0"),
+    ("crf/train.py",),
 ]
-OTHERS = ["vae/generate.py", "flow_nice/generate.py"]    # need no --smoke: they run in seconds; their tests stand below
+OTHERS = ["vae/generate.py", "flow_nice/generate.py", "crf/predict.py", "crf/evaluate.py"]    # need no --smoke: they run in
+# seconds; their tests stand below
 
 
 def run(script, *arguments, code=0, cwd=None, **environment):
@@ -80,6 +82,19 @@ def test_nice_generates_from_the_shipped_model_and_from_a_run(tmp_path):
     assert {path.name for path in (tmp_path / "more").iterdir()} == names - {"inpainting.png"}
 
 
+def test_segmenting_arguments_standard_input_and_a_test_set(tmp_path):
+    result = run("crf/predict.py", "今天天气不错", "我们 去公园", "--separator", "/", cwd=tmp_path)
+    assert result.stdout == "今天/天气/不错\n我们 去/公园\n"
+    (tmp_path / "in.txt").write_bytes("今天天气不错\r\n".encode() * 3)
+    result = run("crf/predict.py", "--file", "in.txt", "--fast", "--confidence", cwd=tmp_path)
+    rows = [line.split("\t") for line in result.stdout.splitlines() if "\t" in line]
+    assert [word for word, _ in rows] == ["今天", "天气", "不错"] * 3 and all(0.5 < float(p) <= 1 for _, p in rows)
+    (tmp_path / "bad.txt").write_bytes(b"\xff\xfe")
+    assert "should be UTF-8" in last_line(run("crf/predict.py", "--file", tmp_path / "bad.txt", code=2))
+    assert "rjieba" in run("crf/evaluate.py", "--data", "sample", cwd=tmp_path).stdout
+    assert {path.name for path in tmp_path.iterdir()} == {"in.txt", "bad.txt"}
+
+
 def test_a_killed_training_continues(tmp_path):
     """kill -9 once the first epoch is written; the resumed run ends with every epoch and all results."""
     arguments = ["--out", tmp_path, "--data", "digits", "--epochs", "40", "--iw-images", "0"]
@@ -122,6 +137,10 @@ def test_bad_input_ends_in_one_line_and_code_2(tmp_path, script):
     ("vae", {"validation": -1}, "--validation expects"),
     ("vae", {"resume": "EMPTY"}, "--resume expects the folder of a run"),
     ("vae", {"data": "digits", "out": "FILE"}, "--out expects a folder that can be written"),
+    ("crf", {"dropout": 1.0}, "--dropout expects"),
+    ("crf", {"rare": -1.0}, "--rare expects"),
+    ("crf", {"validation": 0}, "--validation expects"),
+    ("crf", {"data": "FILE"}, "at least 10 sentences"),
     ("flow_nice", {"blocks": 0}, "--blocks expects at least 1"),
     ("flow_nice", {"temperature": -1.0}, "--temperature expects"),
     ("flow_nice", {"draws": 0, "protocol": "paper"}, "--draws expects"),
