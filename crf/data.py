@@ -167,7 +167,7 @@ class Features:
         of that length begins here, from 1 on, or 0."""
         points = codes(text) if isinstance(text, str) else text
         words = np.stack([self.lexicon[size].find(self._hashes(points, size)) for size in self.lexicon], axis=1)
-        return self.numbers[points], self.pairs.find(self._hashes(points, 2)) + 1, words
+        return self.numbers[self.folded[points]], self.pairs.find(self._hashes(points, 2)) + 1, words
 
     def _hashes(self, text, size):
         """A number for the `size` characters from each place on, as good as unique; where the text ends before, of fewer."""
@@ -204,7 +204,7 @@ def word_features(words):
     known = words > 0
     ends = np.zeros_like(known)
     for i in range(LONGEST_WORD - 1):
-        ends[..., i + 1:, i] = known[..., :known.shape[-2] - i - 1, i]
+        ends[..., i + 1:, i] = known[..., :-i - 1, i]
     return np.concatenate([part for marks in (known, ends)
                            for part in (marks[..., :3], marks[..., 3:].any(-1, keepdims=True))], axis=-1).astype("float32")
 
@@ -270,6 +270,9 @@ class Sentences(keras.utils.PyDataset):
             self.batches += [(length, rows[i:i + size]) for i in range(0, whole, size)]
         if self.training:
             self.batches = [self.batches[i] for i in rng.permutation(len(self.batches))]
+        # Keras on TensorFlow takes a length in which the first two batches agree for the length of all.
+        other = next((i for i, (length, _) in enumerate(self.batches) if length != self.batches[0][0]), 0)
+        self.batches.insert(min(1, other), self.batches.pop(other))
 
     def __len__(self):
         return len(self.batches)

@@ -119,6 +119,7 @@ def test_batches_hold_every_sentence_once_in_an_order_of_seed_and_epoch(training
         assert len(first) >= len(every) - 8 * len(data.LENGTHS) * 2 and len(shapes) == len({length for _, length in shapes})
     else:
         assert set(first) == every
+    assert batches[0][1].shape[1] != batches[1][1].shape[1]    # else Keras takes the length for fixed
     run.epoch = 1
     batches.on_epoch_begin()
     assert (first != rows()) == training
