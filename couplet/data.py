@@ -50,7 +50,7 @@ def load_couplets(data=""):
     path = SAMPLE if data == "sample" else pathlib.Path(data).expanduser() if data else datasets.find("couplets", "couplet")
     if path is None:
         path = SAMPLE
-        print("NOTE: training on the built-in couplets, too few to learn from. The numbers in the README need real ones: get\n"
+        print("NOTE: training on the built-in couplets, too few to learn from. The README's numbers need real ones: get\n"
               f"      {HOME}\n"
               f"      and unpack it in {datasets.cache_folder()}, or name your files with --data.", flush=True)
     if not path.exists():
