@@ -112,8 +112,8 @@ def poem_files(folder, pattern=TANG):
     """The JSON files of poems in a folder: those of the pattern, or all .json files where none has such a name."""
     files = sorted(folder.rglob(pattern)) or sorted(folder.rglob("*.json"))
     if not files:
-        raise InputError(f"{folder} should hold JSON files of chinese-poetry, such as poet.tang.0.json of its folder 全唐诗. "
-                         f"Received: {', '.join(sorted(path.name for path in folder.iterdir())[:8]) or 'an empty folder'}")
+        raise InputError(f"{folder} should hold JSON files of chinese-poetry, such as poet.tang.0.json in its folder 全唐诗."
+                         f" Received: {', '.join(sorted(path.name for path in folder.iterdir())[:8]) or 'an empty folder'}")
     return files
 
 
@@ -124,10 +124,10 @@ def read_poems(files):
             poems = json.loads(path.read_text(encoding="utf-8"))
             for poem in poems:
                 if "paragraphs" in poem:         # lists of authors have none
-                    yield [sentence for paragraph in poem["paragraphs"] for sentence in SENTENCE.split(paragraph) if sentence]
+                    yield [part for paragraph in poem["paragraphs"] for part in SENTENCE.split(paragraph) if part]
         except (OSError, ValueError, TypeError, AttributeError) as error:
-            raise InputError(f"{path} should be a JSON file of chinese-poetry, a list of poems with paragraphs, but cannot be "
-                             f"read as one: {error}") from error
+            raise InputError(f"{path} should be a JSON file of chinese-poetry, a list of poems with paragraphs, but cannot "
+                             f"be read as one: {error}") from error
 
 
 def couplets_of(sentences, length):
