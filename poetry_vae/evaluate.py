@@ -16,29 +16,44 @@ from poetry_vae.data import LINE
 THEMES = {"spring": "春", "autumn": "秋", "moon": "月", "wine": "酒", "mountain": "山"}     # colours of the picture
 
 
+class Poet:
+    """A trained model and its vocabulary: couplets → codes, codes → couplets."""
+
+    def __init__(self, model, vocab):
+        self.model, self.vocab, self.decoder = model, vocab, model.get_layer("decoder")
+        self.latent_dim = model.get_layer("mean").units
+        self.encoder = keras.Model(model.inputs, [model.get_layer(name).output for name in ("mean", "log_var")])
+
+    def encode(self, x):
+        """Numbers of characters (n, 10) → μ and log σ² of their codes."""
+        return self.encoder.predict(np.asarray(x), batch_size=500, verbose=0)
+
+    def log_probs(self, codes):
+        """Codes → log p of every character at every position, (n, 10, vocabulary); nothing unknown is ever written."""
+        logits = self.decoder.predict(np.asarray(codes, "float32"), batch_size=500, verbose=0)
+        logits[..., :FIRST] = -np.inf
+        logits -= logits.max(axis=-1, keepdims=True)
+        return logits - np.log(np.exp(logits).sum(axis=-1, keepdims=True))
+
+    def verse(self, rows):
+        """Rows of ten numbers → 春风…，…。"""
+        texts = [self.vocab.decode(row) for row in rows]
+        return [f"{text[:LINE]}，{text[LINE:]}。" for text in texts]
+
+    def write(self, codes, temperature=0.0, rng=None):
+        """Codes → couplets, with punctuation."""
+        return self.verse(choose(self.log_probs(codes), temperature, rng))
+
+
 def load(path):
-    """(model, vocab) from a run folder of poetry_vae/train.py or a .keras file with vocab.json beside it."""
+    """A Poet from a run folder of poetry_vae/train.py or a .keras file with vocab.json beside it."""
     path = pathlib.Path(path)
     model = runs.load_model(path)
     if model.name != "poetry_vae":
         raise runs.InputError("expected a model trained by poetry_vae/train.py. "
                               f"Received: {path}, a model named {model.name}")
     folder = path if path.is_dir() else path.parent
-    return model, Vocab.load(folder / "vocab.json", size=model.output.shape[-1])
-
-
-def encode(model, x):
-    """Numbers of characters (n, 10) → μ and log σ² of their codes."""
-    encoder = keras.Model(model.inputs, [model.get_layer(name).output for name in ("mean", "log_var")])
-    return encoder.predict(np.asarray(x), batch_size=500, verbose=0)
-
-
-def log_probs(model, codes):
-    """Codes → log p of every character at every position, (n, 10, vocabulary); nothing unknown is ever written."""
-    logits = model.get_layer("decoder").predict(np.asarray(codes, "float32"), batch_size=500, verbose=0)
-    logits[..., :FIRST] = -np.inf
-    logits -= logits.max(axis=-1, keepdims=True)
-    return logits - np.log(np.exp(logits).sum(axis=-1, keepdims=True))
+    return Poet(model, Vocab.load(folder / "vocab.json", size=model.output.shape[-1]))
 
 
 def choose(log_p, temperature=0.0, rng=None):
@@ -48,24 +63,13 @@ def choose(log_p, temperature=0.0, rng=None):
     return log_p.argmax(axis=-1)
 
 
-def verse(vocab, rows):
-    """Rows of ten numbers → 春风…，…。"""
-    texts = [vocab.decode(row) for row in rows]
-    return [f"{text[:LINE]}，{text[LINE:]}。" for text in texts]
-
-
-def write(model, vocab, codes, temperature=0.0, rng=None):
-    """Codes → couplets, with punctuation."""
-    return verse(vocab, choose(log_probs(model, codes), temperature, rng))
-
-
 # ------------------------------------------------------------------------------------------------------------ metrics
 
 def bound(model, samples):
     """x → [−log p(x|z), KL, log (1/K) Σ_k p(x|z_k) p(z_k) / q(z_k|x)] for K samples z_k ~ q(z|x), as a model.
 
-    In nats, one number a couplet. The first two make up the negative evidence lower bound; the third is the importance-weighted bound of Burda et al.,
-    https://arxiv.org/abs/1509.00519, which rises to log p(x) with K.
+    In nats, one number a couplet. The first two make up the negative evidence lower bound; the third is the
+    importance-weighted bound of Burda et al., https://arxiv.org/abs/1509.00519, which rises to log p(x) with K.
     """
     x, mean, log_var = model.inputs[0], model.get_layer("mean").output, model.get_layer("log_var").output
     kl = 0.5 * ops.sum(ops.square(mean) + ops.exp(log_var) - log_var - 1, axis=-1)
@@ -87,12 +91,12 @@ def bound(model, samples):
     return keras.Model(x, [-log_likelihood[:, 0], kl, weighted])
 
 
-def metrics(model, vocab, train, test, iw_couplets=1000, iw_samples=100, count=1000):
+def metrics(poet, train, test, iw_couplets=1000, iw_samples=100, count=1000):
     """All metrics of one model, for results.json. Of the samples: `count` codes from the prior, likeliest characters."""
-    x = vocab.pad(test)
-    reconstruction, kl, _ = bound(model, 1).predict(x, batch_size=250, verbose=0)
-    mean, log_var = encode(model, x)
-    restored = choose(log_probs(model, mean))
+    x = poet.vocab.pad(test)
+    reconstruction, kl, _ = bound(poet.model, 1).predict(x, batch_size=250, verbose=0)
+    mean, log_var = poet.encode(x)
+    restored = choose(poet.log_probs(mean))
     each = 0.5 * (mean ** 2 + np.exp(log_var) - log_var - 1).mean(axis=0)
     result = {
         "test_negative_elbo": (reconstruction + kl).mean(), "test_reconstruction": reconstruction.mean(),
@@ -100,10 +104,10 @@ def metrics(model, vocab, train, test, iw_couplets=1000, iw_samples=100, count=1
         "test_unknown_share": (x < FIRST).mean(), "dimensions_in_use": (each > 0.01).sum(),
     }
     if iw_couplets:
-        bounds = bound(model, iw_samples).predict(x[:iw_couplets], batch_size=2, verbose=0)[2]
+        bounds = bound(poet.model, iw_samples).predict(x[:iw_couplets], batch_size=2, verbose=0)[2]
         result["test_log_likelihood_iw100"] = bounds.mean()
     codes = np.random.default_rng(0).normal(size=(count, mean.shape[1]))
-    samples = [vocab.decode(row) for row in choose(log_probs(model, codes))]
+    samples = [poet.vocab.decode(row) for row in choose(poet.log_probs(codes))]
     return result | {"samples_novel": novel(samples, train), "samples_distinct2": distinct_2(samples),
                      "samples_without_repetition": without_repetition(samples),
                      "test_distinct2": distinct_2(test[:count]), "test_without_repetition": without_repetition(test)}
@@ -128,11 +132,11 @@ def without_repetition(couplets):
 
 # ------------------------------------------------------------------------------------------------------------ picture
 
-def save_latent_picture(model, vocab, couplets, run, count=2000, examples=12):
+def save_latent_picture(poet, couplets, run, count=2000, examples=12):
     """latent.png: the means μ of test couplets on their first two principal components, coloured by a character they have,
     with numbers at some of them; latent.txt says which couplets these are (fonts for Chinese are not everywhere)."""
     couplets = couplets[:count]
-    mean, _ = encode(model, vocab.pad(couplets))
+    mean, _ = poet.encode(poet.vocab.pad(couplets))
     centred = mean - mean.mean(axis=0)
     _, scales, axes = np.linalg.svd(centred, full_matrices=False)
     plane = centred @ axes[:2].T

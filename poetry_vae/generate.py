@@ -50,21 +50,20 @@ def generate(config):
             raise runs.InputError(f"{runs.option(name)} expects {least} to {most}. Received: {getattr(config, name)}")
     if sum(option is not None for option in (config.between, config.like, config.fill)) > 1:
         raise runs.InputError("only one of --between, --like and --fill can be given.")
-    model, vocab = evaluate.load(config.run)
-    rng = np.random.default_rng(config.seed)
+    poet, rng = evaluate.load(config.run), np.random.default_rng(config.seed)
     if config.fill is not None:
-        couplets = evaluate.verse(vocab, fill(model, vocab, parse(config.fill, vocab, blanks=True), config.count,
-                                              config.temperature, rng))
+        given = parse(config.fill, poet.vocab, blanks=True)
+        couplets = poet.verse(fill(poet, given, config.count, config.temperature, rng))
     else:
         if config.between is not None:
-            ends = [code_of(model, vocab, text, rng)[0] for text in config.between]
+            ends = [code_of(poet, row, rng)[0] for row in [parse(text, poet.vocab) for text in config.between]]
             codes = ends[0] + np.linspace(0, 1, config.count)[:, None] * (ends[1] - ends[0])
         elif config.like is not None:
-            mean, log_var = code_of(model, vocab, config.like, rng)
+            mean, log_var = code_of(poet, parse(config.like, poet.vocab), rng)
             codes = mean + np.exp(0.5 * log_var) * rng.normal(size=(config.count, len(mean)))
         else:
-            codes = rng.normal(size=(config.count, model.get_layer("mean").units))
-        couplets = evaluate.write(model, vocab, codes, config.temperature, rng)
+            codes = rng.normal(size=(config.count, poet.latent_dim))
+        couplets = poet.write(codes, config.temperature, rng)
     print("\n".join(couplets))
     return couplets
 
@@ -89,16 +88,15 @@ def parse(text, vocab, blanks=False):
     return np.array(given + [0] * (2 * LINE - len(given)), "int32")
 
 
-def code_of(model, vocab, text, rng):
+def code_of(poet, row, rng):
     """μ and log σ² of a couplet; where one line is given, of the couplet that the model makes of it."""
-    row = parse(text, vocab)
     if not row.all():
-        row = fill(model, vocab, row, 1, 0.0, rng)[0]
-    mean, log_var = evaluate.encode(model, row[None])
+        row = fill(poet, row, 1, 0.0, rng)[0]
+    mean, log_var = poet.encode(row[None])
     return mean[0], log_var[0]
 
 
-def fill(model, vocab, given, count, temperature, rng, chains=64, rounds=15):
+def fill(poet, given, count, temperature, rng, chains=64, rounds=15):
     """`count` couplets with the given characters, (count, 10), the likeliest first.
 
     Many chains go round: encode a couplet, draw a code of it, write, put the given characters back. This is the imputation
@@ -106,16 +104,16 @@ def fill(model, vocab, given, count, temperature, rng, chains=64, rounds=15):
     those of many random codes to which the given characters are the likeliest.
     """
     chains, here = max(chains, 4 * count), given >= FIRST
-    codes = rng.normal(size=(8 * chains, model.get_layer("mean").units))
+    codes = rng.normal(size=(8 * chains, poet.latent_dim))
     for _ in range(rounds):
-        log_p = evaluate.log_probs(model, codes)
+        log_p = poet.log_probs(codes)
         score = log_p[:, here, given[here]].sum(axis=-1)
         keep = np.argsort(-score, kind="stable")[:chains]
         rows = evaluate.choose(log_p[keep], temperature or 0.3, rng)
         rows[:, here] = given[here]
-        mean, log_var = evaluate.encode(model, rows)
+        mean, log_var = poet.encode(rows)
         codes = mean + np.exp(0.5 * log_var) * rng.normal(size=mean.shape)
-    log_p = evaluate.log_probs(model, codes)
+    log_p = poet.log_probs(codes)
     rows = evaluate.choose(log_p, temperature, rng)
     rows[:, here] = given[here]
     likely = np.take_along_axis(log_p, rows[..., None], axis=-1)[..., 0].sum(axis=-1)

@@ -102,7 +102,7 @@ class Poems(keras.callbacks.Callback):
         self.codes = np.random.default_rng(run.config.seed).normal(size=(2, run.config.latent_dim))
 
     def on_epoch_end(self, epoch, logs=None):
-        poem = evaluate.write(self.model, self.vocab, self.codes)
+        poem = evaluate.Poet(self.model, self.vocab).write(self.codes)
         print(f"\n{poem[0]}{poem[1]}", flush=True)
         runs.write_whole(self.run.path(f"samples/epoch-{epoch + 1:03d}.txt"), "\n".join([*poem, ""]).encode())
 
@@ -140,13 +140,12 @@ def train(config):
         epochs=config.epochs, initial_epoch=run.epoch, verbose=1 if sys.stdout.isatty() else 2,
         callbacks=[Poems(run, vocab), runs.Checkpoint(run)],
     )
-    best = runs.load_model(run.folder)
+    poet = evaluate.Poet(runs.load_model(run.folder), vocab)
     plots.save_curves(run.state["log"], run.path("loss.png"))
-    evaluate.save_latent_picture(best, vocab, poems.test, run)
-    codes = np.random.default_rng(config.seed + 1).normal(size=(10, config.latent_dim))
-    print("\n".join(evaluate.write(best, vocab, codes)))
+    evaluate.save_latent_picture(poet, poems.test, run)
+    print("\n".join(poet.write(np.random.default_rng(config.seed + 1).normal(size=(10, config.latent_dim)))))
     run.finish({**poems.describe(), "vocabulary": len(vocab)},
-               evaluate.metrics(best, vocab, poems.train, poems.test, config.iw_couplets))
+               evaluate.metrics(poet, poems.train, poems.test, config.iw_couplets))
     return run
 
 

@@ -25,9 +25,11 @@ SMOKE = [
     ("flow_nice/train.py", "--protocol", "paper", "--recipe", "article", "--validation", "0"),
     ("couplet/train.py",),
     ("couplet/train.py", "--mixer", "bilstm", "--recipe", "article"),
+    ("poetry_vae/train.py", "--annealing", "0.2", "--free-bits", "0.1", "--iw-couplets", "10"),
 ]
 # These need no --smoke: they run in seconds; their tests stand below or in the article's own tests.
-OTHERS = ["vae/generate.py", "flow_nice/generate.py", "couplet/predict.py", "couplet/baseline.py"]
+OTHERS = ["vae/generate.py", "flow_nice/generate.py", "couplet/predict.py", "couplet/baseline.py", "poetry_vae/generate.py",
+          "poetry_vae/convert.py"]
 
 
 def run(script, *arguments, code=0, cwd=None, **environment):
