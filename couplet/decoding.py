@@ -68,6 +68,7 @@ class Decoder:
     def __init__(self, vocab, rules=None, beam=64):
         self.vocab, self.rules, self.beam = vocab, rules or Rules(), beam
         self.allowed = np.array([False] * FIRST + [not self.rules.symbols or is_han(c) for c in vocab.characters])
+        self.penalty = np.where(self.allowed, np.float32(0), -np.float32(np.inf))
 
     def __call__(self, first, log_p, count=1, differ=1):
         """The best `count` answers, best first, of which each differs from all better ones in `differ` characters or more.
@@ -103,8 +104,7 @@ class Decoder:
 
     def scores(self, first, log_p, groups):
         """log p of each character for each group, (groups, vocabulary); −inf for what is not allowed."""
-        scores = np.stack([log_p[group].sum(axis=0) for group in groups])
-        scores[:, ~self.allowed] = -np.inf
+        scores = np.stack([log_p[group].sum(axis=0) + self.penalty for group in groups])
         ids = self.vocab.encode(first)
         if self.rules.forbid == "line" and self.allowed.sum() > len(set(ids)):
             scores[:, ids] = -np.inf
@@ -117,10 +117,10 @@ class Decoder:
         """The best choices of a character for each group, (answers, groups), and their scores. Exact where groups may agree
         and count is 1; a beam otherwise, since characters of different groups must differ."""
         groups, size = scores.shape
-        distinct = self.rules.repeat and np.isfinite(scores).any(axis=0).sum() >= groups
         best = scores.argmax(axis=1)
-        if count == 1 and (not distinct or len(set(best)) == groups):
+        if count == 1 and (not self.rules.repeat or len(set(best)) == groups):
             return best[None], [scores.max(axis=1).sum()]
+        distinct = self.rules.repeat and np.isfinite(scores).any(axis=0).sum() >= groups
         beam = max(self.beam, 8 * count)
         width = min(size, beam + groups)                           # enough that no group runs out of characters
         chosen, totals = np.zeros((1, 0), int), np.zeros(1)
