@@ -32,7 +32,7 @@ if sys.argv[1:] == ["answers"]:
             robot.answers(line, 1)
         speeds.append(300 / (time.perf_counter() - start))
 else:
-    model.compile(keras.optimizers.Adam(1e-3), character_loss(), jit_compile="auto")
+    model.compile(keras.optimizers.Adam(1e-3), character_loss, jit_compile="auto")
     run = runs.Run(None, runs.BaseConfig(batch_size=64))
     batches = LengthBatches(run, list(zip(lines[::2], lines[1::2])), vocab)
     for _ in range(4):

@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 import keras
-from keras import layers
+from keras import layers, ops
 
 from common import plots, runs
 from common.gated_conv import gated_conv_stack
@@ -88,9 +88,13 @@ MIXERS = {"gated_conv": gated_convolutions, "bilstm": bilstms}
 
 # --------------------------------------------------------------------------------------------------------------- loss
 
-def character_loss():
-    """−log p(character) in nats, the mean over the characters of a batch: padding and unknown characters do not count."""
-    return keras.losses.SparseCategoricalCrossentropy(from_logits=True, ignore_class=0)
+def character_loss(y, logits):
+    """−log p(character) in nats, (batch, time); 0 where y is 0: an unknown character is nobody's answer.
+
+    Keras takes the mean over the mask that the logits carry, so over the characters of a batch without its padding. Its own
+    SparseCategoricalCrossentropy(ignore_class=0) multiplies all logits by the mask: a pass over the largest tensor."""
+    losses = ops.sparse_categorical_crossentropy(y, ops.cast(logits, "float32"), from_logits=True)
+    return ops.where(y > 0, losses, 0.0)
 
 
 # ----------------------------------------------------------------------------------------------------------- training
@@ -138,7 +142,7 @@ def train(config):
         rate = keras.optimizers.schedules.CosineDecay(0.0, max(1, steps - warmup), warmup_target=rate, warmup_steps=warmup)
     else:
         rate = config.learning_rate or 1e-3
-    model.compile(keras.optimizers.Adam(rate), character_loss(), jit_compile="auto")
+    model.compile(keras.optimizers.Adam(rate), character_loss, jit_compile="auto")
     x_val, y_val = (vocab.pad(lines) for lines in zip(*held_out))
     model.fit(
         batches, shuffle=False, validation_data=(x_val, data.targets(y_val)), validation_batch_size=250,

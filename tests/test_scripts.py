@@ -85,6 +85,21 @@ def test_nice_generates_from_the_shipped_model_and_from_a_run(tmp_path):
     assert {path.name for path in (tmp_path / "more").iterdir()} == names - {"inpainting.png"}
 
 
+@pytest.mark.skipif(not (ROOT / "couplet/weights/couplet.keras").exists(), reason="no model ships yet")
+def test_couplets_are_answered_from_the_shipped_model(tmp_path):
+    lines = run("couplet/predict.py", "晚风摇树树还挺", cwd=tmp_path).stdout.splitlines()
+    assert lines[0] == "晚风摇树树还挺" and len(lines) == 6
+    assert all(len(answer := line.split()[0]) == 7 and answer[3] == answer[4] for line in lines[1:])
+    assert "at least one Chinese character" in last_line(run("couplet/predict.py", "，。", code=2))
+
+
+@pytest.mark.skipif(not (ROOT / "poetry_vae/weights/poetry.keras").exists(), reason="no model ships yet")
+def test_verse_is_written_from_the_shipped_model(tmp_path):
+    lines = run("poetry_vae/generate.py", "--fill", "春□□□□□□□花□", "--count", "3", cwd=tmp_path).stdout.splitlines()
+    assert len(lines) == 3 and all(line[0] == "春" and line[9] == "花" and len(line) == 12 for line in lines)
+    assert "expected two lines of five" in last_line(run("poetry_vae/generate.py", "--like", "春", code=2))
+
+
 def test_a_killed_training_continues(tmp_path):
     """kill -9 once the first epoch is written; the resumed run ends with every epoch and all results."""
     arguments = ["--out", tmp_path, "--data", "digits", "--epochs", "40", "--iw-images", "0"]

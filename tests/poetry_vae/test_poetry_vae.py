@@ -151,6 +151,11 @@ def test_files_that_hold_no_couplets(tmp_path, text, message):
         data.load_poems(str(tmp_path / "x.txt"))
 
 
+def test_the_built_in_sample():
+    poems = data.load_poems("sample")
+    assert poems.builtin and len(poems.train) + len(poems.test) >= 200 and len(poems.test) >= 20
+
+
 def test_other_wrong_data_and_where_data_are_looked_for(tmp_path, monkeypatch, capsys):
     for path, message in [("/nowhere", "a path that exists"), (str(tmp_path), "an empty folder")]:
         with pytest.raises(InputError, match=message):
