@@ -145,6 +145,15 @@ def test_bad_input_ends_in_one_line_and_code_2(tmp_path, script):
     ("flow_nice", {"blocks": 0}, "--blocks expects at least 1"),
     ("flow_nice", {"temperature": -1.0}, "--temperature expects"),
     ("flow_nice", {"draws": 0, "protocol": "paper"}, "--draws expects"),
+    ("couplet", {"data": "EMPTY"}, "an empty folder"),
+    ("couplet", {"width": 1}, "--width expects at least 2"),
+    ("couplet", {"dropout": 1.0}, "--dropout expects a share"),
+    ("couplet", {"data": "sample", "max_length": 1}, "at least 10 couplets of at most 1 characters"),
+    ("couplet", {"data": "sample", "extra": "/nowhere"}, "--extra expects verse"),
+    ("poetry_vae", {"data": "EMPTY"}, "an empty folder"),
+    ("poetry_vae", {"latent_dim": 1}, "--latent-dim expects at least 2"),
+    ("poetry_vae", {"annealing": 1.5}, "--annealing expects a share"),
+    ("poetry_vae", {"free_bits": -0.1}, "--free-bits expects at least 0"),
 ])
 def test_bad_options_are_named_before_anything_is_written(tmp_path, article, options, message):
     (tmp_path / "EMPTY").mkdir()
