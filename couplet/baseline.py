@@ -22,7 +22,7 @@ from common import runs
 from common.vocab import FIRST, Vocab
 from couplet import data, evaluate
 
-STRENGTHS = (1, 3, 10, 30, 100, 300)
+STRENGTHS = (10, 30, 100, 300, 1000, 3000)
 
 
 @dataclass

@@ -100,7 +100,7 @@ def metrics(poet, train, test, iw_couplets=1000, iw_samples=100, count=1000):
     each = 0.5 * (mean ** 2 + np.exp(log_var) - log_var - 1).mean(axis=0)
     result = {
         "test_negative_elbo": (reconstruction + kl).mean(), "test_reconstruction": reconstruction.mean(),
-        "test_kl": kl.mean(), "test_reconstruction_accuracy": (restored == x)[x >= FIRST].mean(),
+        "test_kl": kl.mean(), "test_without_code": without_code(poet.vocab.pad(train), x, len(poet.vocab)), "test_reconstruction_accuracy": (restored == x)[x >= FIRST].mean(),
         "test_unknown_share": (x < FIRST).mean(), "dimensions_in_use": (each > 0.01).sum(),
     }
     if iw_couplets:
@@ -111,6 +111,16 @@ def metrics(poet, train, test, iw_couplets=1000, iw_samples=100, count=1000):
     return result | {"samples_novel": novel(samples, train), "samples_distinct2": distinct_2(samples),
                      "samples_without_repetition": without_repetition(samples),
                      "test_distinct2": distinct_2(test[:count]), "test_without_repetition": without_repetition(test)}
+
+
+def without_code(train, test, size):
+    """−log p of test couplets in nats where p is the frequency of each character at its position: about the best that a
+    decoder can do whose codes mean nothing."""
+    result = 0.0
+    for before, after in zip(train.T, test.T):
+        counts = np.bincount(before, minlength=size) + 0.1               # a little for characters that were never there
+        result -= np.log(counts[after] / counts.sum()).mean()
+    return result
 
 
 def novel(samples, train):

@@ -60,6 +60,13 @@ def test_the_bounds_are_those_of_their_definitions():
     np.testing.assert_allclose(reconstruction + kl, -np.array(exact), atol=1.5)
 
 
+def test_couplets_by_the_frequency_of_their_characters():
+    train, test = np.array([[2, 3], [2, 2], [3, 2]]), np.array([[2, 2], [4, 3]])
+    p = [{2: 2.1, 3: 1.1, 4: 0.1}, {2: 2.1, 3: 1.1, 4: 0.1}]
+    expected = -np.mean([sum(math.log(p[t][c] / 3.5) for t, c in enumerate(row)) for row in test])
+    assert evaluate.without_code(train, test, 5) == pytest.approx(expected)
+
+
 def test_measures_of_samples():
     train = ["一二三四五六七八九十"]
     samples = [train[0], "一二三四五一二三四五", "一二三四五一二三四五", "六七八九十一二三四五"]
