@@ -46,6 +46,11 @@ CONTENDERS = {
         "python couplet/predict.py": (sys.executable, "couplet_ours.py answers"),
         "PyTorch 2, argmax without rules": (sys.executable, "couplet_torch.py answers"),
     }),
+    "gated_conv": ("sequences/s, training steps of six gated convolutions of 128, 64 × 13 steps", {
+        name: (sys.executable, f"gated_conv_forms.py {form}") for name, form in [
+            ("one convolution, common/gated_conv.py", "one"), ("two convolutions", "two"),
+            ("one product of shifted copies", "beside"), ("three products", "three")]
+    }),
     **{f"crf {task} {steps}×{tags}": (f"sequences/s, batch 128, {steps} steps, {tags} tags", {
         "common/crf.py": (sys.executable, f"crf_ours.py {steps} {tags} {task}"),
         "pytorch-crf": (sys.executable, f"crf_torch.py {steps} {tags} {task}"),

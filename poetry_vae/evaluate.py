@@ -100,7 +100,8 @@ def metrics(poet, train, test, iw_couplets=1000, iw_samples=100, count=1000):
     each = 0.5 * (mean ** 2 + np.exp(log_var) - log_var - 1).mean(axis=0)
     result = {
         "test_negative_elbo": (reconstruction + kl).mean(), "test_reconstruction": reconstruction.mean(),
-        "test_kl": kl.mean(), "test_without_code": without_code(poet.vocab.pad(train), x, len(poet.vocab)), "test_reconstruction_accuracy": (restored == x)[x >= FIRST].mean(),
+        "test_kl": kl.mean(), "test_without_code": without_code(poet.vocab.pad(train), x, len(poet.vocab)),
+        "test_reconstruction_accuracy": (restored == x)[x >= FIRST].mean(),
         "test_unknown_share": (x < FIRST).mean(), "dimensions_in_use": (each > 0.01).sum(),
     }
     if iw_couplets:
