@@ -36,6 +36,21 @@ CONTENDERS = {
         "PyTorch 2, plain loop, fused Adam": (sys.executable, "nice_torch.py"),
         "original formulation, Keras 2.2.4": (KERAS2, "nice_keras2.py"),
     }),
+    "couplet": ("training couplets/s, 6 gated convolutions of 128, vocabulary 8,000, lines of 7, batch 64", {
+        "python couplet/train.py": (sys.executable, "couplet_ours.py"),
+        "Keras 3 layers, model.fit, defaults": (sys.executable, "couplet_keras3.py"),
+        "PyTorch 2, plain loop, fused Adam": (sys.executable, "couplet_torch.py"),
+        "original formulation, Keras 2.2.4": (KERAS2, "couplet_keras2.py"),
+    }),
+    "couplet answers": ("single answers/s, lines of 7", {
+        "python couplet/predict.py": (sys.executable, "couplet_ours.py answers"),
+        "PyTorch 2, argmax without rules": (sys.executable, "couplet_torch.py answers"),
+    }),
+    "gated_conv": ("sequences/s, training steps of six gated convolutions of 128, 64 × 13 steps", {
+        name: (sys.executable, f"gated_conv_forms.py {form}") for name, form in [
+            ("one convolution, common/gated_conv.py", "one"), ("two convolutions", "two"),
+            ("one product of shifted copies", "beside"), ("three products", "three")]
+    }),
     **{f"crf {task} {steps}×{tags}": (f"sequences/s, batch 128, {steps} steps, {tags} tags", {
         "common/crf.py": (sys.executable, f"crf_ours.py {steps} {tags} {task}"),
         "pytorch-crf": (sys.executable, f"crf_torch.py {steps} {tags} {task}"),

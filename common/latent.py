@@ -26,6 +26,11 @@ class GaussianSampling(keras.layers.Layer):
 
     Args:
         kl_weight: factor on the KL term; 1 is the article's. With 0 the layer only samples and adds no loss.
+        free_bits: nats that each latent dimension may carry at no cost: in training, the loss has max(free_bits, KLᵢ) with
+            the batch mean KLᵢ of dimension i. Against a collapse of the posterior onto the prior; 0 is the article's.
+        warmup_steps: training steps over which the weight of the KL rises from 0 to kl_weight (KL annealing), another cure;
+            0 is the article's. The layer then has a weight that counts steps. In inference, so in val_loss, free bits and
+            warm-up do not apply: the loss is the negative evidence lower bound.
         seed: integer seed of ε; random when None.
         **kwargs: name, dtype and so on, as for any Keras layer.
 
@@ -49,24 +54,33 @@ class GaussianSampling(keras.layers.Layer):
         keras.Model(x, keras.layers.Dense(784)(z)).compile("adam", "mse")    # the KL is in the loss already
 
     Reference: 苏剑林, 变分自编码器（一）：原来是这么一回事, https://kexue.fm/archives/5253;
-        Kingma and Welling, Auto-Encoding Variational Bayes, https://arxiv.org/abs/1312.6114
+        Kingma and Welling, Auto-Encoding Variational Bayes, https://arxiv.org/abs/1312.6114; annealing: Bowman et al.,
+        https://arxiv.org/abs/1511.06349; free bits: Kingma et al., https://arxiv.org/abs/1606.04934
     """
 
-    def __init__(self, kl_weight=1.0, seed=None, **kwargs):
+    def __init__(self, kl_weight=1.0, free_bits=0.0, warmup_steps=0, seed=None, **kwargs):
         super().__init__(**kwargs)
-        self.kl_weight, self.seed = kl_weight, seed
+        self.kl_weight, self.free_bits, self.warmup_steps, self.seed = kl_weight, free_bits, warmup_steps, seed
         self.seed_generator = keras.random.SeedGenerator(seed)
 
     def build(self, input_shape):
         _check_shapes(self.name, input_shape, ["mean", "log_var", "prior_mean"], at_least=2)
+        if self.warmup_steps:
+            self.steps = self.add_weight(name="steps", shape=(), initializer="zeros", dtype="int32", trainable=False)
 
-    def call(self, inputs):
+    def call(self, inputs, training=False):
         mean, log_var, *prior_mean = [ops.cast(t, "float32") for t in inputs]
         if self.kl_weight:
             offset = mean - prior_mean[0] if prior_mean else mean
             # σ² − log σ² − 1 written with expm1: near σ = 1, where training ends for unused dimensions, it keeps its digits.
-            kl = 0.5 * ops.sum(ops.square(offset) + ops.expm1(log_var) - log_var, axis=-1)
-            self.add_loss(self.kl_weight * ops.mean(kl))
+            kl = 0.5 * (ops.square(offset) + ops.expm1(log_var) - log_var)               # of each dimension
+            weight = self.kl_weight
+            if training and self.free_bits:
+                kl = ops.maximum(self.free_bits, ops.mean(kl, axis=0))
+            if training and self.warmup_steps:
+                weight = weight * ops.minimum(1.0, ops.cast(self.steps, "float32") / self.warmup_steps)
+                self.steps.assign_add(1)
+            self.add_loss(weight * ops.mean(ops.sum(kl, axis=-1)))
         noise = keras.random.normal(ops.shape(mean), dtype="float32", seed=self.seed_generator)
         return ops.cast(mean + ops.exp(0.5 * log_var) * noise, self.compute_dtype)
 
@@ -74,7 +88,8 @@ class GaussianSampling(keras.layers.Layer):
         return input_shape[0]
 
     def get_config(self):
-        return {**super().get_config(), "kl_weight": self.kl_weight, "seed": self.seed}
+        return {**super().get_config(), "kl_weight": self.kl_weight, "free_bits": self.free_bits,
+                "warmup_steps": self.warmup_steps, "seed": self.seed}
 
 
 @keras.saving.register_keras_serializable(package="kexue")

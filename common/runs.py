@@ -306,8 +306,9 @@ class Checkpoint(keras.callbacks.Callback):
 def save_model(model, path):
     """Saves a functional model as one whole .keras file, without the optimizer's state: it is three times the model."""
     part = path.with_name(f".{os.getpid()}.{path.name}")
+    outputs = model.outputs[0] if len(model.outputs) == 1 else model.outputs    # a list of one would come back as a list
     with _written(path, part):
-        keras.Model(model.inputs, model.outputs, name=model.name).save(part)
+        keras.Model(model.inputs, outputs, name=model.name).save(part)
 
 
 def load_model(path):

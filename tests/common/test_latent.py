@@ -65,6 +65,30 @@ def test_without_kl_weight_there_is_no_loss():
     assert layer.losses == []
 
 
+def test_free_bits_and_warm_up_change_the_training_loss_alone():
+    rng = np.random.default_rng(0)
+    mean, log_var = (0.5 * rng.normal(size=(6, 4))).astype("float32"), rng.normal(size=(6, 4)).astype("float32")
+    log_var[:, 1], mean[:, 1] = 0, 0                                                     # a collapsed dimension
+    each = [np.mean([kl_by_integration(mean[i, j], math.exp(log_var[i, j]), 0) for i in range(6)]) for j in range(4)]
+    layer = GaussianSampling(free_bits=0.3, warmup_steps=4)
+    for step in range(6):
+        layer([mean, log_var], training=True)
+        expected = min(1, step / 4) * sum(max(0.3, kl) for kl in each)
+        assert float(layer.losses[-1]) == pytest.approx(expected, rel=1e-3, abs=1e-6)
+    layer([mean, log_var])
+    assert float(layer.losses[-1]) == pytest.approx(sum(each), rel=1e-3) and int(layer.steps) == 6
+
+
+def test_warm_up_survives_saving(tmp_path):
+    x = keras.Input((3,))
+    model = keras.Model(x, GaussianSampling(warmup_steps=100, free_bits=0.1, name="z")([x, keras.layers.Dense(3)(x)]))
+    model.compile("sgd", "mse")
+    model.fit(np.ones((8, 3)), np.ones((8, 3)), batch_size=2, epochs=1, verbose=0)
+    model.save(tmp_path / "model.keras")
+    again = keras.models.load_model(tmp_path / "model.keras").get_layer("z")
+    assert (int(again.steps), again.warmup_steps, again.free_bits) == (4, 100, 0.1)
+
+
 def test_cluster_loss_is_the_loop_over_clusters():
     rng = np.random.default_rng(0)
     z, log_var = rng.normal(size=(2, 6, 4))

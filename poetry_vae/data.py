@@ -1,0 +1,138 @@
+"""Couplets of five characters a line: from text files, one couplet a line, or from the JSON files of chinese-poetry."""
+
+import hashlib
+import json
+import pathlib
+import re
+from dataclasses import dataclass
+
+import numpy as np
+
+from common import datasets
+from common.datasets import InputError
+from common.vocab import is_han, to_simplified
+
+SAMPLE = pathlib.Path(__file__).resolve().parent / "samples/couplets.txt"
+HOME = "https://github.com/chinese-poetry/chinese-poetry"
+NAMES = ["poetry/wuyan_tang_simp.txt", "poetry/couplets.txt", "chinese-poetry/全唐诗"]
+TANG = "poet.tang.*.json"                                # beside them lie the poets of Song and lists of authors
+LINE = 5                                                 # characters in a line; a couplet has ten
+SENTENCE, CLAUSE = re.compile("[。！？；\n]"), re.compile("[，,、：\\s]+")
+
+
+@dataclass
+class Poems:
+    """Couplets as strings of ten characters, without the comma, and where they are from."""
+
+    name: str
+    source: str
+    sha256: str
+    builtin: bool
+    train: list
+    test: list
+
+    def describe(self):
+        """The `data` entry of results.json."""
+        return {"name": self.name, "source": pathlib.Path(self.source).name, "sha256": self.sha256, "builtin": self.builtin,
+                "train": len(self.train), "test": len(self.test)}
+
+
+def load_poems(data=""):
+    """Couplets, each once, a tenth of them, drawn with a fixed seed, for testing.
+
+    Args:
+        data: "" for the first of NAMES in KEXUE_DATA or the cache, or the built-in sample where none is; "sample" for the
+            sample; or a path: a text file with lines such as 秦川雄帝宅，函谷壮皇居, or a folder of chinese-poetry's JSON
+            files, of which the five-character couplets are taken. Traditional characters become simplified ones.
+
+    Raises:
+        InputError: nothing usable there, with the file and the line.
+    """
+    path = SAMPLE if data == "sample" else pathlib.Path(data).expanduser() if data else datasets.find(*NAMES)
+    if path is None:
+        path = SAMPLE
+        print("NOTE: training on the built-in couplets, too few to learn from. The README's numbers need real ones:\n"
+              f"      git clone --depth 1 {HOME}\n"
+              f"      in {datasets.cache_folder()}, or name your copy's folder 全唐诗 with --data.", flush=True)
+    if not path.exists():
+        raise InputError(f"--data expects sample or a path that exists. Received: {data}")
+    if path.is_dir():
+        files = poem_files(path)
+        couplets = ["".join(couplet) for poem in read_poems(files) for couplet in couplets_of(poem, LINE)]
+        if not couplets:
+            raise InputError(f"{path} should hold poems with couplets of five characters a line. Received: none")
+    else:
+        files, couplets = [path], read_couplets(path)
+    couplets = list(dict.fromkeys(simplified(couplets)))
+    order = np.random.default_rng(0).permutation(len(couplets))
+    test = set(order[:len(couplets) // 10].tolist())
+    parts = [[couplet for i, couplet in enumerate(couplets) if (i in test) == wanted] for wanted in (False, True)]
+    print(f"data: {len(parts[0]):,} training and {len(parts[1]):,} test couplets, from {path}", flush=True)
+    sha256 = datasets.sha256_of(path) if path.is_file() else hashlib.sha256(
+        "".join(map(datasets.sha256_of, files)).encode()).hexdigest()
+    return Poems(path.stem, str(path), sha256, path == SAMPLE, *parts)
+
+
+def read_couplets(path):
+    """The couplets of a text file as strings of ten characters. Up to one line in a hundred that is none is left out."""
+    try:
+        lines = path.read_text(encoding="utf-8-sig").split("\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} should be a text file in UTF-8, but cannot be read as one: {error}") from error
+    couplets, wrong = [], []
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        parts = [part for part in CLAUSE.split(line.strip().rstrip("。．.！？；")) if part]
+        if len(parts) == 2 and all(len(part) == LINE and all(map(is_han, part)) for part in parts):
+            couplets.append("".join(parts))
+        else:
+            wrong.append(f"line {number}: {line.strip()[:30]}")
+    if len(wrong) > len(lines) // 100 or not couplets:
+        raise InputError(f"{path} should hold couplets such as 秦川雄帝宅，函谷壮皇居, one a line. Received: "
+                         f"{wrong[0] if wrong else 'no line'}"
+                         f"{f', and {len(wrong) - 1:,} more such lines' if len(wrong) > 1 else ''}")
+    if wrong:
+        print(f"note: {len(wrong):,} lines of {path} are left out ({wrong[0]})", flush=True)
+    return couplets
+
+
+def simplified(couplets):
+    """The couplets in simplified characters, with a note where that changed them."""
+    converted = to_simplified("\n".join(couplets)).split("\n")
+    changed = sum(a != b for a, b in zip(converted, couplets))
+    if changed:
+        print(f"note: traditional characters in {changed:,} couplets, converted to simplified ones", flush=True)
+    return converted
+
+
+# --------------------------------------------------------------------------------------------------- chinese-poetry
+
+def poem_files(folder, pattern=TANG):
+    """The JSON files of poems in a folder: those of the pattern, or all .json files where none has such a name."""
+    files = sorted(folder.rglob(pattern)) or sorted(folder.rglob("*.json"))
+    if not files:
+        raise InputError(f"{folder} should hold JSON files of chinese-poetry, such as poet.tang.0.json in its folder 全唐诗."
+                         f" Received: {', '.join(sorted(path.name for path in folder.iterdir())[:8]) or 'an empty folder'}")
+    return files
+
+
+def read_poems(files):
+    """The poems of JSON files, each as a list of its sentences: 秦川雄帝宅，函谷壯皇居 without the full stop."""
+    for path in files:
+        try:
+            poems = json.loads(path.read_text(encoding="utf-8"))
+            for poem in poems:
+                if "paragraphs" in poem:         # lists of authors have none
+                    yield [part for paragraph in poem["paragraphs"] for part in SENTENCE.split(paragraph) if part]
+        except (OSError, ValueError, TypeError, AttributeError) as error:
+            raise InputError(f"{path} should be a JSON file of chinese-poetry, a list of poems with paragraphs, but cannot "
+                             f"be read as one: {error}") from error
+
+
+def couplets_of(sentences, length):
+    """(first line, second line) of each sentence that is two clauses of `length` Chinese characters, commentary left out."""
+    for sentence in sentences:
+        parts = [part for part in CLAUSE.split(sentence) if part]
+        if len(parts) == 2 and all(len(part) == length and all(map(is_han, part)) for part in parts):
+            yield tuple(parts)

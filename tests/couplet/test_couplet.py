@@ -1,0 +1,325 @@
+"""The article's network by its parameter count, decoding against the enumeration of all answers, both file formats, and
+what a user may type."""
+
+import dataclasses
+import io
+import itertools
+import json
+import math
+import sys
+
+import keras
+import numpy as np
+import pytest
+
+from common import runs
+from common.datasets import InputError
+from common.vocab import FIRST, Vocab
+from couplet import baseline, data, decoding, evaluate, predict
+from couplet.decoding import ARTICLE, Decoder, Rules, clean
+from couplet.train import build_couplet, character_loss
+
+PAIRS = [("晚风摇树树还挺", "夜雨敲花花更香"), ("今天天气不错", "昨日人情无明"), ("鱼跃此时海", "鸟鸣何日人"),
+         ("春风，又绿", "秋雨，初红"), ("山", "水"), ("江南", "塞北")]
+VOCAB = Vocab.from_texts(line for pair in PAIRS for line in pair)
+
+
+def random_log_p(rng, time, vocab=VOCAB):
+    logits = rng.normal(size=(time, len(vocab)))
+    return logits - np.logaddexp.reduce(logits, axis=-1, keepdims=True)
+
+
+# -------------------------------------------------------------------------------------------------------------- model
+
+def test_parameter_counts():
+    model = build_couplet(8000)
+    assert model.count_params() == 8000 * 128 + 6 * (3 * 128 * 256 + 256) + 128 * 8000 + 8000
+    bilstm = build_couplet(8000, mixer="bilstm").count_params()
+    assert abs(bilstm - model.count_params()) < 0.01 * 591_360
+
+
+@pytest.mark.parametrize("mixer", ["gated_conv", "bilstm"])
+def test_a_line_is_answered_alike_alone_and_padded(mixer):
+    keras.utils.set_random_seed(0)
+    log_probs = evaluate.compiled(build_couplet(len(VOCAB), width=8, mixer=mixer))
+    rows = VOCAB.pad([first for first, _ in PAIRS], length=20)
+    together = log_probs(rows)
+    for (first, _), row in zip(PAIRS, together):
+        np.testing.assert_allclose(row[:len(first)], log_probs(VOCAB.encode(first)[None])[0], atol=1e-5)
+    np.testing.assert_allclose(np.exp(together).sum(axis=-1), 1, rtol=1e-5)
+
+
+def test_the_loss_is_the_mean_over_characters_without_padding():
+    keras.utils.set_random_seed(0)
+    model = build_couplet(len(VOCAB), width=8, blocks=1)
+    model.compile("sgd", character_loss)
+    x, y = VOCAB.pad(["晚风摇", "今"]), data.targets(VOCAB.pad(["夜雨龘", "昨"]))
+    log_p = evaluate.compiled(model)(x)
+    expected = -(log_p[0, 0, y[0, 0]] + log_p[0, 1, y[0, 1]] + log_p[1, 0, y[1, 0]]) / 4      # 龘 is unknown: it adds 0
+    assert model.evaluate(x, y, verbose=0) == pytest.approx(expected, rel=1e-5)
+
+
+def test_every_couplet_comes_once_and_lengths_are_together():
+    pairs = [("山" * length, "水" * length) for length in [1] * 3 + [2] * 70 + [5] * 9 + [31] + [7] * 45]
+    run = runs.Run(None, runs.BaseConfig(batch_size=8))
+    batches = data.LengthBatches(run, pairs, Vocab("山水"))
+    assert len(batches) == 16
+    widths = []
+    seen = 0
+    for i in range(len(batches)):
+        x, y = batches[i]
+        assert x.shape == y.shape and len(x) == 8 and ((x > 0) == (y > 0)).all() and x.dtype == np.int32
+        widths.append(x.shape[1])
+        seen += (x > 0).sum()
+    assert widths[0] != widths[1]                                  # or Keras would fix the width for all
+    assert sum(map(len, (first for first, _ in pairs))) - seen == 0
+    again = data.LengthBatches(run, pairs, Vocab("山水"))
+    np.testing.assert_array_equal(again[3][0], batches[3][0])
+    run.state["epoch"] = 1
+    again.on_epoch_begin()
+    assert any(a[0].shape != b[0].shape for a, b in zip([batches[i] for i in range(16)], [again[i] for i in range(16)]))
+
+
+# ------------------------------------------------------------------------------------------------------------ decoding
+
+def all_answers(first, log_p, vocab, rules):
+    """Every answer that keeps the rules by their wording, with its log-probability, best first."""
+    han = decoding.is_han
+    answers = []
+    for choice in itertools.product(range(FIRST, len(vocab)), repeat=len(first)):
+        text = "".join(vocab.characters[n - FIRST] for n in choice)
+        if rules.symbols and any((not han(a) and a != b) or (han(a) and not han(b)) for a, b in zip(first, text)):
+            continue
+        spots = [i for i, c in enumerate(first) if han(c) or not rules.symbols]
+        if rules.forbid == "position" and any(first[i] == text[i] for i in spots):
+            continue
+        if rules.forbid == "line" and any(text[i] in first for i in spots):
+            continue
+        if rules.repeat and any((first[i] == first[j]) != (text[i] == text[j]) for i in spots for j in spots):
+            continue
+        answers.append((text, sum(log_p[i, choice[i]] for i in spots)))
+    return sorted(answers, key=lambda answer: -answer[1])
+
+
+@pytest.mark.parametrize("rules", [Rules(), Rules(forbid="position"), Rules(repeat=False), Rules(forbid="none"), ARTICLE])
+@pytest.mark.parametrize("first", ["山山水", "水，山水", "山云水云"])
+def test_answers_are_the_best_of_all_that_keep_the_rules(first, rules):
+    vocab = Vocab("山水云，风雨雪月"[: 8 if len(first) < 4 else 7])
+    rng = np.random.default_rng(len(first))
+    for _ in range(5):
+        log_p = random_log_p(rng, len(first), vocab)
+        expected = all_answers(first, log_p, vocab, rules)[:4]
+        found = Decoder(vocab, rules, beam=5000)(first, log_p, count=4)
+        assert [answer.text for answer in found] == [text for text, _ in expected]
+        np.testing.assert_allclose([answer.log_p for answer in found], [total for _, total in expected], rtol=1e-6)
+        assert Decoder(vocab, rules)(first, log_p)[0].text == expected[0][0]
+
+
+def test_answers_differ_as_asked():
+    found = Decoder(VOCAB)("晚风摇树树还挺", random_log_p(np.random.default_rng(0), 7), count=5, differ=3)
+    assert len(found) == 5
+    for a, b in itertools.combinations(found, 2):
+        assert sum(x != y for x, y in zip(a.text, b.text)) >= 3
+    assert [a.log_p for a in found] == sorted((a.log_p for a in found), reverse=True)
+
+
+def test_a_vocabulary_that_is_too_small_for_the_rules_still_answers():
+    for vocab in (Vocab("山"), Vocab("山水")):
+        log_p = random_log_p(np.random.default_rng(0), 3, vocab)
+        assert len(Decoder(vocab)("山水云", log_p)[0].text) == 3
+
+
+# -------------------------------------------------------------------------------------------------------- typed lines
+
+@pytest.mark.parametrize("typed, line, note", [
+    ("  晚风 摇树\n", "晚风摇树", None),
+    ("晚风,摇树!", "晚风，摇树！", None),
+    ("晚風搖樹", "晚风摇树", "traditional characters read as 晚风摇树"),
+    ("晚风龘", "晚风龘", "does not know 龘"),
+    ("龘龘", "龘龘", "does not know 龘"),
+    ("晚风😀A1", "晚风😀A1", None),
+])
+def test_what_is_made_of_a_typed_line(typed, line, note):
+    cleaned, notes = clean(typed, VOCAB)
+    assert cleaned == line and (note in notes[0] if note else not notes)
+    robot = evaluate.Robot(build_couplet(len(VOCAB), width=4, blocks=1), VOCAB)
+    text = robot.answers(typed, 1)[0].text
+    assert len(text) == len(line)
+    assert all(b == a if not decoding.is_han(a) else decoding.is_han(b) for a, b in zip(line, text))
+
+
+@pytest.mark.parametrize("typed, message", [
+    ("", "at least one Chinese character. Received: ''"), ("，。！", "at least one Chinese character"),
+    ("😀😀", "at least one Chinese character"), ("晚" * 10_000, "at most 100 characters. Received: 10,000")])
+def test_lines_that_cannot_be_answered(typed, message):
+    with pytest.raises(InputError, match=message):
+        clean(typed, VOCAB)
+
+
+# ------------------------------------------------------------------------------------------------------------- metrics
+
+def test_metrics_of_a_model_that_knows_and_of_one_that_guesses():
+    pairs = [*PAIRS, ("山", "龘")]
+    right = {VOCAB.encode(first).tobytes(): VOCAB.encode(second) for first, second in PAIRS}
+
+    def knows(ids):
+        log_p = np.full((*ids.shape, len(VOCAB)), -50.0)
+        for row, out in zip(ids, log_p):
+            out[np.arange(len(row)), right[row.tobytes()]] = 0
+        return log_p
+
+    found = evaluate.metrics(knows, VOCAB, pairs)
+    assert found["test_perplexity"] == pytest.approx(1) and found["test_top1"] == found["test_top5"] == 1
+    characters = sum(map(decoding.is_han, "".join(second for _, second in pairs)))
+    assert found["test_unknown_share"] == pytest.approx(1 / characters)
+    assert found["test_accuracy_of_answers_article"] == pytest.approx(1 - 1 / characters)
+    uniform = evaluate.metrics(lambda ids: np.full((*ids.shape, len(VOCAB)), -math.log(len(VOCAB))), VOCAB, pairs)
+    assert uniform["test_perplexity"] == pytest.approx(len(VOCAB)) and uniform["test_top5"] == 1    # ties count as right
+    assert evaluate.cross_entropy(knows, VOCAB, PAIRS) == pytest.approx(0)
+
+
+def test_patterns_and_distinct_bigrams():
+    assert evaluate.pattern("树树还，树") == (0, 0, 2, 0)
+    answers = [("树树还", "", "花花更"), ("树树还", "", "花草更"), ("树木还", "", "花花更")]
+    assert evaluate.pattern_agreement(answers) == 0.5 and evaluate.pattern_agreement(answers[2:]) == 1
+    assert evaluate.distinct_2(["春风", "春风吹", "山"]) == pytest.approx(2 / 3)
+
+
+def test_counts_are_the_formula():
+    pairs = [("山山", "水云"), ("山风", "水雨"), ("龘", "水"), ("山", "龘")]
+    vocab = Vocab("山水云风雨")
+    counts = baseline.Counts(pairs, vocab, strength=3)
+    p = {c: (sum(b.count(c) for _, b in pairs) + 0.5) / (5 + 5 * 0.5) for c in vocab.characters}
+    for above, total, n in [("山", 3, {"水": 2, "云": 1}), ("风", 1, {"雨": 1}), ("雨", 0, {})]:
+        row = np.exp(counts(vocab.encode(above)[None])[0, 0])
+        for c in vocab.characters:
+            assert row[vocab.encode(c)[0]] == pytest.approx((n.get(c, 0) + 3 * p[c]) / (total + 3), rel=1e-5)
+        assert row.sum() == pytest.approx(1) and not row[:FIRST].any()
+
+
+def test_the_baseline_runs_on_the_built_in_sample(tmp_path):
+    found = baseline.baseline(baseline.Config(data="sample", out=tmp_path / "baseline.json"))
+    written = json.loads((tmp_path / "baseline.json").read_text(encoding="utf-8"))
+    assert written["metrics"] == pytest.approx(found) and written["data"]["builtin"] is True
+    assert 1 < found["test_perplexity"] < written["data"]["vocabulary"] and found["test_pattern"] == 1
+    assert written["data"]["train"] + written["data"]["test"] >= 200
+
+
+# --------------------------------------------------------------------------------------------------------------- files
+
+def write(folder, name, text):
+    path = folder / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+LINES = "".join(f"{first}\t{second}\n" for first, second in PAIRS)
+
+
+def test_both_formats_and_a_held_out_tenth(tmp_path):
+    single = write(tmp_path, "mine.tsv", "\ufeff" + LINES * 4 + "\n\n")
+    found = data.load_couplets(str(single))
+    assert sorted(found.train + found.test) == sorted(PAIRS * 4)
+    assert not {first for first, _ in found.train} & {first for first, _ in found.test}
+    write(tmp_path, "both/couplets_train.tsv", LINES)
+    write(tmp_path, "both/couplets_test.tsv", "山\t水\n")
+    both = data.load_couplets(str(tmp_path / "both"))
+    assert both.train == PAIRS and both.test == [("山", "水")]
+    for part in ("train", "test"):
+        write(tmp_path, f"couplet/{part}/in.txt", "".join(" ".join(first) + " \n" for first, _ in PAIRS))
+        write(tmp_path, f"couplet/{part}/out.txt", "".join(" ".join(second) + " \n" for _, second in PAIRS))
+    public = data.load_couplets(str(tmp_path / "couplet"))
+    assert public.train == public.test == PAIRS and not public.builtin
+    assert len({found.sha256, both.sha256, public.sha256}) == 3
+
+
+def test_where_the_data_are_looked_for(tmp_path, monkeypatch, capsys):
+    monkeypatch.delenv("KEXUE_DATA", raising=False)
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "cache"))
+    assert data.load_couplets().builtin and "too few to learn from" in capsys.readouterr().out
+    write(tmp_path / "cache/datasets", "couplet/in.txt", LINES.replace("\t", "\n").split("\n")[0] + "\n山\n")
+    write(tmp_path / "cache/datasets", "couplet/out.txt", PAIRS[0][1] + "\n水\n")
+    assert not data.load_couplets().builtin
+    write(tmp_path, "own/couplets/train.tsv", LINES)
+    write(tmp_path, "own/couplets/test.tsv", LINES)
+    monkeypatch.setenv("KEXUE_DATA", str(tmp_path / "own"))
+    assert data.load_couplets().train == PAIRS
+
+
+@pytest.mark.parametrize("text, message", [
+    ("", "Received: no line"), ("\n\n", "Received: no line"), ("晚风\n", "line 1: there is no tab"),
+    (LINES + "晚风\t夜\n", "line 7: 2 characters against 1"), ("，。\t，。\n", "line 1: a line without Chinese"),
+    ("😀\t😀\n" * 3, "line 1: a line without Chinese characters, and 2 more"), ("晚风\t\n", "2 characters against 0"),
+])
+def test_files_that_hold_no_couplets(tmp_path, text, message):
+    with pytest.raises(InputError, match=message):
+        data.read_pairs(write(tmp_path, "x.tsv", text))
+
+
+def test_a_few_bad_lines_are_left_out_with_a_note(tmp_path, capsys):
+    path = write(tmp_path, "x.tsv", LINES * 40 + "晚风\t夜\n")
+    assert len(data.read_pairs(path)) == 240
+    assert "1 of 242 lines" in capsys.readouterr().out
+
+
+def test_other_wrong_data(tmp_path):
+    for path, message in [("/nowhere", "a path that exists"), (str(tmp_path), "an empty folder")]:
+        with pytest.raises(InputError, match=message):
+            data.load_couplets(path)
+    (tmp_path / "x.tsv").write_bytes("晚风\t夜雨\n".encode("gb18030"))
+    with pytest.raises(InputError, match="UTF-8"):
+        data.read_pairs(tmp_path / "x.tsv")
+    with pytest.raises(InputError, match="as many lines. Received: 2 and 3"):
+        data.read_pairs(write(tmp_path, "in.txt", "山\n"), write(tmp_path, "out.txt", "水\n云\n"))
+
+
+def test_extra_couplets_share_no_line_with_the_held_out_ones(tmp_path, monkeypatch):
+    path = write(tmp_path, "verse.tsv", "tang\t山\t水\ntang\t江南\t塞北\nsong\t江南\t云北\n")
+    assert data.load_extra(str(path), [("塞北", "龘龘"), ("云", "山")]) == [("江南", "云北")]
+    monkeypatch.setenv("KEXUE_DATA", str(tmp_path))
+    with pytest.raises(InputError, match="--extra expects verse"):
+        data.load_extra("verse", [])
+
+
+# ------------------------------------------------------------------------------------------------------------- predict
+
+@pytest.fixture
+def trained(tmp_path):
+    """A run folder as predict.py takes it, with untrained weights."""
+    keras.utils.set_random_seed(0)
+    runs.save_model(build_couplet(len(VOCAB), width=4, blocks=1), tmp_path / "model.keras")
+    VOCAB.save(tmp_path / "vocab.json")
+    return predict.Config(run=tmp_path)
+
+
+def test_predict_answers_arguments_input_and_a_conversation(trained, capsys, monkeypatch):
+    predict.predict(dataclasses.replace(trained, lines=("晚风摇树树还挺",), candidates=3))
+    out = capsys.readouterr().out.splitlines()
+    assert out[0] == "晚风摇树树还挺" and len(out) == 4
+    monkeypatch.setattr(sys, "stdin", io.StringIO("江南\n\n山\n"))
+    predict.predict(trained)
+    out = capsys.readouterr().out.splitlines()
+    assert [line.split("\t")[0] for line in out] == ["江南", "山"] and all(len(line.split("\t")[1]) for line in out)
+    monkeypatch.setattr(sys, "stdin", io.StringIO("，\n江南\n\n山\n"))
+    predict.predict(dataclasses.replace(trained, interactive=True))
+    captured = capsys.readouterr()
+    assert "at least one Chinese character" in captured.err and "江南" in captured.out and "山\n" not in captured.out
+
+
+def test_predict_names_what_is_wrong(trained, tmp_path, capsys):
+    with pytest.raises(InputError, match="at least one Chinese"):
+        predict.predict(dataclasses.replace(trained, lines=("！",)))
+    with pytest.raises(InputError, match="1 lines could not be answered"):
+        predict.predict(dataclasses.replace(trained, lines=("！", "山")))
+    with pytest.raises(InputError, match="--candidates expects 1 to 50. Received: 0"):
+        predict.predict(dataclasses.replace(trained, candidates=0, lines=("山",)))
+    Vocab("山水").save(tmp_path / "vocab.json")
+    with pytest.raises(InputError, match="does not belong to this model"):
+        predict.predict(trained)
+    (tmp_path / "vocab.json").unlink()
+    with pytest.raises(InputError, match="needs its vocabulary beside it"):
+        predict.predict(trained)
+    runs.save_model(keras.Sequential([keras.Input((2,)), keras.layers.Dense(2)], name="other"), tmp_path / "model.keras")
+    with pytest.raises(InputError, match="trained by couplet/train.py.*a model named other"):
+        predict.predict(trained)

@@ -1,0 +1,227 @@
+"""The article's model by its parameter count, the bounds by loops, both data formats, and what a user may type."""
+
+import dataclasses
+import json
+import math
+
+import keras
+import numpy as np
+import pytest
+
+from common import runs
+from common.datasets import InputError
+from common.vocab import FIRST, Vocab
+from poetry_vae import convert, data, evaluate, generate
+from poetry_vae.train import build_poetry_vae, couplet_loss
+
+COUPLETS = ["秦川雄帝宅函谷壮皇居", "绮殿千寻起离宫百雉余", "连甍遥接汉飞观迥凌虚", "云日隐层阙风烟出绮疏"]
+VOCAB = Vocab.from_texts(COUPLETS)
+
+
+def numpy(tensor):
+    return keras.ops.convert_to_numpy(tensor)
+
+
+def small_model(vocab=VOCAB, **options):
+    keras.utils.set_random_seed(0)
+    return build_poetry_vae(len(vocab), width=8, latent_dim=3, **options)
+
+
+# -------------------------------------------------------------------------------------------------------------- model
+
+def test_parameter_count():
+    convolution = 3 * 64 * 128                                        # no bias
+    expected = (6000 * 64 + 2 * convolution + 2 * (64 * 64 + 64)
+                + 64 * 640 + 640 + convolution + 64 * 6000 + 6000)
+    assert build_poetry_vae(6000).count_params() == expected
+
+
+def test_the_loss_is_a_sum_over_characters():
+    x = VOCAB.pad(COUPLETS)
+    logits = np.random.default_rng(0).normal(size=(4, 10, len(VOCAB))).astype("float32")
+    log_p = logits - np.log(np.exp(logits).sum(axis=-1, keepdims=True))
+    expected = [-sum(log_p[i, t, x[i, t]] for t in range(10)) for i in range(4)]
+    np.testing.assert_allclose(numpy(couplet_loss(x, keras.ops.convert_to_tensor(logits))), expected, rtol=1e-5)
+    uniform = couplet_loss(x, keras.ops.zeros((4, 10, len(VOCAB))))
+    np.testing.assert_allclose(numpy(uniform), 10 * math.log(len(VOCAB)), rtol=1e-5)
+
+
+def test_the_bounds_are_those_of_their_definitions():
+    model, x = small_model(), VOCAB.pad(COUPLETS)
+    mean, log_var = evaluate.Poet(model, VOCAB).encode(x)
+    reconstruction, kl, many = evaluate.bound(model, 2000).predict(x, batch_size=2, verbose=0)
+    np.testing.assert_allclose(kl, 0.5 * (mean ** 2 + np.exp(log_var) - log_var - 1).sum(axis=-1), rtol=1e-4, atol=1e-6)
+    # log p(x) by brute force: the mean of p(x|z) over codes of the prior
+    z = np.random.default_rng(0).normal(size=(20_000, 3)).astype("float32")
+    logits = numpy(model.get_layer("decoder")(z)).astype("float64")
+    log_p = logits - np.log(np.exp(logits).sum(axis=-1, keepdims=True))
+    exact = [np.logaddexp.reduce(log_p[:, np.arange(10), row].sum(axis=-1)) - math.log(20_000) for row in x]
+    np.testing.assert_allclose(many, exact, atol=0.15)
+    np.testing.assert_allclose(reconstruction + kl, -np.array(exact), atol=1.5)
+
+
+def test_couplets_by_the_frequency_of_their_characters():
+    train, test = np.array([[2, 3], [2, 2], [3, 2]]), np.array([[2, 2], [4, 3]])
+    p = [{2: 2.1, 3: 1.1, 4: 0.1}, {2: 2.1, 3: 1.1, 4: 0.1}]
+    expected = -np.mean([sum(math.log(p[t][c] / 3.5) for t, c in enumerate(row)) for row in test])
+    assert evaluate.without_code(train, test, 5) == pytest.approx(expected)
+
+
+def test_measures_of_samples():
+    train = ["一二三四五六七八九十"]
+    samples = [train[0], "一二三四五一二三四五", "一二三四五一二三四五", "六七八九十一二三四五"]
+    assert evaluate.novel(samples, train) == 0.5                      # the copy and the repeated sample do not count
+    assert evaluate.without_repetition(samples) == 0.5
+    assert evaluate.distinct_2(samples) == pytest.approx(8 / 32)
+
+
+def test_choosing_characters():
+    log_p = np.log(np.tile([0.0, 0.0, 0.5, 0.3, 0.2], (40_000, 1, 1)) + 1e-30)
+    assert (evaluate.choose(log_p) == 2).all()
+    for temperature in (1.0, 0.5):
+        expected = np.array([0.5, 0.3, 0.2]) ** (1 / temperature)
+        drawn = evaluate.choose(log_p, temperature, np.random.default_rng(0))
+        shares = np.bincount(drawn[:, 0], minlength=5)[2:] / len(drawn)
+        np.testing.assert_allclose(shares, expected / expected.sum(), atol=0.01)
+    poet = evaluate.Poet(small_model(), VOCAB)
+    assert not np.isfinite(poet.log_probs(np.zeros((1, 3)))[..., :FIRST]).any()
+
+
+# ---------------------------------------------------------------------------------------------------------------- data
+
+def test_text_files_of_either_comma(tmp_path, capsys):
+    path = tmp_path / "poems.txt"
+    path.write_text("".join(f"{c[:5]}{'，' if i % 2 else ','}{c[5:]}{'。' if i % 3 else ''}\n\n"
+                            for i, c in enumerate(COUPLETS * 5)), encoding="utf-8-sig")
+    poems = data.load_poems(str(path))
+    assert sorted(poems.train + poems.test) == sorted(COUPLETS) and len(poems.sha256) == 64    # each once
+    path.write_text("春水滿四澤，夏雲多奇峯\n" * 3, encoding="utf-8")
+    assert data.load_poems(str(path)).train == ["春水满四泽夏云多奇峰"]
+    assert "traditional characters in 3 couplets" in capsys.readouterr().out
+
+
+POEMS = [
+    {"author": "太宗皇帝", "title": "帝京篇十首 一", "paragraphs": [
+        "秦川雄帝宅，函谷壯皇居。", "綺殿千尋起，離宮百雉餘。", "連薨遙接漢，飛觀迥凌虛。", "雲日隱層闕，風煙出綺疏。"]},
+    {"paragraphs": ["雲峰衣結千重葉，雪岫花開幾樹妝。深悲黃鶴孤舟遠，獨歎青山別路長。"]},
+    {"paragraphs": ["□川雄帝宅，函谷壯皇居。", "白日（一作月）依山盡，黃河入海流！", "短，句。"]},
+    {"name": "太宗皇帝", "desc": "帝姓李氏"},
+]
+
+
+@pytest.fixture
+def chinese_poetry(tmp_path):
+    folder = tmp_path / "全唐诗"
+    folder.mkdir()
+    (folder / "poet.tang.0.json").write_text(json.dumps(POEMS, ensure_ascii=False), encoding="utf-8")
+    (folder / "poet.song.0.json").write_text(json.dumps(POEMS[1:2]), encoding="utf-8")
+    (folder / "authors.tang.json").write_text(json.dumps(POEMS[3:]), encoding="utf-8")
+    return folder
+
+
+def test_chinese_poetry_folders(chinese_poetry):
+    poems = data.load_poems(str(chinese_poetry.parent))
+    assert sorted(poems.train + poems.test) == sorted([
+        "秦川雄帝宅函谷壮皇居", "绮殿千寻起离宫百雉余", "连薨遥接汉飞观迥凌虚", "云日隐层阙风烟出绮疏"])
+
+
+def test_the_converter(chinese_poetry, tmp_path):
+    config = convert.Config(chinese_poetry, tmp_path / "all.txt")
+    assert convert.convert(config)[0] == "秦川雄帝宅,函谷壮皇居"
+    assert len((tmp_path / "all.txt").read_text(encoding="utf-8").splitlines()) == 4
+    assert data.read_couplets(tmp_path / "all.txt")[1] == "绮殿千寻起离宫百雉余"
+    five = convert.convert(dataclasses.replace(config, couplets=5, out=tmp_path / "5.tsv"))
+    assert five == ["绮殿千寻起\t离宫百雉余", "连薨遥接汉\t飞观迥凌虚"]
+    kept = convert.convert(dataclasses.replace(config, traditional=True, out=tmp_path / "t.txt"))
+    assert kept[0] == "秦川雄帝宅,函谷壯皇居"
+    for wrong, message in [
+        (config, "--out expects a file that is not there yet"),
+        (dataclasses.replace(config, folder=tmp_path / "nowhere"), "expected a folder of JSON files"),
+        (dataclasses.replace(config, couplets=7, out=tmp_path / "7.tsv"), "poems of 7 characters a line. Received: none"),
+    ]:
+        with pytest.raises(InputError, match=message):
+            convert.convert(wrong)
+    (chinese_poetry / "poet.tang.1.json").write_text("[1, 2]")
+    with pytest.raises(InputError, match="poet.tang.1.json should be a JSON file of chinese-poetry"):
+        convert.convert(dataclasses.replace(config, out=tmp_path / "new.txt"))
+
+
+@pytest.mark.parametrize("text, message", [
+    ("", "Received: no line"), ("\n \n", "Received: no line"), ("秦川雄帝宅", "line 1: 秦川雄帝宅"),
+    ("，。", "line 1: ，。"), ("秦川雄帝宅，函谷壮皇", "line 1"),
+    ("😀" * 5 + "，" + "😀" * 5, "line 1"), ("秦" * 10_000, "line 1: 秦{30}$"),
+    ("秦川雄帝宅，函谷壮皇居\n云\n日\n", "line 2: 云, and 1 more such lines"),
+])
+def test_files_that_hold_no_couplets(tmp_path, text, message):
+    (tmp_path / "x.txt").write_text(text, encoding="utf-8")
+    with pytest.raises(InputError, match=message):
+        data.load_poems(str(tmp_path / "x.txt"))
+
+
+def test_the_built_in_sample():
+    poems = data.load_poems("sample")
+    assert poems.builtin and len(poems.train) + len(poems.test) >= 200 and len(poems.test) >= 20
+
+
+def test_other_wrong_data_and_where_data_are_looked_for(tmp_path, monkeypatch, capsys):
+    for path, message in [("/nowhere", "a path that exists"), (str(tmp_path), "an empty folder")]:
+        with pytest.raises(InputError, match=message):
+            data.load_poems(path)
+    monkeypatch.delenv("KEXUE_DATA", raising=False)
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    assert data.load_poems().builtin and "too few to learn from" in capsys.readouterr().out
+    (tmp_path / "poetry").mkdir()
+    (tmp_path / "poetry/couplets.txt").write_text("秦川雄帝宅，函谷壮皇居\n", encoding="utf-8")
+    monkeypatch.setenv("KEXUE_DATA", str(tmp_path))
+    assert data.load_poems().train == COUPLETS[:1]
+
+
+# ------------------------------------------------------------------------------------------------------------ generate
+
+@pytest.fixture
+def trained(tmp_path):
+    """A run folder as generate.py takes it, with untrained weights."""
+    runs.save_model(small_model(), tmp_path / "model.keras")
+    VOCAB.save(tmp_path / "vocab.json")
+    return generate.Config(run=tmp_path, count=4)
+
+
+def test_every_way_to_generate(trained, capsys):
+    plain = generate.generate(trained)
+    assert len(plain) == 4 and all(len(text) == 12 and text[5] == "，" and text[-1] == "。" for text in plain)
+    assert capsys.readouterr().out.splitlines() == plain == generate.generate(trained)
+    assert generate.generate(dataclasses.replace(trained, temperature=1.0)) != plain
+    assert generate.generate(dataclasses.replace(trained, seed=1)) != plain
+    assert len(generate.generate(dataclasses.replace(trained, between=("秦川雄帝宅，函谷壮皇居。", "云日隐层阙")))) == 4
+    assert len(generate.generate(dataclasses.replace(trained, like="連甍遙接漢 飛觀迥凌虛"))) == 4     # traditional
+    found = generate.generate(dataclasses.replace(trained, fill="云□□□□，□□□日□"))
+    assert found and len(set(found)) == len(found)
+    assert all(text[0] == "云" and text[9] == "日" for text in found)
+    assert generate.generate(dataclasses.replace(trained, fill=COUPLETS[0])) == ["秦川雄帝宅，函谷壮皇居。"]
+
+
+@pytest.mark.parametrize("options, message", [
+    ({"like": "秦川"}, "two lines of five Chinese characters, or one. Received: 2 characters"),
+    ({"like": ""}, "Received: 0 characters"), ({"like": "，。"}, "Received: 0 characters"),
+    ({"like": "😀" * 5}, "Received: 0 characters"), ({"like": "秦川雄帝宅abc"}, "Received: 5 characters"),
+    ({"like": "秦" * 10_000}, "Received: 10000 characters"), ({"like": "□川雄帝宅"}, "two lines of five"),
+    ({"like": "龘龘龘龘龘"}, "the model does not know 龘: write another character"),
+    ({"fill": "龘□□□□□□□□□"}, "does not know 龘: write □ or another"), ({"fill": "春□□"}, "with □ where the model writes"),
+    ({"between": ("秦川雄帝宅", "秦")}, "Received: 1 characters"),
+    ({"like": "秦川雄帝宅", "fill": "□" * 10}, "only one of"),
+    ({"count": 0}, "--count expects 1 to 1000"), ({"temperature": -1}, "--temperature expects"),
+])
+def test_what_cannot_be_generated(trained, options, message):
+    with pytest.raises(InputError, match=message):
+        generate.generate(dataclasses.replace(trained, **options))
+
+
+def test_a_vocabulary_that_does_not_fit(trained, tmp_path):
+    Vocab("山水").save(tmp_path / "vocab.json")
+    with pytest.raises(InputError, match="does not belong to this model"):
+        generate.generate(trained)
+    (tmp_path / "vocab.json").unlink()
+    with pytest.raises(InputError, match="needs its vocabulary beside it"):
+        generate.generate(trained)
+    with pytest.raises(InputError, match="trained by poetry_vae/train.py|is not a model"):
+        evaluate.load(runs.ROOT / "vae/weights/vae.keras")
