@@ -274,8 +274,8 @@ class _MatrixCapsules(keras.layers.Layer):
         except (TypeError, ValueError):
             fits = False
         if not fits:
-            raise ValueError(f"{self.name} expects a list [poses, activations] of shapes (batch, height, width, capsules, p, "
-                             f"p) and (batch, height, width, capsules). Received: shapes={input_shape}")
+            raise ValueError(f"{self.name} expects a list [poses, activations] of shapes (batch, height, width, capsules, "
+                             f"p, p) and (batch, height, width, capsules). Received: shapes={input_shape}")
         return input_shape[0]
 
     def compute_output_spec(self, inputs):
@@ -353,9 +353,9 @@ class ConvCapsules(_MatrixCapsules):
         V_ij = P_i W_ij,  p_ij = N(V_ij; M_j, σ_j²),  R_ij = a_j p_ij / Σ_j a_j p_ij,  r_ij = a_i R_ij / Σ_i a_i R_ij
         M_j = Σ_i r_ij V_ij,  σ_j² = Σ_i r_ij (V_ij − M_j)²,  a_j = sigmoid(λ (β_a − (β_u + Σ_l ln σ_j^l) Σ_i a_i R_ij))
 
-    新动态路由（完整版） of 5155, in logarithms, with a floor on σ². Windows overlap, so a child has parents at several places:
-    Σ_j runs over all of them, and what one place takes of a child the other places lack. (Many implementations normalise
-    within a place; a child in four windows then counts four times.)
+    新动态路由（完整版） of 5155, in logarithms, with a floor on σ². Windows overlap, so a child has parents at several
+    places: Σ_j runs over all of them, and what one place takes of a child the others lack. (Many implementations
+    normalise within a place; a child in four windows then counts four times.)
 
     Symbols: P_i, a_i = inputs, W = self.kernel, M_j, a_j = outputs, β_u, β_a = self.beta_u, self.beta_a.
 
@@ -420,7 +420,8 @@ class ConvCapsules(_MatrixCapsules):
             everywhere = ops.logsumexp(fold(at_place, self.strides, height, width), axis=(3, 4))
             return windows(everywhere)[:, :, None, :]
 
-        votes = transform(windows(ops.reshape(poses, (batch, height, width, children * pose * pose)), pose, pose), self.kernel)
+        poses = windows(ops.reshape(poses, (batch, height, width, children * pose * pose)), pose, pose)
+        votes = transform(poses, self.kernel)
         mean, a = self.route(votes, windows(activations), rivals)
         return self.outputs(ops.reshape(mean, (batch, rows, columns, self.capsules, pose, pose)),
                             ops.reshape(a, (batch, rows, columns, self.capsules)))
@@ -494,8 +495,9 @@ class ClassCapsules(_MatrixCapsules):
             element = ops.one_hot([pose - 1, 2 * pose - 1], pose * pose, dtype="float32")        # (0, p−1) and (1, p−1)
             votes += self.coordinate_scale * ops.matmul(where, element)[None, :, None, None, :]
         # the children of all positions are those of one place: (batch, k, positions · children, p²)
-        votes = ops.reshape(ops.transpose(votes, (0, 2, 1, 3, 4)), (batch, self.capsules, height * width * children, pose ** 2))
-        mean, a = self.route(votes, ops.reshape(activations, (batch, height * width * children)))
+        n = height * width * children
+        votes = ops.reshape(ops.transpose(votes, (0, 2, 1, 3, 4)), (batch, self.capsules, n, pose ** 2))
+        mean, a = self.route(votes, ops.reshape(activations, (batch, n)))
         return self.outputs(ops.reshape(mean, (batch, self.capsules, pose, pose)), a)
 
     def compute_output_shape(self, input_shape):

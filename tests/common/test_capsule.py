@@ -54,8 +54,8 @@ def routing_loop(votes, routings):
 
 
 def em_loop(votes, activations, beta_u, beta_a, routings, inverse_temperature):
-    """Article 5155, 新动态路由（完整版）: votes[i][j] is a vector, or absent where child i has no vote for parent j. Densities
-    and not their logarithms; so only for votes of few dimensions. beta_u and beta_a by parent."""
+    """Article 5155, 新动态路由（完整版）: votes[i, j] is a vector, absent where child i has no vote for parent j. Densities and
+    not their logarithms, so only for votes of few dimensions. beta_u and beta_a by parent."""
     children, parents = sorted({i for i, _ in votes}), sorted({j for _, j in votes})
     score = dict.fromkeys(votes, 1.0)                                   # a_j p_ij; at first all parents are alike
     for _ in range(routings):
@@ -297,7 +297,8 @@ def test_saved_models_load_in_a_fresh_process(tmp_path):
     code = ("import keras, numpy as np, sys; import common.capsule; x = np.load('x.npy')\n"
             "for name in ('em', 'vectors'):\n"
             "    model = keras.models.load_model(name + '.keras', compile=False)\n"
-            "    np.testing.assert_allclose(keras.ops.convert_to_numpy(model(x)), np.load(name + '.npy'), rtol=1e-5, atol=1e-6)")
+            "    found = keras.ops.convert_to_numpy(model(x))\n"
+            "    np.testing.assert_allclose(found, np.load(name + '.npy'), rtol=1e-5, atol=1e-6)")
     root = str(capsule.__file__).rsplit("/", 2)[0]
     subprocess.run([sys.executable, "-c", f"import sys; sys.path.insert(0, {root!r})\n{code}"], cwd=tmp_path, check=True)
 
