@@ -23,7 +23,7 @@ WEIGHTS = runs.ROOT / "capsule/weights"
 
 @dataclass
 class Config:
-    runs: Annotated[tuple[pathlib.Path, ...], tyro.conf.Positional] = ()
+    models: Annotated[tuple[pathlib.Path, ...], tyro.conf.Positional] = ()
     """Run folders of capsule/train.py or .keras files; by default those in capsule/weights."""
     data: str = ""
     """The data whose test part is used, as in capsule/train.py."""
@@ -32,7 +32,7 @@ class Config:
 
 
 def compare(config):
-    paths = config.runs or sorted(WEIGHTS.glob("*.keras"))
+    paths = config.models or sorted(WEIGHTS.glob("*.keras"))
     if not paths:
         raise runs.InputError(f"expected run folders or .keras files; {runs.shown(WEIGHTS)} holds no model. Received: none")
     models = {path: evaluate.load(path) for path in paths}

@@ -45,7 +45,7 @@ def predict(config):
         raise runs.InputError(f"--digits expects 0 to {classes}, the model has {classes} classes. Received: {config.digits}")
     for path, image in [(path, read(path)) for path in config.images]:
         found, = evaluate.scores(model, image[None])
-        order = np.argsort(-found)
+        order = np.argsort(-found, kind="stable")
         named = order[:config.digits] if config.digits else order[found[order] > config.threshold]
         print(f"{path}: " + (", ".join(f"{j} ({found[j]:.2f})" for j in named)
                              or f"no digit above {config.threshold}; most likely {order[0]} ({found[order[0]]:.2f})"))
@@ -62,8 +62,8 @@ def read(path):
         raise runs.InputError(f"{path} should be a picture, but cannot be read as one: {error}") from error
     width, height = (max(1, round(length * SIDE / min(image.size))) for length in image.size)
     if min(image.size) < SIDE or max(width, height) > LONGEST:
-        raise runs.InputError(f"{path} should have at least {SIDE} × {SIDE} pixels and be at most {LONGEST // SIDE} times as "
-                              f"long as wide. Received: {image.size[0]} × {image.size[1]} pixels")
+        raise runs.InputError(f"{path} should have at least {SIDE} × {SIDE} pixels and be at most {LONGEST // SIDE} times "
+                              f"as long as wide. Received: {image.size[0]} × {image.size[1]} pixels")
     pixels = np.asarray(image if min(image.size) == SIDE else image.resize((width, height), Image.Resampling.LANCZOS))
     edge = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
     return 255 - pixels if np.median(edge) > 127 else pixels

@@ -123,7 +123,7 @@ def train(config):
         raise runs.InputError("capsule/train.py needs labels: --data with y_train, or with one subfolder a class. "
                               f"Received: {config.data} without labels")
     if config.digits > (different := len(set(images.y_train))):
-        raise runs.InputError(f"--digits expects at most {different}, one of each class: the digits of an image are different. "
+        raise runs.InputError(f"--digits expects at most {different}, one of each class: the digits of an image differ. "
                               f"Received: {config.digits}")
     classes = int(images.y_train.max()) + 1
     if config.smoke:

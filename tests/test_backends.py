@@ -9,7 +9,7 @@ import keras
 import pytest
 
 TESTS = pathlib.Path(__file__).resolve().parent / "common"
-LAYERS = ["test_latent.py", "test_flow.py", "test_crf.py"]
+LAYERS = ["test_latent.py", "test_flow.py", "test_crf.py", "test_capsule.py"]
 
 
 @pytest.mark.skipif(keras.backend.backend() == "jax", reason="the whole suite is running on JAX already")

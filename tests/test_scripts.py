@@ -19,8 +19,13 @@ SMOKE = [
     ("vae/geometry.py",),
     ("flow_nice/train.py",),
     ("flow_nice/train.py", "--protocol", "paper", "--recipe", "article", "--validation", "0"),
+    ("capsule/train.py", "--routing", "dynamic", "--digits", "2"),
+    ("capsule/train.py", "--routing", "none", "--recipe", "article", "--validation", "0"),
+    ("capsule/train.py", "--routing", "em", "--routings", "2"),
 ]
-OTHERS = ["vae/generate.py", "flow_nice/generate.py"]    # need no --smoke: they run in seconds; their tests stand below
+OTHERS = [     # need no --smoke: they run in seconds; their tests stand below or in the folder of their article
+    "vae/generate.py", "flow_nice/generate.py", "capsule/predict.py", "capsule/compare.py",
+]
 
 
 def run(script, *arguments, code=0, cwd=None, **environment):

@@ -54,8 +54,8 @@ def routing_loop(votes, routings):
 
 
 def em_loop(votes, activations, beta_u, beta_a, routings, inverse_temperature):
-    """Article 5155, 新动态路由（完整版）: votes[i, j] is a vector, absent where child i has no vote for parent j. Densities and
-    not their logarithms, so only for votes of few dimensions. beta_u and beta_a by parent."""
+    """Article 5155, 新动态路由（完整版）: votes[i, j] is a vector, absent where child i has no vote for parent j. By
+    densities and not their logarithms, so only for votes of few dimensions. beta_u and beta_a by parent."""
     children, parents = sorted({i for i, _ in votes}), sorted({j for _, j in votes})
     score = dict.fromkeys(votes, 1.0)                                   # a_j p_ij; at first all parents are alike
     for _ in range(routings):
