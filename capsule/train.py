@@ -46,6 +46,8 @@ from common.capsule import (
 class Config(runs.BaseConfig):
     epochs: int = 10
     batch_size: int = 128
+    learning_rate: float | None = None
+    """The peak. By default 1e-3, and 3e-3 for EM routing."""
     routing: Literal["dynamic", "em", "none"] = "dynamic"
     """dynamic: articles 4819 and 5112. em: matrix capsules, article 5155. none: the article's CNN with pooling."""
     digits: int = 1
@@ -143,7 +145,7 @@ def train(config):
         return evaluate.as_inputs(x), targets(y, classes, margin(run.epoch / max(1, config.epochs - 1)))
 
     steps = config.epochs * max(1, len(x) // config.batch_size)
-    rate = config.learning_rate
+    rate = config.learning_rate or (3e-3 if config.routing == "em" else 1e-3)
     if config.recipe == "cosine":
         warmup = max(1, steps // 25)
         rate = keras.optimizers.schedules.CosineDecay(0.0, max(1, steps - warmup), warmup_target=rate, warmup_steps=warmup)

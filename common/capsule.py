@@ -254,9 +254,10 @@ class _MatrixCapsules(keras.layers.Layer):
         self.capsules, self.routings, self.inverse_temperature = capsules, routings, inverse_temperature
 
     def add_weights(self, children, pose):
-        """W_ij, (children, capsules, 4, 4), of variance 1/4 so that votes vary as much as poses; β_u, β_a, (capsules,)."""
+        """W_ij, (children, capsules, p, p), and β_u, β_a, (capsules,). W_ij has deviation 1 and so makes votes larger than
+        poses: a mean of many random votes is small, and after two layers the variances would be at their floor."""
         self.kernel = self.add_weight(name="kernel", shape=(children, self.capsules, pose, pose), dtype="float32",
-                                      initializer=keras.initializers.RandomNormal(stddev=pose ** -0.5), autocast=False)
+                                      initializer=keras.initializers.RandomNormal(stddev=1.0), autocast=False)
         self.beta_u, self.beta_a = (
             self.add_weight(name=name, shape=(self.capsules,), initializer="zeros", dtype="float32", autocast=False)
             for name in ("beta_u", "beta_a"))
@@ -364,7 +365,8 @@ class ConvCapsules(_MatrixCapsules):
         kernel_size: height and width of the window.
         strides: step from window to window.
         routings: rounds of EM; 1 is the uniform start alone.
-        inverse_temperature: λ, one number: the article holds the paper's annealing to be unnecessary.
+        inverse_temperature: λ, one number: the article holds the paper's annealing to be unnecessary. cost_j grows with
+            the number of children that a parent has for itself, so λ should fall with it.
         **kwargs: name, dtype and so on, as for any Keras layer.
 
     Call arguments:
@@ -392,7 +394,7 @@ class ConvCapsules(_MatrixCapsules):
         Gritzman, Avoiding Implementation Pitfalls of Matrix Capsules with EM Routing, https://arxiv.org/abs/1907.00652
     """
 
-    def __init__(self, capsules, kernel_size=3, strides=1, routings=3, inverse_temperature=0.01, **kwargs):
+    def __init__(self, capsules, kernel_size=3, strides=1, routings=3, inverse_temperature=0.05, **kwargs):
         super().__init__(capsules, routings, inverse_temperature, **kwargs)
         _check_positive(self.name, kernel_size=kernel_size, strides=strides)
         self.kernel_size, self.strides = kernel_size, strides
@@ -448,7 +450,7 @@ class ClassCapsules(_MatrixCapsules):
     Args:
         capsules: classes.
         routings: rounds of EM; 1 is the uniform start alone.
-        inverse_temperature: λ.
+        inverse_temperature: λ; smaller than in ConvCapsules, as a class has the children of all positions for itself.
         coordinate_scale: what one step from position to position adds; 0 leaves coordinates out. It is a length and not a
             share of the image: a digit is as large in an image of twice the height.
         **kwargs: name, dtype and so on, as for any Keras layer.
@@ -474,7 +476,7 @@ class ClassCapsules(_MatrixCapsules):
         Hinton, Sabour, Frosst, Matrix Capsules with EM Routing, https://openreview.net/forum?id=HJWLfGWRb
     """
 
-    def __init__(self, capsules, routings=3, inverse_temperature=0.01, coordinate_scale=0.1, **kwargs):
+    def __init__(self, capsules, routings=3, inverse_temperature=0.005, coordinate_scale=0.1, **kwargs):
         super().__init__(capsules, routings, inverse_temperature, **kwargs)
         self.coordinate_scale = coordinate_scale
 

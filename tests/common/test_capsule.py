@@ -202,9 +202,9 @@ def test_what_one_place_takes_of_a_child_others_lack():
 
 def capsule_network(pixels=(None, None), **settings):
     x = keras.Input((*pixels, 1))
-    h = keras.layers.Conv2D(6, 5, strides=2, activation="relu")(x)
+    h = keras.layers.Conv2D(6, 5, strides=2, activation="tanh")(x)
     capsules = ConvCapsules(3, 3, strides=2, **settings)(PrimaryCapsules(2)(h))
-    return keras.Model(x, ClassCapsules(4, inverse_temperature=0.05)(capsules)[1])
+    return keras.Model(x, ClassCapsules(4, inverse_temperature=0.02)(capsules)[1])
 
 
 def vector_network(pixels=(None, None), **settings):
