@@ -129,7 +129,7 @@ class Capsule(keras.layers.Layer):
         start = ops.full((batch, k, n), 1 / k, dtype="float32")
         if self.share_weights:
             # One W_j for all i, so that Σ_i c_ij W_j u_i = W_j Σ_i c_ij u_i and ⟨W_j u_i, v_j⟩ = ⟨u_i, W_jᵀ v_j⟩: the
-            # n · k votes are never computed, which saves three quarters of the products and most of the memory.
+            # n · k votes are never computed: less than half of the products, and no tensor larger than u.
             return dynamic_routing(lambda c: ops.einsum("bki,ikd->bkd", ops.matmul(c, u), kernel),
                                    lambda v: ops.matmul(ops.einsum("bkd,ikd->bki", v, kernel), ops.transpose(u, (0, 2, 1))),
                                    start, self.routings)
@@ -254,10 +254,9 @@ class _MatrixCapsules(keras.layers.Layer):
         self.capsules, self.routings, self.inverse_temperature = capsules, routings, inverse_temperature
 
     def add_weights(self, children, pose):
-        """W_ij, (children, capsules, p, p), and β_u, β_a, (capsules,). W_ij has deviation 1 and so makes votes larger than
-        poses: a mean of many random votes is small, and after two layers the variances would be at their floor."""
+        """W_ij, (children, capsules, p, p), with which votes are as large as poses, and β_u, β_a, (capsules,)."""
         self.kernel = self.add_weight(name="kernel", shape=(children, self.capsules, pose, pose), dtype="float32",
-                                      initializer=keras.initializers.RandomNormal(stddev=1.0), autocast=False)
+                                      initializer=keras.initializers.RandomNormal(stddev=pose ** -0.5), autocast=False)
         self.beta_u, self.beta_a = (
             self.add_weight(name=name, shape=(self.capsules,), initializer="zeros", dtype="float32", autocast=False)
             for name in ("beta_u", "beta_a"))
