@@ -261,7 +261,7 @@ class _MatrixCapsules(keras.layers.Layer):
             self.add_weight(name=name, shape=(self.capsules,), initializer="zeros", dtype="float32", autocast=False)
             for name in ("beta_u", "beta_a"))
 
-    def route(self, votes, activations, rivals=None):
+    def em(self, votes, activations, rivals=None):
         return em_routing(votes, activations, ops.convert_to_tensor(self.beta_u), ops.convert_to_tensor(self.beta_a),
                           self.routings, self.inverse_temperature, rivals)
 
@@ -405,27 +405,33 @@ class ConvCapsules(_MatrixCapsules):
                              f"window. Received: {size[0]} × {size[1]}")
         self.add_weights(self.kernel_size ** 2 * children, pose)
 
-    def call(self, inputs):
+    def call(self, inputs, training=None):
         poses, activations = (ops.cast(t, "float32") for t in inputs)
         batch, height, width, children = ops.shape(activations)
-        pose, n = self.kernel.shape[-1], self.kernel.shape[0]
+        pose = self.kernel.shape[-1]
+        poses = self.windows(ops.reshape(poses, (batch, height, width, children * pose * pose)), pose, pose)
+        votes = compiled(lambda poses: transform(poses, self.kernel), training)(poses)
+        mean, a = compiled(self.route, training)(votes, activations)
         rows, columns = (1 + (size - self.kernel_size) // self.strides for size in (height, width))
-        places = rows * columns
+        return self.outputs(ops.reshape(mean, (batch, rows, columns, self.capsules, pose, pose)),
+                            ops.reshape(a, (batch, rows, columns, self.capsules)))
 
-        def windows(t, *rest):    # (batch, height, width, ...) → (batch, places, n, ...)
-            return ops.reshape(unfold(t, self.kernel_size, self.strides), (batch, places, n, *rest))
+    def windows(self, t, *rest):
+        """(batch, height, width, ...) → (batch, places, n, ...)."""
+        t = unfold(t, self.kernel_size, self.strides)
+        return ops.reshape(t, (ops.shape(t)[0], ops.shape(t)[1] * ops.shape(t)[2], self.kernel.shape[0], *rest))
+
+    def route(self, votes, activations):
+        batch, height, width, children = ops.shape(activations)
+        rows, columns = (1 + (size - self.kernel_size) // self.strides for size in (height, width))
 
         def rivals(logits):       # log Σ exp over the parents of each child: at each place first, then over places
             window = (self.kernel_size, self.kernel_size)
             at_place = ops.reshape(ops.logsumexp(logits, axis=-2), (batch, rows, columns, *window, children))
             everywhere = ops.logsumexp(fold(at_place, self.strides, height, width), axis=(3, 4))
-            return windows(everywhere)[:, :, None, :]
+            return self.windows(everywhere)[:, :, None, :]
 
-        poses = windows(ops.reshape(poses, (batch, height, width, children * pose * pose)), pose, pose)
-        votes = transform(poses, self.kernel)
-        mean, a = self.route(votes, windows(activations), rivals)
-        return self.outputs(ops.reshape(mean, (batch, rows, columns, self.capsules, pose, pose)),
-                            ops.reshape(a, (batch, rows, columns, self.capsules)))
+        return self.em(votes, self.windows(activations), rivals)
 
     def compute_output_shape(self, input_shape):
         batch, *size, _, pose, _ = input_shape[0]
@@ -485,11 +491,12 @@ class ClassCapsules(_MatrixCapsules):
             raise ValueError(f"{self.name} expects poses of at least 2 × 2 for its coordinates. Received: {pose} × {pose}")
         self.add_weights(children, pose)
 
-    def call(self, inputs):
+    def call(self, inputs, training=None):
         poses, activations = (ops.cast(t, "float32") for t in inputs)
         batch, height, width, children = ops.shape(activations)
         pose = self.kernel.shape[-1]
-        votes = transform(ops.reshape(poses, (batch, height * width, children, pose, pose)), self.kernel)
+        poses = ops.reshape(poses, (batch, height * width, children, pose, pose))
+        votes = transform(poses, self.kernel)
         if self.coordinate_scale:
             y, x = ops.meshgrid(ops.arange(height), ops.arange(width), indexing="ij")
             where = ops.cast(ops.stack([ops.reshape(y, (-1,)), ops.reshape(x, (-1,))], axis=1), "float32") + 0.5
@@ -498,7 +505,7 @@ class ClassCapsules(_MatrixCapsules):
         # the children of all positions are those of one place: (batch, k, positions · children, p²)
         n = height * width * children
         votes = ops.reshape(ops.transpose(votes, (0, 2, 1, 3, 4)), (batch, self.capsules, n, pose ** 2))
-        mean, a = self.route(votes, ops.reshape(activations, (batch, n)))
+        mean, a = compiled(self.em, training)(votes, ops.reshape(activations, (batch, n)))
         return self.outputs(ops.reshape(mean, (batch, self.capsules, pose, pose)), a)
 
     def compute_output_shape(self, input_shape):
@@ -561,6 +568,18 @@ def spread_loss(y_true, activations):
 def spread_margin(progress, start=0.2, stop=0.9):
     """m for a share 0 … 1 of the training that is over: rises in a straight line, so that early errors kill no capsule."""
     return start + (stop - start) * min(1.0, max(0.0, progress))
+
+
+def compiled(function, training):
+    """The same function, in training on the TensorFlow backend compiled by XLA: EM routing is sums over the votes that XLA
+    makes one pass of. Apart from the rest, since it would slow convolutions down, and votes and routing apart from each
+    other, since it would compute the votes anew in each pass. In training alone: XLA compiles for each size of a batch."""
+    if training and keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        if not tf.executing_eagerly():
+            return tf.function(function, jit_compile=True)
+    return function
 
 
 def _check_positive(layer, **settings):

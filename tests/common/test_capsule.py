@@ -287,6 +287,19 @@ def test_trains(network, loss, jit_compile):
     assert losses[-1] < 0.75 * losses[0]
 
 
+def test_the_compiled_routing_of_training_is_the_plain_one():
+    """One step of plain descent: eagerly nothing is compiled, in a graph the TensorFlow backend compiles the routing."""
+    x, y = RNG.normal(size=(4, 19, 19, 1)).astype("float32"), np.eye(4, dtype="float32")
+    models = []
+    for eagerly in (True, False):
+        keras.utils.set_random_seed(0)
+        models.append(capsule_network())
+        models[-1].compile(keras.optimizers.SGD(0.1), spread_loss, run_eagerly=eagerly)
+        models[-1].fit(x, y, verbose=0)
+    for a, b in zip(*(model.get_weights() for model in models)):
+        np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-5)
+
+
 def test_saved_models_load_in_a_fresh_process(tmp_path):
     x = RNG.normal(size=(2, 19, 19, 1)).astype("float32")
     np.save(tmp_path / "x.npy", x)
