@@ -24,6 +24,7 @@ from common.capsule import (
 )
 
 RNG = np.random.default_rng(0)
+needs_tensorflow = pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="on other backends nothing differs")
 
 
 def array(t):
@@ -274,7 +275,8 @@ def test_bfloat16_keeps_the_routing_in_float32(network, loss):
 
 
 @pytest.mark.parametrize("network, loss, jit_compile", [
-    (vector_network, margin_loss, False), (vector_network, margin_loss, True), (capsule_network, spread_loss, False)])
+    (vector_network, margin_loss, False), (vector_network, margin_loss, True),
+    pytest.param(capsule_network, spread_loss, False, marks=needs_tensorflow)])    # JAX compiles it for half a minute
 def test_trains(network, loss, jit_compile):
     keras.utils.set_random_seed(0)
     model = network((13, 13))
@@ -287,6 +289,7 @@ def test_trains(network, loss, jit_compile):
     assert losses[-1] < 0.75 * losses[0]
 
 
+@needs_tensorflow
 def test_the_compiled_routing_of_training_is_the_plain_one():
     """One step of plain descent: eagerly nothing is compiled, in a graph the TensorFlow backend compiles the routing."""
     x, y = RNG.normal(size=(4, 19, 19, 1)).astype("float32"), np.eye(4, dtype="float32")
