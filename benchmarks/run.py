@@ -51,6 +51,12 @@ CONTENDERS = {
             ("one convolution, common/gated_conv.py", "one"), ("two convolutions", "two"),
             ("one product of shifted copies", "beside"), ("three products", "three")]
     }),
+    "capsule": ("training images/s, CNN and dynamic routing, batch 128", {
+        "python capsule/train.py": (sys.executable, "capsule_ours.py"),
+        "Keras 3 model.fit, votes written out": (sys.executable, "capsule_keras3.py"),
+        "PyTorch 2, channels last, fused Adam": (sys.executable, "capsule_torch.py"),
+        "original formulation, Keras 2.2.4": (KERAS2, "capsule_keras2.py"),
+    }),
     **{f"crf {task} {steps}×{tags}": (f"sequences/s, batch 128, {steps} steps, {tags} tags", {
         "common/crf.py": (sys.executable, f"crf_ours.py {steps} {tags} {task}"),
         "pytorch-crf": (sys.executable, f"crf_torch.py {steps} {tags} {task}"),

@@ -1,0 +1,192 @@
+"""The article's networks by their parameter counts, pairs and their metrics by loops, prediction, and wrong input."""
+
+import keras
+import numpy as np
+import pytest
+from PIL import Image
+
+from capsule import compare, evaluate, predict, train
+from capsule.train import BUILDERS, Config
+from common import runs
+
+RNG = np.random.default_rng(0)
+IMAGES = RNG.integers(0, 256, (60, 28, 28), "uint8")
+LABELS = np.arange(60) % 10
+ROOT = runs.ROOT
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory):
+    """Untrained models of each kind as .keras files; the one without routing is a stub with scores that are known."""
+    folder = tmp_path_factory.mktemp("models")
+    runs.save_model(BUILDERS["dynamic"](), folder / "dynamic.keras")
+    x = keras.Input((None, None, 1))
+    mean = keras.layers.GlobalAveragePooling2D()(x)
+    known = keras.layers.Dense(10, kernel_initializer="zeros", activation="sigmoid")
+    runs.save_model(keras.Model(x, known(mean), name="capsule_none"), folder / "none.keras")
+    model = keras.models.load_model(folder / "none.keras", compile=False)
+    model.layers[-1].bias.assign([-3, -3, 2, -3, -3, -3, -3, 1, -3, -3])
+    runs.save_model(model, folder / "none.keras")
+    return folder
+
+
+@pytest.mark.parametrize("name, parameters", [
+    ("dynamic", 640 + 36_928 + 73_856 + 147_584 + 128 * 160),                # the article: 约27万
+    ("none", 640 + 36_928 + 73_856 + 147_584 + 128 * 128 + 128 + 1290),
+    ("em", 25 * 64 + 4 * 64 + 65 * 8 * 17 + (9 * 8 * 16 * 16 + 32) + (9 * 16 * 16 * 16 + 32) + (16 * 10 * 16 + 20)),
+])
+def test_parameter_counts(name, parameters):
+    assert BUILDERS[name]().count_params() == parameters
+
+
+def test_partners_have_different_labels_and_every_image_comes_first_once():
+    labels = RNG.integers(0, 4, 200)
+    rows = evaluate.partners(labels, 3, RNG)
+    assert rows[:, 0].tolist() == list(range(200))
+    assert all(len(set(labels[row])) == 3 for row in rows)
+
+
+def test_training_images_of_several_digits():
+    images, labels = train.stack(IMAGES, LABELS, 3, np.random.default_rng(1))
+    rows = evaluate.partners(LABELS, 3, np.random.default_rng(1))
+    assert images.shape == (60, 84, 28) and labels.shape == (60, 3)
+    for image, row in zip(images, rows):
+        np.testing.assert_array_equal(image, np.concatenate([IMAGES[i] for i in row]))
+    y = train.targets(labels, 10, 0.5)
+    assert all(set(np.flatnonzero(target)) == set(row) for target, row in zip(y, labels)) and set(np.unique(y)) == {0, 0.5}
+    alone, same = train.stack(IMAGES, LABELS, 1, RNG)
+    np.testing.assert_array_equal(alone, IMAGES)
+    np.testing.assert_array_equal(same[:, 0], LABELS)
+
+
+def test_stacked_pairs_are_two_test_images_with_different_labels():
+    images, pairs = evaluate.stacked_pairs(IMAGES, LABELS, seed=3)
+    order = np.random.default_rng(3).permutation(60)
+    expected = [(i, order[i]) for i in range(60) if LABELS[i] != LABELS[order[i]]]
+    assert [tuple(pair) for pair in pairs] == [(LABELS[i], LABELS[j]) for i, j in expected]
+    for image, (i, j) in zip(images, expected):
+        np.testing.assert_array_equal(image, np.concatenate([IMAGES[i], IMAGES[j]]))
+
+
+def test_overlapping_pairs_hold_both_images_shifted_by_at_most_eight_pixels():
+    """Each pair again by search: some two shifts of the two images give the canvas."""
+    small = RNG.integers(1, 256, (6, 4, 5), "uint8")
+    images, pairs = evaluate.overlapping_pairs(small, np.arange(6), seed=1)
+    order = np.random.default_rng(1).permutation(6)
+    expected = [(i, order[i]) for i in range(6) if i != order[i]]
+    assert images.shape[1:] == (12, 13) and [tuple(pair) for pair in pairs] == expected
+
+    def shifted(image):
+        for y, x in np.ndindex(9, 9):
+            canvas = np.zeros((12, 13), "uint8")
+            canvas[y:y + 4, x:x + 5] = image
+            yield canvas
+
+    for image, (i, j) in zip(images, expected):
+        assert any((np.maximum(a, b) == image).all() for a in shifted(small[i]) for b in shifted(small[j]))
+
+
+def test_pair_accuracy_is_the_articles():
+    found = np.array([[0.9, 0.8, 0.1], [0.9, 0.4, 0.1], [0.9, 0.1, 0.8], [0.6, 0.1, 0.7]])
+    pairs = np.array([[1, 0], [0, 1], [0, 1], [0, 2]])
+    assert evaluate.pair_accuracy(found, pairs) == (0.75, 0.5)
+
+
+def test_vote_maps_sum_to_what_they_say():
+    model = BUILDERS["dynamic"]()
+    images = np.concatenate([IMAGES[:2], IMAGES[2:4]], axis=1)
+    lengths, couplings, shares = evaluate.vote_maps(model, images)
+    assert couplings.shape == shares.shape == (2, 10, 22, 8)
+    np.testing.assert_allclose(couplings.sum(axis=1), 1, rtol=1e-4)
+    s = shares.sum(axis=(2, 3)).astype("float64")
+    np.testing.assert_allclose(lengths, s ** 2 / (0.5 + s ** 2), rtol=1e-3)
+    np.testing.assert_allclose(lengths, evaluate.scores(model, images), rtol=1e-3, atol=1e-4)
+
+
+def picture(path, height, width, invert=False):
+    pixels = np.zeros((height, width), "uint8")
+    pixels[height // 4:height // 2, width // 3:width // 2] = 200
+    Image.fromarray(255 - pixels if invert else pixels).save(path)
+    return path
+
+
+def test_predict_names_digits_with_their_scores(saved, tmp_path, capsys):
+    paths = (picture(tmp_path / "a.png", 28, 28), picture(tmp_path / "b.png", 280, 140))
+    predict.predict(predict.Config(paths, saved / "none.keras"))
+    predict.predict(predict.Config(paths[:1], saved / "none.keras", digits=3))
+    predict.predict(predict.Config(paths[:1], saved / "none.keras", threshold=0.95))
+    lines = [line.split(": ", 1)[1] for line in capsys.readouterr().out.splitlines()]
+    assert lines == ["2 (0.88), 7 (0.73)", "2 (0.88), 7 (0.73)", "2 (0.88), 7 (0.73), 0 (0.05)",
+                     "no digit above 0.95; most likely 2 (0.88)"]
+
+
+def test_pictures_are_read_as_mnist_has_them(tmp_path):
+    plain = predict.read(picture(tmp_path / "a.png", 56, 28))
+    assert plain.shape == (56, 28) and plain.dtype == np.uint8 and plain.max() == 200
+    np.testing.assert_array_equal(predict.read(picture(tmp_path / "b.png", 56, 28, invert=True)), plain)
+    assert predict.read(picture(tmp_path / "c.png", 100, 350)).shape == (28, 98)
+
+
+@pytest.mark.parametrize("settings, message", [
+    ({"images": ()}, "paths of one or more pictures"),
+    ({"images": ("missing.png",)}, "should be a picture"),
+    ({"images": ("text.png",)}, "should be a picture"),
+    ({"images": ("small.png",)}, "at least 28 × 28 pixels.*Received: 20 × 40"),
+    ({"images": ("long.png",)}, "at most 20 times as long.*Received: 28 × 600"),
+    ({"digits": 11}, "--digits expects 0 to 10.*Received: 11"),
+    ({"threshold": 1.5}, "--threshold expects 0 to 1"),
+    ({"run": ROOT / "vae/weights/vae.keras"}, "is not a model|expected a model trained by capsule/train.py"),
+])
+def test_wrong_input_of_predict(saved, tmp_path, monkeypatch, settings, message):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "text.png").write_text("no picture")
+    for name, height, width in [("good.png", 28, 28), ("small.png", 40, 20), ("long.png", 600, 28)]:
+        picture(tmp_path / name, height, width)
+    with pytest.raises(runs.InputError, match=message):
+        predict.predict(predict.Config(**{"images": ("good.png",), "run": saved / "none.keras"} | settings))
+
+
+@pytest.mark.parametrize("settings, message", [
+    ({"digits": 0}, "--digits expects at least 1"),
+    ({"digits": 11}, "--digits expects at most 10, one of each class.*Received: 11"),
+    ({"routings": 0}, "--routings expects at least 1"),
+    ({"validation": -1}, "--validation expects at least 0"),
+    ({"data": "PLAIN"}, "needs labels"),
+    ({"data": "WIDE"}, r"\(n, 28, 28\).*Received: uint8 of shape \(60, 28, 30\)"),
+])
+def test_wrong_input_of_train(tmp_path, settings, message):
+    np.savez(tmp_path / "plain.npz", x_train=IMAGES, x_test=IMAGES)
+    wide = np.pad(IMAGES, [(0, 0), (0, 0), (1, 1)])
+    np.savez(tmp_path / "wide.npz", x_train=wide, x_test=wide, y_train=LABELS, y_test=LABELS)
+    files = {"PLAIN": str(tmp_path / "plain.npz"), "WIDE": str(tmp_path / "wide.npz")}
+    settings = {"data": "digits"} | {key: files.get(value, value) for key, value in settings.items()}
+    with pytest.raises(runs.InputError, match=message):
+        train.train(Config(out=tmp_path / "out", **settings))
+    assert not (tmp_path / "out").exists()
+
+
+def test_compare_writes_a_table_and_pictures(saved, tmp_path, capsys):
+    np.savez(tmp_path / "few.npz", x_train=IMAGES, x_test=IMAGES[:12], y_train=LABELS, y_test=LABELS[:12])
+    models = (saved / "dynamic.keras", saved / "none.keras")
+    compare.compare(compare.Config(models, str(tmp_path / "few.npz"), tmp_path / "out"))
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {
+        "table.json", "stacked.png", "overlapping.png", "votes_dynamic_stacked.png", "votes_dynamic_overlapping.png"}
+    assert "test_accuracy_two_stacked" in capsys.readouterr().out
+
+
+def test_the_margin_of_em_routing_rises_over_the_epochs(monkeypatch, tmp_path):
+    """What model.fit is given: targets of 0.2 in the first epoch, of 0.9 in the last and in the validation."""
+    seen = {}
+
+    def fit(self, batches, validation_data, **_):
+        seen["validation"] = validation_data[1].max()
+        seen["epochs"] = []
+        for epoch in range(3):
+            batches.run.state["epoch"] = epoch
+            seen["epochs"].append(float(batches[0][1].max()))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(keras.Model, "fit", fit)
+    with pytest.raises(KeyboardInterrupt):
+        train.train(Config(epochs=3, routing="em", data="digits", out=tmp_path, batch_size=10))
+    assert seen["validation"] == pytest.approx(0.9) and seen["epochs"] == pytest.approx([0.2, 0.55, 0.9])
