@@ -22,7 +22,7 @@ import sys
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 import keras
 import numpy as np
@@ -39,6 +39,7 @@ from crf.predict import Segmenter
 
 @dataclass
 class Config(runs.BaseConfig):
+    builtin: ClassVar[str] = "sample"
     model: Literal["gated", "article", "fast"] = "gated"
     """article: three convolutions over characters. gated, fast: bigrams and known words too; fast is the smaller."""
     epochs: int = 6
