@@ -57,6 +57,11 @@ CONTENDERS = {
         "PyTorch 2, channels last, fused Adam": (sys.executable, "capsule_torch.py"),
         "original formulation, Keras 2.2.4": (KERAS2, "capsule_keras2.py"),
     }),
+    "crf segmenter": ("training sentences/s, embedding 128, 3 convolutions of 128, CRF, 128 sentences of 64 characters", {
+        "python crf/train.py --model article": (sys.executable, "segmenter_ours.py"),
+        "PyTorch 2 and pytorch-crf, plain loop": (sys.executable, "segmenter_torch.py"),
+        "original formulation, Keras 2.2.4": (KERAS2, "segmenter_keras2.py"),
+    }),
     **{f"crf {task} {steps}×{tags}": (f"sequences/s, batch 128, {steps} steps, {tags} tags", {
         "common/crf.py": (sys.executable, f"crf_ours.py {steps} {tags} {task}"),
         "pytorch-crf": (sys.executable, f"crf_torch.py {steps} {tags} {task}"),

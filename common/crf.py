@@ -57,22 +57,22 @@ def viterbi(potentials):
     before is found once more on the way back: cheaper than storing a pointer for every tag."""
     h, mask, transitions = unpack(potentials)
 
-    def forward(best, inputs):
-        h_t, real = inputs[:, :-1], inputs[:, -1:] > 0
-        best = ops.where(real, ops.max(best[:, :, None] + transitions, axis=1) + h_t, best)
+    def forward(best, inputs):                      # best (K, batch): with the batch last, processors take it in vectors
+        h_t, real = inputs[:-1], inputs[-1:] > 0
+        best = ops.where(real, ops.max(best[:, None] + transitions[:, :, None], axis=0) + h_t, best)
         return best, best
 
     def backward(tag, inputs):
-        best, real_after = inputs[:, :-1], inputs[:, -1] > 0
-        before = ops.argmax(best + ops.take(ops.transpose(transitions), tag, axis=0), axis=-1)
+        best, real_after = inputs[:-1], inputs[-1] > 0
+        before = ops.argmax(best + ops.take(transitions, tag, axis=1), axis=0)
         tag = ops.where(real_after, ops.cast(before, "int32"), tag)
         return tag, tag
 
-    steps = time_major(potentials)
-    last, scores = ops.scan(forward, h[:, 0], steps[1:])
-    scores = ops.concatenate([h[None, :, 0], scores], axis=0)[:-1]
-    last = ops.cast(ops.argmax(last, axis=-1), "int32")
-    _, tags = ops.scan(backward, last, ops.concatenate([scores, steps[1:, :, -1:]], axis=-1), reverse=True)
+    steps = ops.transpose(time_major(potentials), (0, 2, 1))
+    last, scores = ops.scan(forward, steps[0, :-1], steps[1:])
+    scores = ops.concatenate([steps[:1, :-1], scores], axis=0)[:-1]
+    last = ops.cast(ops.argmax(last, axis=0), "int32")
+    _, tags = ops.scan(backward, last, ops.concatenate([scores, steps[1:, -1:]], axis=1), reverse=True)
     tags = ops.transpose(ops.concatenate([tags, last[None]], axis=0))
     return ops.where(mask > 0, tags, -1)
 
