@@ -147,8 +147,7 @@ def train(config):
     steps = config.epochs * max(1, len(x) // config.batch_size)
     rate = config.learning_rate or (3e-3 if config.routing == "em" else 1e-3)
     if config.recipe == "cosine":
-        warmup = max(1, steps // 25)
-        rate = keras.optimizers.schedules.CosineDecay(0.0, max(1, steps - warmup), warmup_target=rate, warmup_steps=warmup)
+        rate = runs.cosine_rate(rate, steps)
     # XLA slows convolutions on CPUs down; "auto" leaves it off there and on for a GPU
     model.compile(keras.optimizers.Adam(rate), spread_loss if config.routing == "em" else margin_loss, jit_compile="auto")
     model.fit(

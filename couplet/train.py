@@ -137,9 +137,7 @@ def train(config):
 
     batches = data.LengthBatches(run, pairs, vocab)
     if config.recipe == "cosine":
-        rate, steps = config.learning_rate or 2e-3, config.epochs * len(batches)
-        warmup = max(1, steps // 25)
-        rate = keras.optimizers.schedules.CosineDecay(0.0, max(1, steps - warmup), warmup_target=rate, warmup_steps=warmup)
+        rate = runs.cosine_rate(config.learning_rate or 2e-3, config.epochs * len(batches))
     else:
         rate = config.learning_rate or 1e-3
     model.compile(keras.optimizers.Adam(rate), character_loss, jit_compile="auto")

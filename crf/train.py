@@ -150,8 +150,7 @@ def train(config):
     batches, val_batches = (data.Sentences(run, part, features, part is training, config.rare)
                             for part in (training, held_out))
     steps = config.epochs * len(batches)
-    optimizer = keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(
-        0.0, steps - steps // 25, warmup_target=config.learning_rate, warmup_steps=steps // 25))
+    optimizer = keras.optimizers.Adam(runs.cosine_rate(config.learning_rate, steps))
     model.compile(optimizer, loss=[None, crf_loss], jit_compile=False)     # the recursion is compiled by itself, crf.py
     model.fit(
         batches, shuffle=False, validation_data=val_batches, epochs=config.epochs, initial_epoch=run.epoch,

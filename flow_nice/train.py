@@ -156,8 +156,7 @@ def train(config):
     steps = config.epochs * (len(x) // config.batch_size)
     if config.recipe == "cosine":
         start_scales_at_data(model.get_layer("nice"), noise(x[:2000], None, np.random.default_rng(config.seed))[0])
-        rate, warmup = config.learning_rate or 4e-3, max(1, steps // 25)
-        rate = keras.optimizers.schedules.CosineDecay(0.0, max(1, steps - warmup), warmup_target=rate, warmup_steps=warmup)
+        rate = runs.cosine_rate(config.learning_rate or 4e-3, steps)
     else:
         rate = config.learning_rate or 1e-3
     optimizer = keras.optimizers.Adam(rate, weight_decay=config.weight_decay or None)

@@ -130,8 +130,7 @@ def train(config):
     vae = build_poetry_vae(len(vocab), config.width, config.latent_dim, free_bits=config.free_bits,
                            warmup_steps=round(config.annealing * steps))
     if config.recipe == "cosine":
-        rate, warmup = config.learning_rate or 2e-3, max(1, steps // 25)
-        rate = keras.optimizers.schedules.CosineDecay(0.0, max(1, steps - warmup), warmup_target=rate, warmup_steps=warmup)
+        rate = runs.cosine_rate(config.learning_rate or 2e-3, steps)
     else:
         rate = config.learning_rate or 1e-3
     vae.compile(keras.optimizers.Adam(rate), couplet_loss, jit_compile="auto")

@@ -184,9 +184,7 @@ def train(config):
 
     steps = config.epochs * max(1, (len(images.x_train) - held_out) // config.batch_size)
     if config.recipe == "cosine":
-        rate, warmup = config.learning_rate or DEFAULT_RATES[config.model], max(1, steps // 25)
-        optimizer = keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(
-            0.0, steps - warmup, warmup_target=rate, warmup_steps=warmup))
+        optimizer = keras.optimizers.Adam(runs.cosine_rate(config.learning_rate or DEFAULT_RATES[config.model], steps))
     else:
         optimizers = {"clustering": keras.optimizers.Adam}
         optimizer = optimizers.get(config.model, keras.optimizers.RMSprop)(config.learning_rate or 1e-3)
