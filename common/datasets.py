@@ -48,6 +48,23 @@ class Images:
 
 
 @dataclass
+class Texts:
+    """A text corpus: lists of training and test examples, in the form that its article's reader gives them."""
+
+    name: str
+    source: str
+    sha256: str
+    builtin: bool
+    train: list
+    test: list
+
+    def describe(self):
+        """The `data` entry of results.json."""
+        return {"name": self.name, "source": pathlib.Path(self.source).name, "sha256": self.sha256, "builtin": self.builtin,
+                "train": len(self.train), "test": len(self.test)}
+
+
+@dataclass
 class Download:
     """A file at its home, the sha256 that it must have, and its place below the cache folder."""
 
@@ -161,6 +178,25 @@ def fetch(download):
     finally:
         part.unlink(missing_ok=True)
     return path
+
+
+def read_text(path, keep_mark=False):
+    """The text of a UTF-8 file, with its line ends as they are; a byte order mark is left out, or kept."""
+    try:
+        text = decoded(pathlib.Path(path).read_bytes(), path)
+        return text if keep_mark else text.removeprefix("\ufeff")
+    except OSError as error:
+        raise InputError(f"expected a text file. Received: {path} ({error.strerror})") from error
+
+
+def decoded(content, name):
+    """The text of UTF-8 bytes, or an InputError that says in which line of `name` they are none."""
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = content[:error.start].count(b"\n") + 1
+        raise InputError(f"{name} should be a text in UTF-8, but line {line} is not ({error.reason}). Convert it, for "
+                         f"instance with iconv -f gb18030 -t utf-8") from error
 
 
 def sha256_of(path):

@@ -2,7 +2,6 @@
 
 import hashlib
 import pathlib
-from dataclasses import dataclass
 
 import keras
 import numpy as np
@@ -16,23 +15,6 @@ HOME = "https://github.com/wb14123/couplet-dataset/releases/download/1.0/couplet
 # Training first line, second line, test first line, second line; one name alone for tab-separated files.
 LAYOUTS = [("couplets_train.tsv", "couplets_test.tsv"), ("train.tsv", "test.tsv"),
            ("train/in.txt", "train/out.txt", "test/in.txt", "test/out.txt"), ("in.txt", "out.txt")]
-
-
-@dataclass
-class Couplets:
-    """Pairs (first line, second line) and where they are from."""
-
-    name: str
-    source: str
-    sha256: str
-    builtin: bool
-    train: list
-    test: list
-
-    def describe(self):
-        """The `data` entry of results.json."""
-        return {"name": self.name, "source": pathlib.Path(self.source).name, "sha256": self.sha256, "builtin": self.builtin,
-                "train": len(self.train), "test": len(self.test)}
 
 
 def load_couplets(data=""):
@@ -70,7 +52,7 @@ def load_couplets(data=""):
     sha256 = datasets.sha256_of(files[0]) if len(files) == 1 else hashlib.sha256(
         "".join(map(datasets.sha256_of, files)).encode()).hexdigest()
     print(f"data: {len(train):,} training and {len(test):,} test couplets, from {path}", flush=True)
-    return Couplets(path.stem, str(path), sha256, path == SAMPLE, train, test)
+    return datasets.Texts(path.stem, str(path), sha256, path == SAMPLE, train, test)
 
 
 def load_extra(names, without):
@@ -95,11 +77,11 @@ def read_pairs(path, second=None):
 
     Blanks are left out. Up to one line in a hundred that is no couplet is left out with a note: the public data have some.
     """
-    columns = _lines(path)
+    columns = datasets.read_text(path).split("\n")
     if second is None:
         rows = [line.split("\t")[-2:] for line in columns]
     else:
-        other = _lines(second)
+        other = datasets.read_text(second).split("\n")
         if len(columns) != len(other):
             raise InputError(f"{path} and {second} should have as many lines. Received: {len(columns):,} and {len(other):,}")
         rows = [list(pair) for pair in zip(columns, other)]
@@ -122,13 +104,6 @@ def read_pairs(path, second=None):
     if wrong:
         print(f"note: {len(wrong):,} of {len(rows):,} lines of {path} are left out ({wrong[0]})", flush=True)
     return pairs
-
-
-def _lines(path):
-    try:
-        return pathlib.Path(path).read_text(encoding="utf-8-sig").split("\n")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} should be a text file in UTF-8, but cannot be read as one: {error}") from error
 
 
 def hold_out(pairs, count):

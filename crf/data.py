@@ -4,12 +4,11 @@ import collections
 import os
 import pathlib
 import unicodedata
-from dataclasses import dataclass
 
 import keras
 import numpy as np
 
-from common.datasets import InputError, sha256_of
+from common.datasets import InputError, Texts, read_text, sha256_of
 from common.vocab import UNKNOWN, Vocab
 
 SAMPLE = pathlib.Path(__file__).resolve().parent / "samples" / "sentences.txt"
@@ -20,23 +19,6 @@ LABELS = ["B", "M", "E", "S"]
 LONGEST_WORD = 8                                                # that the list of known words takes
 FACTOR = np.uint64(0x9E3779B97F4A7C15)                          # of a multiplicative hash
 LENGTHS = np.array([24, 40, 64, 96, 160, 256])                  # of padded batches: few, since XLA compiles for each anew
-
-
-@dataclass
-class Corpus:
-    """Sentences, each a list of words, to train on and to test on."""
-
-    name: str
-    source: str
-    sha256: str
-    builtin: bool
-    train: list
-    test: list
-
-    def describe(self):
-        """The `data` entry of results.json."""
-        return {"name": self.name, "source": pathlib.Path(self.source).name, "sha256": self.sha256, "builtin": self.builtin,
-                "train": len(self.train), "test": len(self.test)}
 
 
 def load_corpus(data="", test=""):
@@ -75,25 +57,7 @@ def load_corpus(data="", test=""):
         train, held_out = [s for i, s in enumerate(sentences) if i % 10 != 9], sentences[9::10]
     name = name if name in CORPORA or name == "sample" else path.stem
     print(f"data: {name}, {len(train):,} training and {len(held_out):,} test sentences, from {path}", flush=True)
-    return Corpus(name, str(path), sha256_of(path), name == "sample", train, held_out)
-
-
-def read_text(path):
-    """The text of a UTF-8 file with its line ends as they are."""
-    try:
-        return decoded(path.read_bytes(), path)
-    except OSError as error:
-        raise InputError(f"expected a text file. Received: {path} ({error.strerror})") from error
-
-
-def decoded(content, name):
-    """The text of UTF-8 bytes."""
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = content[:error.start].count(b"\n") + 1
-        raise InputError(f"{name} should be UTF-8, but line {line} is not ({error.reason}). Convert it, for instance with "
-                         f"iconv -f gb18030 -t utf-8") from error
+    return Texts(name, str(path), sha256_of(path), name == "sample", train, held_out)
 
 
 def read_sentences(path):

@@ -18,9 +18,9 @@ import numpy as np
 import tyro
 
 from common import crf, gated_conv, runs  # noqa: F401 (gated_conv holds a layer of the shipped model)
-from common.datasets import InputError
+from common.datasets import InputError, decoded, read_text
 from common.vocab import UNKNOWN
-from crf.data import LENGTHS, B, Features, S, codes, decoded, read_text, word_features
+from crf.data import LENGTHS, B, Features, S, codes, word_features
 
 WEIGHTS = pathlib.Path(__file__).resolve().parent / "weights"
 SENTENCE_ENDS, CLOSERS, PAUSES = "。！？!?；;…", "”’」』）)》】\"", "，、,：:"
@@ -150,8 +150,10 @@ def main(config):
     segmenter = Segmenter.load(folder, read_words(config.words) if config.words else ())
     if config.text:
         text = "\n".join(config.text) + "\n"
+    elif config.file:
+        text = read_text(config.file, keep_mark=True)
     else:
-        text = read_text(config.file) if config.file else decoded(sys.stdin.buffer.read(), "standard input")
+        text = decoded(sys.stdin.buffer.read(), "standard input")
     sys.stdout.reconfigure(encoding="utf-8", newline="")
     while text:
         end = len(text) if len(text) <= BLOCK else text.rfind("\n", 0, BLOCK) + 1 or BLOCK

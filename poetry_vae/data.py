@@ -4,7 +4,6 @@ import hashlib
 import json
 import pathlib
 import re
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -18,23 +17,6 @@ NAMES = ["poetry/wuyan_tang_simp.txt", "poetry/couplets.txt", "chinese-poetry/�
 TANG = "poet.tang.*.json"                                # beside them lie the poets of Song and lists of authors
 LINE = 5                                                 # characters in a line; a couplet has ten
 SENTENCE, CLAUSE = re.compile("[。！？；\n]"), re.compile("[，,、：\\s]+")
-
-
-@dataclass
-class Poems:
-    """Couplets as strings of ten characters, without the comma, and where they are from."""
-
-    name: str
-    source: str
-    sha256: str
-    builtin: bool
-    train: list
-    test: list
-
-    def describe(self):
-        """The `data` entry of results.json."""
-        return {"name": self.name, "source": pathlib.Path(self.source).name, "sha256": self.sha256, "builtin": self.builtin,
-                "train": len(self.train), "test": len(self.test)}
 
 
 def load_poems(data=""):
@@ -70,15 +52,12 @@ def load_poems(data=""):
     print(f"data: {len(parts[0]):,} training and {len(parts[1]):,} test couplets, from {path}", flush=True)
     sha256 = datasets.sha256_of(path) if path.is_file() else hashlib.sha256(
         "".join(map(datasets.sha256_of, files)).encode()).hexdigest()
-    return Poems(path.stem, str(path), sha256, path == SAMPLE, *parts)
+    return datasets.Texts(path.stem, str(path), sha256, path == SAMPLE, *parts)
 
 
 def read_couplets(path):
     """The couplets of a text file as strings of ten characters. Up to one line in a hundred that is none is left out."""
-    try:
-        lines = path.read_text(encoding="utf-8-sig").split("\n")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} should be a text file in UTF-8, but cannot be read as one: {error}") from error
+    lines = datasets.read_text(path).split("\n")
     couplets, wrong = [], []
     for number, line in enumerate(lines, 1):
         if not line.strip():

@@ -98,7 +98,7 @@ def test_segmenting_arguments_standard_input_and_a_test_set(tmp_path):
     rows = [line.split("\t") for line in result.stdout.splitlines() if "\t" in line]
     assert [word for word, _ in rows] == ["今天", "天气", "不错"] * 3 and all(0.5 < float(p) <= 1 for _, p in rows)
     (tmp_path / "bad.txt").write_bytes(b"\xff\xfe")
-    assert "should be UTF-8" in last_line(run("crf/predict.py", "--file", tmp_path / "bad.txt", code=2))
+    assert "should be a text in UTF-8" in last_line(run("crf/predict.py", "--file", tmp_path / "bad.txt", code=2))
     assert "rjieba" in run("crf/evaluate.py", "--data", "sample", cwd=tmp_path).stdout
     assert {path.name for path in tmp_path.iterdir()} == {"in.txt", "bad.txt"}
 

@@ -38,7 +38,7 @@ def test_any_blanks_and_line_ends(tmp_path, line_end, blank):
 
 
 @pytest.mark.parametrize("content, message", [
-    (b"\xe4\xbb\x8a  \xe5\xa4\xa9\n\xff\xfe\n", "should be UTF-8, but line 2 is not"),
+    (b"\xe4\xbb\x8a  \xe5\xa4\xa9\n\xff\xfe\n", "should be a text in UTF-8, but line 2 is not"),
     (b"", "at least 10 sentences"),
     ("今天天气\n".encode() * 20, "without any blank"),
 ])
@@ -239,7 +239,7 @@ def test_user_words_files(tmp_path):
     (tmp_path / "words").write_text("蓝莲花谷 5 n\n\n科学空间\r\n", encoding="utf-8")
     assert predict.read_words(tmp_path / "words") == ["蓝莲花谷", "科学空间"]
     (tmp_path / "gbk").write_bytes("科学".encode("gbk"))
-    with pytest.raises(InputError, match="should be UTF-8"):
+    with pytest.raises(InputError, match="should be a text in UTF-8"):
         predict.read_words(tmp_path / "gbk")
     with pytest.raises(InputError, match="expected a text file"):
         predict.read_words(tmp_path)
