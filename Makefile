@@ -20,7 +20,7 @@ $(ARTICLES): .venv/run
 	.venv/bin/python $@/train.py $(ARGS)
 
 test: .venv/dev lint
-	.venv/bin/python -m pytest $(ARGS)
+	.venv/bin/python -m pytest -n auto --maxprocesses 4 $(ARGS)
 
 test-slow: .venv/dev
 	.venv/bin/python -m pytest -m "slow or not slow" $(ARGS)

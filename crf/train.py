@@ -122,12 +122,13 @@ class Example(keras.callbacks.Callback):
 
 def draw_transitions(layer, path):
     """The learnt g(y_t, y_{t+1}) as a picture; what constraints forbid stays empty."""
-    g = keras.ops.convert_to_numpy(layer.transitions)
+    g = np.where(layer.penalties["transitions"] < 0, np.nan, keras.ops.convert_to_numpy(layer.transitions))
     figure = Figure(figsize=(4.2, 3.6), layout="constrained")
     axes = figure.subplots()
-    shown = axes.imshow(np.where(layer.penalties["transitions"] < 0, np.nan, g), cmap="RdBu", norm=CenteredNorm())
+    shown = axes.imshow(g, cmap="RdBu", norm=CenteredNorm())
     for (i, j), value in np.ndenumerate(g):
-        axes.text(j, i, "–" if layer.penalties["transitions"][i, j] < 0 else f"{value:.1f}", ha="center", va="center")
+        axes.text(j, i, "–" if np.isnan(value) else f"{value:.1f}", ha="center", va="center",
+                  color="white" if abs(value) > 0.6 * np.nanmax(np.abs(g)) else "black")
     axes.set(xticks=range(4), xticklabels=data.LABELS, yticks=range(4), yticklabels=data.LABELS,
              xlabel="next tag", ylabel="tag", title="learnt transitions, nats")
     figure.colorbar(shown)

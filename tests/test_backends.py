@@ -10,11 +10,14 @@ import pytest
 
 TESTS = pathlib.Path(__file__).resolve().parent / "common"
 LAYERS = ["test_latent.py", "test_flow.py", "test_crf.py", "test_gated_conv.py", "test_capsule.py"]
-QUICK = "not capsule_network or zeros"     # a whole network with EM routing compiles for half a minute at a time
+ORACLES = ("definition or loop or enumeration or jacobian or inverse_undoes or numpy or closed_form or formula or padding "
+           "or trains_saves or float32_under_any_policy")
 
 
 @pytest.mark.skipif(keras.backend.backend() == "jax", reason="the whole suite is running on JAX already")
-def test_layers_on_jax():
-    result = subprocess.run([sys.executable, "-m", "pytest", "-k", QUICK, *(str(TESTS / name) for name in LAYERS)],
+@pytest.mark.parametrize("names", [ORACLES, pytest.param("test", marks=pytest.mark.slow)], ids=["oracles", "all"])
+def test_layers_on_jax(names):
+    """make test: the comparisons with the oracles; make test-slow: all."""
+    result = subprocess.run([sys.executable, "-m", "pytest", "-k", names, *(str(TESTS / name) for name in LAYERS)],
                             env={**os.environ, "KERAS_BACKEND": "jax"}, capture_output=True, text=True)
     assert result.returncode == 0, result.stdout[-3000:]
