@@ -106,6 +106,7 @@ class Segmenter:
                     characters[where] * real, np.where(room > 1, bigrams[where], real * UNKNOWN),
                     word_features(words[where] * (room[..., None] >= np.arange(2, words.shape[1] + 2)))))
                 starts[where[real]] = np.isin(tags[real], (B, S))
+                starts[batch[:, 0]] = True                                   # whatever a model without constraints says
                 if confidence:
                     p = np.take_along_axis(np.asarray(crf.marginals(potentials)), np.maximum(tags, 0)[..., None], axis=2)
                     sure[where[real]] = p[real, 0]

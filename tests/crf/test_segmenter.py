@@ -182,6 +182,12 @@ def test_every_character_is_kept(segmenter, text):
     assert all(len(word) == 1 for word in words if set(word) & set(" \t\r\n\u3000"))
 
 
+def test_a_model_without_constraints_keeps_lines_apart():
+    features = data.Features.of(SENTENCES)
+    untrained = predict.Segmenter(train.build_article(features, 0.0), features)
+    assert [len(line) > 0 for line in evaluate.segment(untrained.cut, SENTENCES[:40])] == [True] * 40
+
+
 def test_a_line_of_a_megabyte(segmenter):
     text = "今天天气不错我们去公园散步吧" * 25_000      # no punctuation at all: 1 MB in UTF-8
     words = segmenter.cut(text)
