@@ -62,6 +62,11 @@ CONTENDERS = {
         "PyTorch 2 and pytorch-crf, plain loop": (sys.executable, "segmenter_torch.py"),
         "original formulation, Keras 2.2.4": (KERAS2, "segmenter_keras2.py"),
     }),
+    "crf predict": ("characters/s of one long text, segmented", {
+        "python crf/predict.py --fast": (sys.executable, "predict_ours.py fast"),
+        "python crf/predict.py": (sys.executable, "predict_ours.py default"),
+        "jieba": (sys.executable, "predict_jieba.py"),
+    }),
     **{f"crf {task} {steps}×{tags}": (f"sequences/s, batch 128, {steps} steps, {tags} tags", {
         "common/crf.py": (sys.executable, f"crf_ours.py {steps} {tags} {task}"),
         "pytorch-crf": (sys.executable, f"crf_torch.py {steps} {tags} {task}"),

@@ -354,25 +354,48 @@ if keras.backend.backend() == "tensorflow":
     @tf.custom_gradient
     def _log_partition(h, mask, transitions):
         # stop_gradient: this function is the gradient; a tape must not try to differentiate what XLA compiled
-        log_z, gamma, counts = _forward_backward(*map(tf.stop_gradient, (h, mask, transitions)))
+        h, mask, transitions = map(tf.stop_gradient, (h, mask, transitions))
+        log_z, gamma, *parts = _forward_backward(h, mask, transitions)
 
         def gradient(upstream):    # d log Z / d score is how often the score is used, on average over p(y|x)
-            return upstream[:, None, None] * gamma, tf.zeros_like(mask), tf.einsum("b,bij->ij", upstream, counts)
+            return upstream[:, None, None] * gamma, tf.zeros_like(mask), _count(upstream, mask, transitions, *parts)
 
         return log_z, gradient
 
     @tf.function(jit_compile=True)
     def _forward_backward(h, mask, transitions):
-        """log Z (batch,), p(y_t) (batch, T, K), expected number of each transition (batch, K, K)."""
+        """log Z (batch,), p(y_t) (batch, T, K), and of what _count takes left, right and exact."""
         padding = [[0, 1], [0, 0], [0, 0]]    # one step of padding, since a loop of no steps does not compile
         h, steps = tf.pad(tf.transpose(h, (1, 0, 2)), padding), tf.pad(tf.transpose(mask)[:, :, None], padding)
         alphas, norms, exact = _scaled_forward(h, steps > 0, transitions)
         # Probabilities that are scaled at every step need matrix products and no logarithms. But one below 1e-38 would be
         # lost, and with it a path that later steps may leave as the only one. While every tag keeps 1e-25 nothing is lost;
         # where scores range further, or constraints forbid something, the recursion runs on logarithms.
-        log_z, gamma, counts = tf.cond(exact, lambda: _scaled_backward(h, steps, transitions, alphas, norms),
-                                       lambda: _in_log_space(h, steps > 0, transitions))
-        return log_z * mask[:, 0], tf.transpose((gamma * steps)[:-1], (1, 0, 2)), counts
+        log_z, gamma, left, right = tf.cond(exact, lambda: _scaled_backward(h, steps, transitions, alphas, norms),
+                                            lambda: _in_log_space(h, steps > 0, transitions))
+        return log_z * mask[:, 0], tf.transpose((gamma * steps)[:-1], (1, 0, 2)), left, right, exact
+
+    @tf.function(jit_compile=True)
+    def _count(weights, mask, transitions, left, right, exact):
+        """Expected number of each transition, (K, K), over the weighted sentences (batch,).
+
+        A transition at step t has the probability left · e^transitions · right if exact, and else the softmax over all pairs
+        of left + transitions + right: the former is one matrix product for all steps and sentences."""
+        def summed_in_log_space():
+            def add(counts, inputs):
+                before, after, weight = inputs
+                pairs = before[:, :, None] + transitions + after[:, None, :]
+                p = tf.reshape(tf.nn.softmax(tf.reshape(pairs, (tf.shape(pairs)[0], -1))), tf.shape(pairs))
+                return counts + tf.einsum("b,bij->ij", weight, p)
+
+            real = tf.pad(tf.transpose(mask)[1:], [[0, 1], [0, 0]])
+            return tf.foldl(add, (left, right, real * weights), tf.zeros_like(transitions))
+
+        def multiplied():
+            together = tf.reshape(left * weights[:, None], (-1, left.shape[-1])), tf.reshape(right, (-1, left.shape[-1]))
+            return tf.exp(transitions - tf.reduce_max(transitions)) * tf.matmul(*together, transpose_a=True)
+
+        return tf.cond(exact, multiplied, summed_in_log_space)
 
     def _scaled_forward(h, real, transitions):
         p, e = tf.exp(transitions - tf.reduce_max(transitions)), tf.exp(h - tf.reduce_max(h, axis=-1, keepdims=True))
@@ -402,7 +425,7 @@ if keras.backend.backend() == "tensorflow":
         betas, weighted = tf.scan(step, (e[1:] / norms[1:], steps[1:]), last, reverse=True)
         betas = tf.concat([betas, last[0][None]], axis=0)
         log_z = tf.reduce_sum(steps * (tf.math.log(norms) + h_max), axis=0) + t_max * tf.reduce_sum(steps[1:], axis=0)
-        return log_z[:, 0], alphas * betas, p * tf.einsum("tbi,tbj->bij", alphas[:-1], weighted)
+        return log_z[:, 0], alphas * betas, alphas[:-1], weighted
 
     def _in_log_space(h, real, transitions):
         def forward(alpha, inputs):
@@ -413,14 +436,7 @@ if keras.backend.backend() == "tensorflow":
             h_t, real_t = inputs
             return tf.where(real_t, tf.reduce_logsumexp(transitions + (h_t + beta)[:, None, :], axis=2), beta)
 
-        def count(counts, inputs):    # summed on the way: (batch, K, K) for every step would be many times the emissions
-            alpha_before, after, real_t = inputs
-            pairs = tf.reshape(alpha_before[:, :, None] + transitions + after[:, None, :], (tf.shape(h)[1], -1))
-            return counts + tf.reshape(tf.nn.softmax(pairs), tf.shape(counts)) * tf.cast(real_t, h.dtype)[..., None]
-
         alphas = tf.concat([h[:1], tf.scan(forward, (h[1:], real[1:]), h[0])], axis=0)
         last = tf.zeros_like(h[0])
         betas = tf.concat([tf.scan(backward, (h[1:], real[1:]), last, reverse=True), last[None]], axis=0)
-        nothing = last[:, :, None] * transitions
-        counts = tf.foldl(count, (alphas[:-1], (h + betas)[1:], real[1:]), nothing)
-        return tf.reduce_logsumexp(alphas[-1], axis=-1), tf.nn.softmax(alphas + betas), counts
+        return tf.reduce_logsumexp(alphas[-1], axis=-1), tf.nn.softmax(alphas + betas), alphas[:-1], (h + betas)[1:]
