@@ -13,7 +13,7 @@ import numpy as np
 
 from common import datasets
 from common.datasets import InputError
-from common.vocab import Vocab, is_han, to_simplified
+from common.vocab import FIRST, UNKNOWN, Vocab, is_han, to_simplified
 
 SAMPLE = pathlib.Path(__file__).resolve().parent / "samples/questions.json"
 HOMES = "CMRC 2018 (github.com/ymcui/cmrc2018), DRCD (github.com/DRCKnowledgeTeam/DRCD), WebQA (Baidu)"
@@ -232,19 +232,19 @@ class Encoder:
 
     Args:
         vocab: the known characters, folded.
-        words: the known words, whose vectors stand in this order from 1 on; none: no numbers of words.
+        words: the known words, which count from 2 as characters do; none: no numbers of words.
     """
 
     def __init__(self, vocab, words=()):
         self.vocab, self.words = vocab, list(words)
-        self.numbers = {word: number for number, word in enumerate(self.words, 1)}
+        self.numbers = {word: number for number, word in enumerate(self.words, FIRST)}
 
     def __call__(self, text):
         """int32 arrays, each as long as the text: [characters] or [characters, words]."""
         text = fold(text)
         if not self.words:
             return [self.vocab.encode(text)]
-        cuts = [(self.numbers.get(word, 0), len(word)) for word in cut(text)]
+        cuts = [(self.numbers.get(word, UNKNOWN), len(word)) for word in cut(text)]
         return [self.vocab.encode(text), np.repeat(*np.array(cuts, "int32").reshape(-1, 2).T).astype("int32")]
 
     def save(self, folder):
@@ -262,8 +262,8 @@ class Encoder:
         except (OSError, UnicodeDecodeError) as error:
             raise InputError(f"the model needs the words of its vectors beside it. Not readable: {folder / 'words.txt'} "
                              f"({error})") from error
-        if words and len(known) + 1 != words:
-            raise InputError(f"{folder / 'words.txt'} does not belong to this model, which expects {words - 1:,} words. "
+        if words and len(known) + FIRST != words:
+            raise InputError(f"{folder / 'words.txt'} does not belong to this model, which expects {words - FIRST:,} words. "
                              f"Received: {len(known):,}")
         return cls(vocab, known)
 
