@@ -87,7 +87,7 @@ class AttentionPooling1D(keras.layers.Layer):
         if mask is None:
             return ops.softmax(scores, axis=-1)
         mask = ops.cast(mask, "bool")
-        # Padding gets the lowest score there is, so that the largest is a real one and no exp overflows; then it is left out.
+        # Padding gets the lowest score there is, so that the largest is a real one and no exp overflows; then it goes.
         scores = ops.where(mask, scores, ops.min(scores, axis=-1, keepdims=True))
         powers = ops.where(mask, ops.exp(scores - ops.stop_gradient(ops.max(scores, axis=-1, keepdims=True))), 0.0)
         return powers / ops.maximum(ops.sum(powers, axis=-1, keepdims=True), keras.config.epsilon() ** 4)

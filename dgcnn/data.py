@@ -100,7 +100,7 @@ def read_questions(path):
     try:
         content = json.loads(path.read_text(encoding="utf-8-sig"))
     except json.JSONDecodeError as error:
-        raise InputError(f"{path} should be JSON, but line {error.lineno}, column {error.colno}, is not: {error.msg}") from error
+        raise InputError(f"{path}, line {error.lineno} column {error.colno}, is no JSON: {error.msg}") from None
     except (OSError, UnicodeDecodeError, RecursionError) as error:
         raise InputError(f"{path} should be a JSON file in UTF-8, but cannot be read as one: {error}") from error
     records = _squad(content, path) if isinstance(content, dict) else _author(content, path)

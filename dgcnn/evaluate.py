@@ -74,8 +74,9 @@ def answer_all(reader, questions):
         spans = [spans_of(passage.text, *next(curves).T) for passage in question.passages]
         answers = vote(spans, 1)
         silent = [not found for found, passage in zip(spans, question.passages) if not passage.answers]
-        rows.append(row_of(question, answers[0].text if answers else "", score=round(answers[0].score, 4) if answers else 0.0,
-                           passages=len(spans), without_answer=len(silent), left_unanswered=sum(silent)))
+        text, score = (answers[0].text, round(answers[0].score, 4)) if answers else ("", 0.0)
+        rows.append(row_of(question, text, score=score, passages=len(spans), without_answer=len(silent),
+                           left_unanswered=sum(silent)))
     return rows
 
 

@@ -12,7 +12,7 @@ from common import runs
 from common.attention import AttentionPooling1D  # noqa: F401  registers the layers that the models hold
 from common.gated_conv import GatedConv1D  # noqa: F401
 from common.losses import ProductLogits  # noqa: F401
-from dgcnn.ablation import ResidualConv1D  # noqa: F401
+from dgcnn import layers  # noqa: F401
 from dgcnn.data import Encoder, fold, windows
 
 THRESHOLD = 0.1       # of start and of end, as in the author's code
@@ -58,7 +58,8 @@ def spans_of(text, start, end, count=5, longest=LONGEST, threshold=THRESHOLD):
     for first in np.flatnonzero(start > threshold):
         ends = end[first:first + longest]
         for length in np.flatnonzero(ends > threshold):
-            span = Span(text[first:first + length + 1], float(start[first] * ends[length]), int(first), int(first + length + 1))
+            stop = int(first + length + 1)
+            span = Span(text[first:stop], float(start[first] * ends[length]), int(first), stop)
             key = normalise(span.text)
             if key and (key not in found or span.score > found[key].score):
                 found[key] = span
@@ -100,7 +101,8 @@ class Reader:
         path = pathlib.Path(path)
         model = runs.load_model(path)
         if not model.name.startswith("dgcnn"):
-            raise runs.InputError(f"expected a model trained by dgcnn/train.py. Received: {path}, a model named {model.name}")
+            raise runs.InputError("expected a model trained by dgcnn/train.py. "
+                                  f"Received: {path}, a model named {model.name}")
         sizes = {layer.name: layer.input_dim for layer in model.layers if isinstance(layer, keras.layers.Embedding)}
         folder = path if path.is_dir() else path.parent
         return cls(model, Encoder.load(folder, sizes["characters"], sizes.get("vectors", 0)))
@@ -143,7 +145,7 @@ def _padded(rows):
 
 
 def compiled(model):
-    """The model as a function of NumPy arrays, → (n, time, 2) probabilities; model.predict takes 40 ms to set up its loop."""
+    """The model as a function of NumPy arrays, → (n, time, 2) probabilities. model.predict takes 40 ms to begin."""
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 

@@ -36,8 +36,8 @@ from common.gated_conv import gated_conv_stack
 from common.losses import ProductLogits, focal_loss
 from common.vocab import FIRST, Vocab
 from dgcnn import data, evaluate, vectors
-from dgcnn.ablation import ResidualConv1D
 from dgcnn.data import Encoder, fold
+from dgcnn.layers import Beside, ResidualConv1D
 from dgcnn.reading import Reader
 
 QUESTION_RATES, RATES = [1, 2, 1], [1, 2, 4, 8, 16, 1]     # the last 1: after the far the near once more
@@ -99,8 +99,8 @@ def build_dgcnn(characters, words=0, vector_dim=0, width=128, dropout=0.1, witho
     q = AttentionPooling1D(name="question_attention")(encode(q, QUESTION_RATES))               # eq. (4)
 
     passage, h = text("passage")
-    h = layers.Dense(width, use_bias=False)(beside(h, q))
-    h = beside(encode(h, RATES), q)
+    h = layers.Dense(width, use_bias=False)(Beside()([h, q]))
+    h = Beside()([encode(h, RATES), q])
     z = layers.Dense(2, name="start_end")(h)                                                   # eq. (7)
     if without != "global":
         o = AttentionPooling1D(name="passage_attention")(h)
@@ -116,11 +116,6 @@ def convolutions(h, rates, dropout, without):
     for rate in rates:
         h = layers.Dropout(dropout)(ResidualConv1D(h.shape[-1], 3, dilation_rate=rate)(h))
     return h
-
-
-def beside(h, q):
-    """The question's vector beside each step of h, (batch, time, width of both)."""
-    return layers.Concatenate()([h, ops.zeros_like(h) + ops.expand_dims(q, 1)])
 
 
 # --------------------------------------------------------------------------------------------------------------- loss
@@ -164,16 +159,17 @@ class Validation(keras.callbacks.Callback):
         scores = evaluate.scores(answered)
         logs.update(val_em=scores["em"], val_f1=scores["f1"], val_score=scores["score"])
         for row in answered[:4]:
-            print(f"    {row['question']} → {row['answer'] or '(no answer)'}   [{'/'.join(row['right']) or 'none'}]", flush=True)
+            print(f"    {row['question']} → {row['answer'] or '(none)'}   [{'/'.join(row['right']) or 'none'}]", flush=True)
 
 
 def train(config):
-    for name, least, limit in [("fine", 0, 1), ("average", 0, 0.99999), ("dropout", 0, 0.9), ("exchange", 0, 1), ("width", 2, 4096),
-                               ("vector_dim", 1, 4096), ("max_words", 1, 10**7), ("max_length", 32, 4096), ("min_count", 1, 10**6)]:
+    for name, least, limit in [("fine", 0, 1), ("average", 0, 0.99999), ("dropout", 0, 0.9), ("exchange", 0, 1),
+                               ("width", 2, 4096), ("vector_dim", 1, 4096), ("max_words", 1, 10**7),
+                               ("max_length", 32, 4096), ("min_count", 1, 10**6)]:
         if not least <= getattr(config, name) <= limit:
             raise runs.InputError(f"{runs.option(name)} expects {least} to {limit:,}. Received: {getattr(config, name)}")
     if config.vectors and config.train_vectors:
-        raise runs.InputError("--vectors names vectors and --train-vectors trains some: expected one of them. Received: both")
+        raise runs.InputError("expected --vectors with a file or --train-vectors. Received: both")
     questions = data.load_questions(config.data)
     if not questions.train or not questions.test:
         raise runs.InputError(f"expected questions to train on and to test on. Received: {len(questions.train)} and "
@@ -190,8 +186,8 @@ def train(config):
     if config.resume and run.path("vocab.json").exists() and Vocab.load(run.path("vocab.json")) != vocab:
         raise runs.InputError(f"the questions of {questions.source} changed since {run.folder} began. Start a new run.")
     encode.save(run.folder)
-    model = build_dgcnn(len(vocab), len(words) and len(words) + FIRST, len(words) and table.shape[1], config.width, config.dropout,
-                        config.without)
+    model = build_dgcnn(len(vocab), len(words) and len(words) + FIRST, len(words) and table.shape[1], config.width,
+                        config.dropout, config.without)
     if words:
         embedding = model.get_layer("vectors")
         embedding.embeddings.assign(ops.pad(table, [[FIRST, 0], [0, 0]]))      # unknown words keep a vector of zeros

@@ -31,13 +31,13 @@ def train_vectors(questions, dimension, most, seed=0):
     sentences = [cut(text) for text in _texts(questions)]
     print(f"vectors: training on {sum(map(len, sentences)):,} words", flush=True)
     # One worker: with more the order of updates, and so the vectors, would differ from run to run.
-    model = Word2Vec(sentences, vector_size=dimension, window=5, sg=1, negative=8, epochs=8, min_count=2, workers=1, seed=seed,
-                     max_final_vocab=most)
+    model = Word2Vec(sentences, vector_size=dimension, window=5, sg=1, negative=8, epochs=8, min_count=2, workers=1,
+                     seed=seed, max_final_vocab=most)
     return list(model.wv.index_to_key), np.array(model.wv.vectors, "float32")
 
 
 def load_vectors(path, counts, most):
-    """(words, vectors) of a file: the words that the data have, most frequent first, then the file's own order, up to `most`.
+    """(words, vectors) of a file: the data's words, most frequent first, then the file's own order, up to `most`.
 
     Args:
         path: text of word2vec, GloVe or fastText (a word and its numbers a line, with or without a first line of sizes),
@@ -56,7 +56,7 @@ def load_vectors(path, counts, most):
     kept = list(dict.fromkeys(words[i] for i in order if words[i].strip() and "\n" not in words[i]))
     place = {words[i]: i for i in reversed(order)}
     found = sum(counts[word] for word in kept) / max(1, counts.total())
-    print(f"vectors: {len(kept):,} of {path.name}, {vectors.shape[1]} numbers each; they cover {found:.0%} of the data's words",
+    print(f"vectors: {len(kept):,} of {path.name}, {vectors.shape[1]} numbers each, for {found:.0%} of the data's words",
           flush=True)
     return kept, vectors[[place[word] for word in kept]]
 

@@ -55,7 +55,7 @@ def test_binary_losses_are_the_formulas(label):
 def test_soft_truncation_lies_between_focal_loss_and_hard_truncation():
     y = np.repeat([0, 1], len(X))
     x = np.tile(X, 2)
-    np.testing.assert_allclose(numpy(losses.soft_truncated_loss(y, x, 1)), numpy(losses.focal_loss(y, x, None, 1)), rtol=1e-5)
+    np.testing.assert_allclose(numpy(losses.soft_truncated_loss(y, x)), numpy(losses.focal_loss(y, x, None, 1)), rtol=1e-5)
     far = np.abs(x) > 0.2
     np.testing.assert_allclose(numpy(losses.soft_truncated_loss(y, x, 1e3))[far],
                                numpy(losses.hard_truncated_loss(y, x))[far], atol=1e-6)
