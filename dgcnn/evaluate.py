@@ -134,8 +134,8 @@ def _attention_of(reader, name, inputs, mask_input):
     layer = next((layer for layer in reader.model.layers if layer.name == name), None)
     if layer is None:
         return None
-    before = keras.Model(reader.model.inputs, layer.input)(inputs)
-    return keras.ops.convert_to_numpy(layer.distribution(before, keras.ops.not_equal(inputs[mask_input], 0)))[0]
+    before = keras.Model(reader.model.inputs, keras.tree.flatten(layer.input)[0])(inputs)     # a loaded one's has the mask too
+    return keras.ops.convert_to_numpy(layer.distribution(before, inputs[mask_input] > 0))[0]
 
 
 def main(config):
