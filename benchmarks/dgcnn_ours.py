@@ -27,7 +27,7 @@ lines = ["".join(rng.choice(vocab.characters, 256)) for _ in range(512)]
 questions = [Question(str(i), text[:16], [Passage(text, (text[60:64],))]) for i, text in enumerate(lines)]
 if sys.argv[1:2] == ["answers"]:
     reader, size = Reader(model, encode), int(sys.argv[2])
-    pairs = [(question.text, question.passages[0].text) for question in questions]
+    pairs = [(question.text, [question.passages[0].text]) for question in questions]
     for _ in range(6):
         start = time.perf_counter()
         for i in range(0, min(len(pairs), 100 * size), size):

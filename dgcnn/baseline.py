@@ -20,7 +20,7 @@ from dataclasses import dataclass
 
 from common import runs
 from dgcnn import data, evaluate
-from dgcnn.data import cut, fold
+from dgcnn.features import cut, fold
 from dgcnn.reading import Span, vote
 
 SENTENCE = re.compile(r"[^。！？!?；;\n]+[。！？!?；;\n]*")

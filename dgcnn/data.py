@@ -1,11 +1,9 @@
 """Questions with passages: the author's JSON and SQuAD's, what the model sees of a text, fixed splits, batches of crops."""
 
 import collections
-import functools
 import hashlib
 import json
 import pathlib
-import unicodedata
 from dataclasses import dataclass, field
 
 import keras
@@ -13,7 +11,8 @@ import numpy as np
 
 from common import datasets
 from common.datasets import InputError
-from common.vocab import FIRST, UNKNOWN, Vocab, is_han, to_simplified
+from common.vocab import FIRST, UNKNOWN, Vocab
+from dgcnn.features import COUNT, cut, fold, match_features
 
 SAMPLE = pathlib.Path(__file__).resolve().parent / "samples/questions.json"
 HOMES = "CMRC 2018 (github.com/ymcui/cmrc2018), DRCD (github.com/DRCKnowledgeTeam/DRCD), WebQA (Baidu)"
@@ -66,7 +65,8 @@ def load_questions(data=""):
     Raises:
         InputError: nothing usable there, with the file, the line or the question, and the reason.
     """
-    found = [SAMPLE] if data == "sample" else [pathlib.Path(name).expanduser() for name in data.split()] if data else [
+    names = [data] if pathlib.Path(data).expanduser().exists() else str(data).split()
+    found = [SAMPLE] if data == "sample" else [pathlib.Path(name).expanduser() for name in names] if data else [
         datasets.find("mrc") or SAMPLE]
     if not data and found == [SAMPLE]:
         print(f"NOTE: training on the built-in questions, too few to learn from. The README's numbers need {HOMES}: put\n"
@@ -188,26 +188,6 @@ def _list(record, name, path, where):
 
 # --------------------------------------------------------------------------------------------------------------- texts
 
-@functools.cache
-def _table():
-    """From character to character, one to one, so that positions stay: half width, lower case, simplified."""
-    table = {}
-    characters = [chr(code) for code in range(0x10000) if not 0xD800 <= code < 0xE000]
-    han = [character for character in characters if is_han(character)]
-    simple = dict(zip(han, to_simplified("\n".join(han)).split("\n")))
-    for character in characters:
-        normal = unicodedata.normalize("NFKC", character)
-        normal = simple.get(normal, normal).lower()
-        if len(normal) == 1 and normal != character:
-            table[ord(character)] = normal
-    return table
-
-
-def fold(text):
-    """What the model sees of a text, as long as the text: half width, lower case, simplified characters."""
-    return text.translate(_table())
-
-
 def find_answers(passage):
     """(first, last) of every place where one of its answers stands in a passage, in characters."""
     text, spans = fold(passage.text), set()
@@ -219,24 +199,17 @@ def find_answers(passage):
     return sorted(spans)
 
 
-def cut(text):
-    """The words of a folded text, by rjieba; digits and letters stand alone, as in the article."""
-    import rjieba
-
-    words = rjieba.cut(text)
-    return [part for word in words for part in (word if word.isascii() else [word])]
-
-
 class Encoder:
     """A text as numbers: its characters', and for every character the number of the word that covers it.
 
     Args:
         vocab: the known characters, folded.
         words: the known words, which count from 2 as characters do; none: no numbers of words.
+        features: whether the model wants match features too.
     """
 
-    def __init__(self, vocab, words=()):
-        self.vocab, self.words = vocab, list(words)
+    def __init__(self, vocab, words=(), features=False):
+        self.vocab, self.words, self.features = vocab, list(words), features
         self.numbers = {word: number for number, word in enumerate(self.words, FIRST)}
 
     def __call__(self, text):
@@ -253,7 +226,7 @@ class Encoder:
             (folder / "words.txt").write_text("".join(f"{word}\n" for word in self.words), encoding="utf-8")
 
     @classmethod
-    def load(cls, folder, characters, words):
+    def load(cls, folder, characters, words, features):
         """Of a run folder or of weights/, with the sizes of the model's two embeddings; 0 for no words."""
         folder = pathlib.Path(folder)
         vocab = Vocab.load(folder / "vocab.json", size=characters)
@@ -265,7 +238,7 @@ class Encoder:
         if words and len(known) + FIRST != words:
             raise InputError(f"{folder / 'words.txt'} does not belong to this model, which expects {words - FIRST:,} words. "
                              f"Received: {len(known):,}")
-        return cls(vocab, known)
+        return cls(vocab, known, features)
 
 
 def windows(length, size):
@@ -335,7 +308,7 @@ class Batches(keras.utils.PyDataset):
 
     def __init__(self, run, questions, encode, size=256, crop=True, exchange=0.1):
         super().__init__()
-        self.run, self.size, self.crop, self.exchange = run, size, crop, exchange
+        self.run, self.size, self.crop, self.exchange, self.features = run, size, crop, exchange, {}
         texts = {}
 
         def encoded(text):
@@ -344,13 +317,17 @@ class Batches(keras.utils.PyDataset):
         self.samples = []                          # (question, passage, spans, answers)
         for question in questions:
             answers = [fold(answer) for answer in question.answers]
-            for passage in question.passages:
+            shared = match_features(question.text, [p.text for p in question.passages]) if encode.features else []
+            for number, passage in enumerate(question.passages):
+                if shared:
+                    self.features[encoded(question.text), encoded(passage.text)] = shared[number].astype("float16")
                 if (spans := find_answers(passage)) or not passage.answers:
                     self.samples.append((encoded(question.text), encoded(passage.text), spans, answers))
         if not self.samples:
             raise InputError("expected passages to train on. Received: none whose answer stands in it")
         self.texts = [encode(text) for text in texts]
         self.folded = [fold(text) for text in texts]
+        self.with_features = encode.features
         self.batch_size = min(run.config.batch_size, len(self.samples))
         self.on_epoch_begin()
 
@@ -384,24 +361,36 @@ class Batches(keras.utils.PyDataset):
 
     def __getitem__(self, index):
         rows = self.batches[index]
-        # Keras on TensorFlow takes a dimension in which items 0 and 1 agree as fixed for all: item 0 is wider than item 1.
-        widths = [[max(len(self.texts[row[0]][0]), 1) for row in batch] for batch in self.batches[:2]]
-        lengths = [[-(-max(row[3] - row[2] for row in batch) // 32) * 32] for batch in self.batches[:2]]
-        extra = [int(index == 0 and max(w[0]) == max(w[-1])) for w in (widths, lengths)]
-        width = max(len(self.texts[row[0]][0]) for row in rows) + extra[0]
-        length = -(-max(row[3] - row[2] for row in rows) // 32) * 32 + extra[1]
+        width, length = self._widths(rows)
+        if index == 0:    # Keras on TensorFlow takes a dimension in which items 0 and 1 agree as fixed for all: they differ
+            other = self._widths(self.batches[min(1, len(self) - 1)])
+            width, length = width + (width == other[0]), length + (length == other[1])
         kinds = len(self.texts[0])
         questions, passages = np.zeros((kinds, len(rows), width), "int32"), np.zeros((kinds, len(rows), length), "int32")
         y = np.zeros((len(rows), length, 2), "float32")
+        shared = np.zeros((int(self.with_features), len(rows), length, COUNT), "float32")
         for i, (question, passage, start, stop, spans) in enumerate(rows):
             for kind in range(kinds):
                 numbers = self.texts[question][kind]
                 questions[kind, i, :len(numbers)] = numbers
                 passages[kind, i, :stop - start] = self.texts[passage][kind][start:stop]
+            for part in shared:
+                part[i, :stop - start] = self._shared(question, passage)[start:stop]
             for first, last in spans:              # an answer that the crop cuts is none
                 if start <= first and last < stop:
                     y[i, first - start, 0] = y[i, last - start, 1] = 1
-        return (*questions, *passages), y
+        return (*questions, *passages, *shared), y
+
+    def _widths(self, rows):
+        """Characters of the longest question, and of the longest passage rounded up to 32s: few shapes to compile for."""
+        return (max(len(self.texts[question][0]) for question, *_ in rows),
+                -(-max(stop - start for _, _, start, stop, _ in rows) // 32) * 32)
+
+    def _shared(self, question, passage):
+        """Match features of a question and a passage; of a passage that was exchanged, made for the occasion."""
+        if (question, passage) in self.features:
+            return self.features[question, passage]
+        return match_features(self.folded[question], [self.folded[passage]])[0]
 
 
 def random_crop(rng, length, spans, size):

@@ -24,6 +24,7 @@ from matplotlib.figure import Figure
 
 from common import runs
 from dgcnn import data
+from dgcnn.features import match_features
 from dgcnn.reading import THRESHOLD, Reader, normalise, spans_of, vote
 
 FONTS = ["Noto Sans CJK SC", "Noto Sans SC", "Source Han Sans SC", "WenQuanYi Zen Hei", "WenQuanYi Micro Hei", "SimHei",
@@ -68,10 +69,9 @@ def row_of(question, answer, **more):
 
 def answer_all(reader, questions):
     """Rows for all questions, each answered by the vote of its passages."""
-    pairs = [(question.text, passage.text) for question in questions for passage in question.passages]
-    curves, rows = iter(reader.curves(pairs)), []
-    for question in questions:
-        spans = [spans_of(passage.text, *next(curves).T) for passage in question.passages]
+    every, rows = reader.curves([(q.text, [passage.text for passage in q.passages]) for q in questions]), []
+    for question, curves in zip(questions, every):
+        spans = [spans_of(passage.text, *pair.T) for passage, pair in zip(question.passages, curves)]
         answers = vote(spans, 1)
         silent = [not found for found, passage in zip(spans, question.passages) if not passage.answers]
         text, score = (answers[0].text, round(answers[0].score, 4)) if answers else ("", 0.0)
@@ -107,8 +107,10 @@ def write_answers(rows, path):
 def draw_example(reader, question, path, most=80):
     """Where the model looks in a question, and start and end along its passage's first characters."""
     passage = question.passages[0].text
-    [curves] = reader.curves([(question.text, passage)])
+    [[curves]] = reader.curves([(question.text, [passage])])
     inputs = [numbers[None] for text in (question.text, passage[:reader.size]) for numbers in reader.encode(text)]
+    if reader.encode.features:
+        inputs.append(match_features(question.text, [passage])[0][None, :reader.size])
     font = next((name for name in FONTS if name in {f.name for f in font_manager.fontManager.ttflist}), None)
     figure = Figure(figsize=(14, 5), layout="constrained")
     above, below = figure.subplots(2, 1)
@@ -134,7 +136,8 @@ def _attention_of(reader, name, inputs, mask_input):
     layer = next((layer for layer in reader.model.layers if layer.name == name), None)
     if layer is None:
         return None
-    before = keras.Model(reader.model.inputs, keras.tree.flatten(layer.input)[0])(inputs)     # a loaded one's has the mask too
+    x = keras.tree.flatten(layer.input)[0]                        # of a loaded model, the mask is an input too
+    before = keras.Model(reader.model.inputs, x)(inputs)
     return keras.ops.convert_to_numpy(layer.distribution(before, inputs[mask_input] > 0))[0]
 
 

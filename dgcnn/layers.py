@@ -8,21 +8,22 @@ from keras import ops
 class Beside(keras.layers.Layer):
     """The vector q beside each step of h: (batch, time, a) and (batch, b) → (batch, time, a + b), with the mask of h.
 
-    Keras' Concatenate takes a step as real where any of its inputs is, and q is everywhere."""
+    More sequences may follow, as long as h. Keras' Concatenate takes a step as real where any of its inputs is, and q is
+    everywhere."""
 
     def __init__(self, **kwargs):
         super().__init__(**kwargs)
         self.supports_masking = True
 
     def call(self, inputs, mask=None):
-        h, q = inputs
-        return ops.concatenate([h, ops.zeros_like(h[..., :1]) + ops.expand_dims(q, 1)], axis=-1)
+        h, q, *more = inputs
+        return ops.concatenate([h, ops.zeros_like(h[..., :1]) + ops.expand_dims(q, 1), *more], axis=-1)
 
     def compute_mask(self, inputs, mask=None):
         return mask[0] if mask else None
 
     def compute_output_shape(self, input_shape):
-        return (*input_shape[0][:-1], input_shape[0][-1] + input_shape[1][-1])
+        return (*input_shape[0][:-1], sum(shape[-1] for shape in input_shape))
 
 
 @keras.saving.register_keras_serializable(package="kexue")

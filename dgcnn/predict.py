@@ -15,7 +15,7 @@ import json
 from dataclasses import dataclass
 
 from common import runs
-from dgcnn.data import fold
+from dgcnn.features import fold
 from dgcnn.reading import Reader
 
 BEFORE = AFTER = 30          # characters of the passage around a marked answer

@@ -13,7 +13,8 @@ from common.attention import AttentionPooling1D  # noqa: F401  registers the lay
 from common.gated_conv import GatedConv1D  # noqa: F401
 from common.losses import ProductLogits  # noqa: F401
 from dgcnn import layers  # noqa: F401
-from dgcnn.data import Encoder, fold, windows
+from dgcnn.data import Encoder, windows
+from dgcnn.features import fold, match_features
 
 THRESHOLD = 0.1       # of start and of end, as in the author's code
 LONGEST = 16          # characters of an answer; the author's code has 12
@@ -105,17 +106,19 @@ class Reader:
                                   f"Received: {path}, a model named {model.name}")
         sizes = {layer.name: layer.input_dim for layer in model.layers if isinstance(layer, keras.layers.Embedding)}
         folder = path if path.is_dir() else path.parent
-        return cls(model, Encoder.load(folder, sizes["characters"], sizes.get("vectors", 0)))
+        return cls(model, Encoder.load(folder, sizes["characters"], sizes.get("vectors", 0), len(model.inputs) % 2 == 1))
 
     def answers(self, question, passages, count=5):
         """Ranked answers to a question by the vote of its passages; none where no passage has one."""
-        return vote([spans_of(text, *curves.T) for text, curves in zip(passages, self.curves(
-            [(question, text) for text in passages]))], count)
+        [curves] = self.curves([(question, passages)])
+        return vote([spans_of(text, *pair.T) for text, pair in zip(passages, curves)], count)
 
-    def curves(self, pairs, batch_size=64):
-        """For each (question, passage) the probabilities of start and end at every character, (len(passage), 2).
+    def curves(self, questions, batch_size=64):
+        """For each (question, passages) a list of the probabilities of start and end at every character, (len(passage), 2).
 
         Passages may be as long as they like: where windows overlap, the one that gives more decides."""
+        pairs = [(question, passage) for question, passages in questions for passage in passages]
+        shared = [part for question in questions for part in match_features(*question)] if self.encode.features else []
         texts, pieces = {}, []
         for number, (_, passage) in enumerate(pairs):
             pieces += [(number, start, stop) for start, stop in windows(len(passage), self.size)]
@@ -128,9 +131,12 @@ class Reader:
             inputs = [_padded([texts[pairs[number][0]][kind] for number, _, _ in batch]) for kind in range(self.kinds)]
             inputs += [_padded([texts[pairs[number][1]][kind][start:stop] for number, start, stop in batch])
                        for kind in range(self.kinds)]
+            if shared:
+                inputs.append(_padded([shared[number][start:stop] for number, start, stop in batch]))
             for (number, start, stop), curves in zip(batch, self.probabilities(inputs)):
                 np.maximum(result[number][start:stop], curves[:stop - start], out=result[number][start:stop])
-        return result
+        result = iter(result)
+        return [[next(result) for _ in passages] for _, passages in questions]
 
     @property
     def kinds(self):
@@ -138,7 +144,7 @@ class Reader:
 
 
 def _padded(rows):
-    result = np.zeros((len(rows), max(1, max(map(len, rows)))), "int32")
+    result = np.zeros((len(rows), max(1, max(map(len, rows))), *rows[0].shape[1:]), rows[0].dtype)
     for row, numbers in zip(result, rows):
         row[:len(numbers)] = numbers
     return result
@@ -149,7 +155,7 @@ def compiled(model):
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 
-        signature = [tf.TensorSpec((None, None), "int32")] * len(model.inputs)
+        signature = [tf.TensorSpec(tensor.shape, tensor.dtype) for tensor in model.inputs]
         function = tf.function(lambda *inputs: tf.sigmoid(model(list(inputs), training=False)), input_signature=signature)
         return lambda inputs: function(*inputs).numpy()
     return lambda inputs: keras.ops.convert_to_numpy(keras.ops.sigmoid(model.predict_on_batch(inputs)))

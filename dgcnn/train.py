@@ -15,6 +15,7 @@ and one for the passage says whether it has an answer at all. A passage may hold
     python dgcnn/train.py                               characters alone
     python dgcnn/train.py --train-vectors               with word vectors trained on the training passages
     python dgcnn/train.py --vectors word2vec.txt        with given ones
+    python dgcnn/train.py --features                    with the match features of 2018
     python dgcnn/train.py --without dilation            or gate, focal, global, cropping: what each is worth
 """
 
@@ -36,7 +37,8 @@ from common.gated_conv import gated_conv_stack
 from common.losses import ProductLogits, focal_loss
 from common.vocab import FIRST, Vocab
 from dgcnn import data, evaluate, vectors
-from dgcnn.data import Encoder, fold
+from dgcnn.data import Encoder
+from dgcnn.features import COUNT, fold
 from dgcnn.layers import Beside, ResidualConv1D
 from dgcnn.reading import Reader
 
@@ -62,6 +64,8 @@ class Config(runs.BaseConfig):
     """Numbers of a word vector that is trained here."""
     max_words: int = 20000
     """Word vectors that the model keeps, those of the data's most frequent words first."""
+    features: bool = False
+    """The eight match features of the 2018 article, which the release of 2019 left out."""
     without: Literal["", "dilation", "gate", "focal", "global", "cropping"] = ""
     """What is left out, to measure its worth."""
     width: int = 128
@@ -78,10 +82,11 @@ class Config(runs.BaseConfig):
 
 # -------------------------------------------------------------------------------------------------------------- model
 
-def build_dgcnn(characters, words=0, vector_dim=0, width=128, dropout=0.1, without=""):
+def build_dgcnn(characters, words=0, vector_dim=0, width=128, dropout=0.1, without="", features=False):
     """Numbers of a question and a passage → logits of start and end, (batch, passage, 2).
 
-    Inputs: the question's characters, its words' numbers if there are vectors, the passage's characters, its words'."""
+    Inputs: the question's characters, its words' numbers if there are vectors, the passage's characters, its words', and
+    its features if there are some."""
     character = layers.Embedding(characters, width, mask_zero=True, name="characters")
     if words:                                         # a word's vector stands at each of its characters
         vector = layers.Embedding(words, vector_dim, mask_zero=True, trainable=False, embeddings_initializer="zeros",
@@ -99,13 +104,14 @@ def build_dgcnn(characters, words=0, vector_dim=0, width=128, dropout=0.1, witho
     q = AttentionPooling1D(name="question_attention")(encode(q, QUESTION_RATES))               # eq. (4)
 
     passage, h = text("passage")
-    h = layers.Dense(width, use_bias=False)(Beside()([h, q]))
+    shared = [keras.Input((None, COUNT), name="features")] * features                          # 人工特征, of 2018
+    h = layers.Dense(width, use_bias=False)(Beside()([h, q, *shared]))
     h = Beside()([encode(h, RATES), q])
     z = layers.Dense(2, name="start_end")(h)                                                   # eq. (7)
     if without != "global":
         o = AttentionPooling1D(name="passage_attention")(h)
         z = ProductLogits()([z, layers.Dense(1, name="global")(o)])                            # eq. (8)
-    return keras.Model(question + passage, layers.Activation("linear", dtype="float32")(z), name="dgcnn")
+    return keras.Model(question + passage + shared, layers.Activation("linear", dtype="float32")(z), name="dgcnn")
 
 
 def convolutions(h, rates, dropout, without):
@@ -154,8 +160,11 @@ class Validation(keras.callbacks.Callback):
         super().__init__()
         self.questions, self.encode, self.size = questions, encode, size
 
+    def on_train_begin(self, logs=None):
+        self.reader = Reader(self.model, self.encode, self.size)       # once: it compiles the model
+
     def on_epoch_end(self, epoch, logs=None):
-        answered = evaluate.answer_all(Reader(self.model, self.encode, self.size), self.questions)
+        answered = evaluate.answer_all(self.reader, self.questions)
         scores = evaluate.scores(answered)
         logs.update(val_em=scores["em"], val_f1=scores["f1"], val_score=scores["score"])
         for row in answered[:4]:
@@ -180,14 +189,15 @@ def train(config):
                     if config.train_vectors else
                     vectors.load_vectors(config.vectors, vectors.word_counts(questions.train), config.max_words)
                     if config.vectors else ([], None))
-    encode = Encoder(vocab, words)
-    name = "-".join([f"without-{config.without}" if config.without else "article", *["vectors"] * bool(words)])
+    encode = Encoder(vocab, words, config.features)
+    name = "-".join([f"without-{config.without}" if config.without else "article", *["vectors"] * bool(words),
+                     *["features"] * config.features])
     run = runs.start(config, "dgcnn", name)
     if config.resume and run.path("vocab.json").exists() and Vocab.load(run.path("vocab.json")) != vocab:
         raise runs.InputError(f"the questions of {questions.source} changed since {run.folder} began. Start a new run.")
     encode.save(run.folder)
     model = build_dgcnn(len(vocab), len(words) and len(words) + FIRST, len(words) and table.shape[1], config.width,
-                        config.dropout, config.without)
+                        config.dropout, config.without, config.features)
     if words:
         embedding = model.get_layer("vectors")
         embedding.embeddings.assign(ops.pad(table, [[FIRST, 0], [0, 0]]))      # unknown words keep a vector of zeros

@@ -6,7 +6,7 @@ import pathlib
 import numpy as np
 
 from common.datasets import InputError
-from dgcnn.data import cut, fold
+from dgcnn.features import cut, fold
 
 
 def word_counts(questions):

@@ -28,16 +28,15 @@ SMOKE = [
     ("couplet/train.py", "--mixer", "bilstm", "--recipe", "article"),
     ("poetry_vae/train.py", "--annealing", "0.2", "--free-bits", "0.1", "--iw-couplets", "10"),
     ("dgcnn/train.py",),
-    ("dgcnn/train.py", "--train-vectors", "--without", "gate", "--width", "32"),
+    ("dgcnn/train.py", "--train-vectors", "--features", "--without", "gate", "--width", "32"),
     ("capsule/train.py", "--routing", "dynamic", "--digits", "2"),
     ("capsule/train.py", "--routing", "none", "--recipe", "article", "--validation", "0"),
     ("capsule/train.py", "--routing", "em", "--routings", "2"),
 ]
 # These need no --smoke: they run in seconds; their tests stand below or in the article's own tests.
 OTHERS = ["vae/generate.py", "flow_nice/generate.py", "crf/predict.py", "crf/evaluate.py", "couplet/predict.py",
-          "couplet/baseline.py", "dgcnn/predict.py", "dgcnn/evaluate.py", "dgcnn/baseline.py", "poetry_vae/generate.py", "poetry_vae/convert.py",
-          "capsule/predict.py",
-          "capsule/compare.py"]
+          "couplet/baseline.py", "dgcnn/predict.py", "dgcnn/evaluate.py", "dgcnn/baseline.py", "poetry_vae/generate.py",
+          "poetry_vae/convert.py", "capsule/predict.py", "capsule/compare.py"]
 
 
 def run(script, *arguments, code=0, cwd=None, **environment):

@@ -15,8 +15,9 @@ import pytest
 from common import runs
 from common.datasets import InputError
 from common.vocab import FIRST, PADDING, UNKNOWN, Vocab
-from dgcnn import baseline, data, evaluate, predict, reading, vectors
-from dgcnn.data import Encoder, Passage, Question, find_answers, fold, windows
+from dgcnn import baseline, data, evaluate, features, predict, reading, vectors
+from dgcnn.data import Encoder, Passage, Question, find_answers, windows
+from dgcnn.features import fold
 from dgcnn.reading import Reader, Span, normalise, spans_of, vote
 from dgcnn.train import build_dgcnn, span_loss
 
@@ -89,7 +90,7 @@ def test_a_saved_model_reads_the_same(tmp_path):
         encode.save(tmp_path)
         loaded = Reader.load(tmp_path)
         assert loaded.encode.words == WORDS[:words]
-        [before], [after] = (reader.curves([(QUESTION, TEXT)]) for reader in (Reader(model, encode), loaded))
+        [[before]], [[after]] = (reader.curves([(QUESTION, [TEXT])]) for reader in (Reader(model, encode), loaded))
         np.testing.assert_allclose(before, after, atol=1e-6)
 
 
@@ -115,7 +116,7 @@ def test_a_words_number_stands_at_each_of_its_characters():
         assert words[place:place + len(word)].tolist() == [i + FIRST] * len(word)
     assert words[-1] == UNKNOWN and PADDING not in words
     assert [len(numbers) for numbers in Encoder(VOCAB, WORDS)("")] == [0, 0]
-    assert data.cut("苹果apple382米") == ["苹果", *"apple382", "米"]
+    assert features.cut("苹果apple382米") == ["苹果", *"apple382", "米"]
 
 
 @pytest.mark.parametrize("length", [0, 1, 256, 257, 300, 384, 385, 512, 20_000])
@@ -181,6 +182,41 @@ def test_passages_that_cannot_be_labelled_are_not_trained_on():
     assert len(data.Batches(run_of(), [bad, none], Encoder(VOCAB)).samples) == 1
     with pytest.raises(InputError, match="passages to train on. Received: none"):
         data.Batches(run_of(), [bad], Encoder(VOCAB))
+
+
+# ------------------------------------------------------------------------------------------------------------ features
+
+def test_features_are_those_of_the_articles_example(monkeypatch):
+    """白云山 的 海拔 是 多少 ？ and its windows, with the numbers that the article prints."""
+    monkeypatch.setattr(features, "cut", str.split)
+    monkeypatch.setattr(features, "fold", lambda text: text)
+    tokens = "白云山 坐落 在 广州 ， 主峰 海拔 3 8 2 米".split()
+    jaccard = [0.13, 0.11, 0.1, 0.09, 0.09, 0.09, 0.09, 0.09, 0.09, 0.1, 0]
+    edit = [0.83, 0.83, 0.83, 0.83, 1, 1, 1, 0.83, 1, 1, 1]
+    coded = {token: chr(100 + i) for i, token in enumerate(dict.fromkeys("白云山 的 海拔 是 多少 ？".split() + tokens))}
+    question, text = ("".join(coded[token] for token in row) for row in ("白云山 的 海拔 是 多少 ？".split(), tokens))
+    found = features._features(question, [text, coded["坐落"], coded["在"], coded["坐落"] * 2])[0]
+    np.testing.assert_allclose(found[:, 2], jaccard, atol=0.0051)
+    np.testing.assert_allclose(found[:, 3], edit, atol=0.0051)
+    assert np.flatnonzero(found[:, 0]).tolist() == [0, 6]
+    assert found[:, 1].tolist() == [0, 0.5, 0.25, *[0] * 8]
+
+
+def test_features_reach_the_model_aligned():
+    every = questions(12)
+    shared = features.match_features(QUESTION, [TEXT, ""])
+    assert [part.shape for part in shared] == [(len(TEXT), 8), (0, 8)]
+    assert shared[0][:, 4].tolist() == [1] * 3 + [0] * 8 + [1, 1] + [0] * 4       # 白云山 and 海拔, at all their characters
+    batches = data.Batches(run_of(12), every, Encoder(VOCAB, WORDS, True), 128, exchange=0.0)
+    (q, _, p, _, found), _ = batches[0]
+    for asked, ids, part in zip(q, p, found):
+        np.testing.assert_array_equal(part[:, 0] > 0, np.isin(ids, asked[asked > 0]) & (ids > 0))
+    keras.utils.set_random_seed(0)
+    model = build_dgcnn(len(VOCAB), len(WORDS) + FIRST, 6, width=8, features=True)
+    reader = Reader(model, Encoder(VOCAB, WORDS, True), 32)
+    [[together], [alone]] = reader.curves([(QUESTION, [TEXT]), (QUESTION[:5], [TEXT * 9])])
+    assert together.shape == (len(TEXT), 2) and alone.shape == (9 * len(TEXT), 2)
+    np.testing.assert_allclose(reader.curves([(QUESTION, [TEXT])])[0][0], together, atol=1e-6)
 
 
 # -------------------------------------------------------------------------------------------------------------- splits
@@ -345,7 +381,7 @@ def test_a_passage_of_20_000_characters_is_read_to_its_end():
     for size in (32, 256):
         [answer] = oracle(size).answers(QUESTION, [text])
         assert answer.text == "382米" and answer.spans[0].start == len(text) - 4
-    [curves] = oracle().curves([(QUESTION, text)])
+    [[curves]] = oracle().curves([(QUESTION, [text])])
     assert curves.shape == (len(text), 2) and oracle().answers(QUESTION, ["白云"]) == []
 
 
