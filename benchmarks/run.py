@@ -57,6 +57,16 @@ CONTENDERS = {
         "PyTorch 2, channels last, fused Adam": (sys.executable, "capsule_torch.py"),
         "original formulation, Keras 2.2.4": (KERAS2, "capsule_keras2.py"),
     }),
+    "dgcnn": ("training samples/s, question of 16, passage of 256 characters, 128 channels, batch 128", {
+        "python dgcnn/train.py": (sys.executable, "dgcnn_ours.py"),
+        "PyTorch 2, plain loop, fused Adam": (sys.executable, "dgcnn_torch.py"),
+        "original formulation, Keras 2.2.4": (KERAS2, "dgcnn_keras2.py"),
+    }),
+    **{f"dgcnn answers {size}": (f"questions/s with a passage of 256 characters, {size} at a time", {
+        "python dgcnn/predict.py": (sys.executable, f"dgcnn_ours.py answers {size}"),
+        "PyTorch 2": (sys.executable, f"dgcnn_torch.py answers {size}"),
+        "original formulation, Keras 2.2.4": (KERAS2, f"dgcnn_keras2.py answers {size}"),
+    }) for size in (1, 128)},
     "crf segmenter": ("training sentences/s, embedding 128, 3 convolutions of 128, CRF, 128 sentences of 64 characters", {
         "python crf/train.py --model article": (sys.executable, "segmenter_ours.py"),
         "PyTorch 2 and pytorch-crf, plain loop": (sys.executable, "segmenter_torch.py"),

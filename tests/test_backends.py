@@ -9,7 +9,8 @@ import keras
 import pytest
 
 TESTS = pathlib.Path(__file__).resolve().parent / "common"
-LAYERS = ["test_latent.py", "test_flow.py", "test_crf.py", "test_gated_conv.py", "test_capsule.py"]
+LAYERS = ["test_latent.py", "test_flow.py", "test_crf.py", "test_gated_conv.py", "test_capsule.py", "test_attention.py",
+          "test_losses.py"]
 ORACLES = ("definition or loop or enumeration or jacobian or inverse_undoes or numpy or closed_form or formula or padding "
            "or trains_saves or float32_under_any_policy")
 

@@ -27,14 +27,16 @@ SMOKE = [
     ("couplet/train.py",),
     ("couplet/train.py", "--mixer", "bilstm", "--recipe", "article"),
     ("poetry_vae/train.py", "--annealing", "0.2", "--free-bits", "0.1", "--iw-couplets", "10"),
+    ("dgcnn/train.py",),
+    ("dgcnn/train.py", "--train-vectors", "--features", "--without", "gate", "--width", "32"),
     ("capsule/train.py", "--routing", "dynamic", "--digits", "2"),
     ("capsule/train.py", "--routing", "none", "--recipe", "article", "--validation", "0"),
     ("capsule/train.py", "--routing", "em", "--routings", "2"),
 ]
 # These need no --smoke: they run in seconds; their tests stand below or in the article's own tests.
 OTHERS = ["vae/generate.py", "flow_nice/generate.py", "crf/predict.py", "crf/evaluate.py", "couplet/predict.py",
-          "couplet/baseline.py", "poetry_vae/generate.py", "poetry_vae/convert.py", "capsule/predict.py",
-          "capsule/compare.py"]
+          "couplet/baseline.py", "dgcnn/predict.py", "dgcnn/evaluate.py", "dgcnn/baseline.py", "poetry_vae/generate.py",
+          "poetry_vae/convert.py", "capsule/predict.py", "capsule/compare.py"]
 
 
 def run(script, *arguments, code=0, cwd=None, **environment):
@@ -111,6 +113,17 @@ def test_couplets_are_answered_from_the_shipped_model(tmp_path):
     assert "at least one Chinese character" in last_line(run("couplet/predict.py", "，。", code=2))
 
 
+@pytest.mark.skipif(not (ROOT / "dgcnn/weights/dgcnn.keras").exists(), reason="no model ships yet")
+def test_questions_are_answered_from_the_shipped_model(tmp_path):
+    arguments = ["--question", "世界上最高的山峰是哪座？", "--text", "珠穆朗玛峰是世界上最高的山峰，海拔8848米。"]
+    lines = run("dgcnn/predict.py", *arguments, cwd=tmp_path).stdout.splitlines()
+    assert lines[0].endswith("珠穆朗玛峰") and "【珠穆朗玛峰】" in lines[-1]
+    assert json.loads(run("dgcnn/predict.py", *arguments, "--json").stdout)["answers"][0]["answer"] == "珠穆朗玛峰"
+    found = run("dgcnn/evaluate.py", "--data", "sample", "--all", "--out", tmp_path / "out")
+    assert "test_score" in found.stdout and len((tmp_path / "out/answers.jsonl").read_text().splitlines()) >= 100
+    assert "a passage expects text" in last_line(run("dgcnn/predict.py", "--question", "谁", "--text", " ", code=2))
+
+
 @pytest.mark.skipif(not (ROOT / "poetry_vae/weights/poetry.keras").exists(), reason="no model ships yet")
 def test_verse_is_written_from_the_shipped_model(tmp_path):
     lines = run("poetry_vae/generate.py", "--fill", "春□□□□□□□花□", "--count", "3", cwd=tmp_path).stdout.splitlines()
@@ -172,6 +185,13 @@ def test_bad_input_ends_in_one_line_and_code_2(tmp_path, script):
     ("couplet", {"dropout": 1.0}, "--dropout expects a share"),
     ("couplet", {"data": "sample", "max_length": 1}, "at least 10 couplets of at most 1 characters"),
     ("couplet", {"data": "sample", "extra": "/nowhere"}, "--extra expects verse"),
+    ("dgcnn", {"data": "EMPTY"}, "an empty folder"),
+    ("dgcnn", {"data": "FILE"}, "line 1 column 1, is no JSON"),
+    ("dgcnn", {"width": 1}, "--width expects 2 to"),
+    ("dgcnn", {"average": 1.0}, "--average expects"),
+    ("dgcnn", {"max_length": 8}, "--max-length expects 32 to"),
+    ("dgcnn", {"data": "sample", "vectors": "/nowhere"}, "a file of word vectors. Received: /nowhere"),
+    ("dgcnn", {"vectors": "x", "train_vectors": True}, "Received: both"),
     ("poetry_vae", {"data": "EMPTY"}, "an empty folder"),
     ("poetry_vae", {"latent_dim": 1}, "--latent-dim expects at least 2"),
     ("poetry_vae", {"annealing": 1.5}, "--annealing expects a share"),

@@ -1,0 +1,474 @@
+"""The article's model by its parameters and against padding, labels, crops, splits and windows, the vote by hand, both file
+formats, and what a user may get wrong."""
+
+import collections
+import dataclasses
+import io
+import itertools
+import json
+import sys
+
+import keras
+import numpy as np
+import pytest
+
+from common import runs
+from common.datasets import InputError
+from common.vocab import FIRST, PADDING, UNKNOWN, Vocab
+from dgcnn import baseline, data, evaluate, features, predict, reading, vectors
+from dgcnn.data import Encoder, Passage, Question, find_answers, windows
+from dgcnn.features import fold
+from dgcnn.reading import Reader, Span, normalise, spans_of, vote
+from dgcnn.train import build_dgcnn, span_loss
+
+VOCAB = Vocab("白云山的海拔是多少坐落在广州主峰米谁写春风水天地，。？12345678")
+WORDS = ["白云山", "海拔", "广州", "主峰"]
+QUESTION, TEXT = "白云山的海拔是多少", "白云山坐落在广州，主峰海拔382米"
+
+
+def write(folder, name, value):
+    path = folder / name
+    path.write_text(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False), encoding="utf-8")
+    return path
+
+
+def author(*passages, question=QUESTION, name="1"):
+    return {"id": name, "question": question, "passages": [{"answer": a, "passage": p} for a, p in passages]}
+
+
+# -------------------------------------------------------------------------------------------------------------- model
+
+def test_parameter_counts():
+    gated, pool = 3 * 128 * 256 + 256, 128 * 128 + 128
+    whole = 5000 * 128 + 9 * gated + pool + 256 * 128 + (256 * 2 + 2) + (256 * 256 + 256) + (256 + 1)
+    assert build_dgcnn(5000).count_params() == whole
+    assert build_dgcnn(5000, 900, 64).count_params() == whole + 900 * 64 + 64 * 128
+    assert build_dgcnn(5000, without="global").count_params() == whole - (256 * 256 + 256) - (256 + 1)
+    assert build_dgcnn(5000, without="dilation").count_params() == whole
+    assert build_dgcnn(5000, without="gate").count_params() == whole - 9 * gated // 2
+
+
+@pytest.mark.parametrize("words, without", [(0, ""), (20, ""), (20, "gate"), (0, "global"), (0, "dilation")])
+def test_a_passage_reads_alike_alone_and_padded(words, without):
+    keras.utils.set_random_seed(0)
+    model, rng = build_dgcnn(30, words, 6, width=8, without=without), np.random.default_rng(0)
+    if words:
+        model.get_layer("vectors").embeddings.assign(rng.normal(size=(words, 6)))
+    inputs = [rng.integers(1, 20, (1, length)) for length in (5, 23) for _ in range(1 + bool(words))]
+    padded = [np.pad(ids, [[0, 1], [0, 40]]) for ids in inputs]
+    alone, together = (keras.ops.convert_to_numpy(model(x)) for x in (inputs, padded))
+    np.testing.assert_allclose(together[:1, :23], alone, atol=1e-5)
+    assert np.isfinite(together).all() and together.dtype == np.float32
+    assert keras.ops.convert_to_numpy(model(padded)._keras_mask).sum() == 23
+
+
+def test_the_global_score_multiplies_and_the_loss_is_the_articles():
+    """σ of the outputs is p_global · σ(start, end), and fit's loss the masked mean of both focal losses, times 100."""
+    keras.utils.set_random_seed(0)
+    model, rng = build_dgcnn(30, width=8), np.random.default_rng(0)
+    q, p = rng.integers(1, 30, (3, 5)), rng.integers(1, 30, (3, 11))
+    p[1, 6:] = 0
+    parts = keras.Model(model.inputs, [model.get_layer("start_end").output, model.get_layer("global").output, model.output])
+    local, whole, z = (keras.ops.convert_to_numpy(t).astype("float64") for t in parts([q, p]))
+    sigma = lambda t: 1 / (1 + np.exp(-t))                                             # noqa: E731
+    probability = sigma(local) * sigma(whole)[:, None]
+    np.testing.assert_allclose(sigma(z), probability, rtol=1e-4)
+    y = rng.integers(0, 2, (3, 11, 2)).astype("float32")
+    for focal in (True, False):
+        right = np.where(y > 0, probability, 1 - probability)
+        losses = -np.log(right) * ((1 - right)**2 * np.where(y > 0, 0.25, 0.75) if focal else 1)
+        expected = 100 * losses.sum(axis=-1)[p > 0].mean()
+        model.compile("sgd", lambda y, z, focal=focal: span_loss(y, z, focal))
+        assert model.evaluate([q, p], y, verbose=0) == pytest.approx(expected, rel=1e-4)
+
+
+def test_a_saved_model_reads_the_same(tmp_path):
+    keras.utils.set_random_seed(0)
+    for words, without in [(len(WORDS) + FIRST, ""), (0, "gate")]:
+        model, encode = build_dgcnn(len(VOCAB), words, 6, width=8, without=without), Encoder(VOCAB, WORDS[:words])
+        runs.save_model(model, tmp_path / "model.keras")
+        encode.save(tmp_path)
+        loaded = Reader.load(tmp_path)
+        assert loaded.encode.words == WORDS[:words]
+        [[before]], [[after]] = (reader.curves([(QUESTION, [TEXT])]) for reader in (Reader(model, encode), loaded))
+        np.testing.assert_allclose(before, after, atol=1e-6)
+
+
+# --------------------------------------------------------------------------------------------------------------- texts
+
+def test_folding_keeps_every_position():
+    assert fold("ＡＢｃ１５，臺灣①㎏é") == "abc15,台湾1㎏é"
+    text = "".join(chr(code) for code in range(1, 0x3000, 7)) + "😀龘"
+    assert len(fold(text)) == len(text)
+
+
+def test_every_occurrence_is_an_answer():
+    assert find_answers(Passage("廣州在广州，广 州", ("广州",))) == [(0, 1), (3, 4)]
+    assert find_answers(Passage("aaa", ("AA", "a"))) == [(0, 0), (0, 1), (1, 1), (1, 2), (2, 2)]
+    assert find_answers(Passage("水", ("山",))) == find_answers(Passage("水")) == []
+
+
+def test_a_words_number_stands_at_each_of_its_characters():
+    characters, words = Encoder(VOCAB, WORDS)(TEXT)
+    assert len(characters) == len(words) == len(TEXT)
+    for i, word in enumerate(WORDS):
+        place = TEXT.find(word)
+        assert words[place:place + len(word)].tolist() == [i + FIRST] * len(word)
+    assert words[-1] == UNKNOWN and PADDING not in words
+    assert [len(numbers) for numbers in Encoder(VOCAB, WORDS)("")] == [0, 0]
+    assert features.cut("苹果apple382米") == ["苹果", *"apple382", "米"]
+
+
+@pytest.mark.parametrize("length", [0, 1, 256, 257, 300, 384, 385, 512, 20_000])
+def test_windows_cover_everything_and_share_half(length):
+    found = windows(length, 256)
+    assert found[0][0] == 0 and found[-1][1] == length and all(stop - start <= 256 for start, stop in found)
+    for (a, b), (c, d) in itertools.pairwise(found):
+        assert a < c <= a + 128 and d - c == 256 and b - c >= 128                # an answer that one cuts is in the next
+
+
+# ------------------------------------------------------------------------------------------------------------- batches
+
+def questions(count=40):
+    rng = np.random.default_rng(0)
+    result = []
+    for i in range(count):
+        text = "".join(rng.choice(list("白云山坐落在广州，。"), int(rng.integers(20, 700))))
+        place = int(rng.integers(0, len(text)))
+        text = f"{text[:place]}海拔382米{text[place:]}"
+        result.append(Question(str(i), QUESTION[:3 + i % 5], [Passage(text, ("382米",))], "x", ("382米",)))
+    return result
+
+
+def run_of(batch_size=8, seed=0):
+    return runs.Run(None, runs.BaseConfig(batch_size=batch_size, seed=seed))
+
+
+def test_crops_label_whole_answers_only():
+    samples = questions()
+    batches = data.Batches(run_of(), samples, Encoder(VOCAB), 128, exchange=0.0)
+    answer, seen, empty = VOCAB.encode("382米"), 0, 0
+    assert len(batches) == 5
+    for q, p, y in (batches[i][0] + (batches[i][1],) for i in range(len(batches))):
+        assert q.dtype == p.dtype == np.int32 and len(q) == len(p) == len(y) == 8 and p.shape[1] <= 129
+        for ids, marks in zip(p, y):
+            places = [i for i in range(len(ids)) if (ids[i:i + 4] == answer[:len(ids[i:i + 4])]).all() and i + 4 <= len(ids)]
+            assert np.flatnonzero(marks[:, 0]).tolist() == places
+            assert np.flatnonzero(marks[:, 1]).tolist() == [i + 3 for i in places]
+            seen, empty = seen + bool(places), empty + (not places)
+    assert seen > 4 * empty
+    assert all(a != b for a, b in zip(*([part.shape[1] for part in batches[i][0]] for i in (0, 1))))
+    again, other = (data.Batches(run_of(seed=seed), samples, Encoder(VOCAB), 128, exchange=0.0) for seed in (0, 1))
+    np.testing.assert_array_equal(again[2][0][1], batches[2][0][1])
+    assert again[2][0][1].shape != other[2][0][1].shape or (again[2][0][1] != other[2][0][1]).any()
+
+
+def test_without_cropping_the_window_with_the_answer_comes():
+    batches = data.Batches(run_of(40), questions(), Encoder(VOCAB), 128, crop=False, exchange=0.0)
+    _, y = batches[0]
+    assert (y.sum(axis=1) == 1).all() and len(batches) == 1
+
+
+def test_exchanged_passages_have_nothing_to_find():
+    answerless = [dataclasses.replace(q, answers=(f"答{i}",), passages=[Passage(q.passages[0].text, ("382米",))])
+                  for i, q in enumerate(questions())]
+    batches = data.Batches(run_of(40), answerless, Encoder(VOCAB), 256, crop=False, exchange=1.0)
+    assert not batches[0][1].any()
+
+
+def test_passages_that_cannot_be_labelled_are_not_trained_on():
+    bad = Question("1", QUESTION, [Passage(TEXT, ("黄山",))], "x", ("黄山",))
+    none = Question("2", QUESTION, [Passage(TEXT)], "x")
+    assert len(data.Batches(run_of(), [bad, none], Encoder(VOCAB)).samples) == 1
+    with pytest.raises(InputError, match="passages to train on. Received: none"):
+        data.Batches(run_of(), [bad], Encoder(VOCAB))
+
+
+# ------------------------------------------------------------------------------------------------------------ features
+
+def test_features_are_those_of_the_articles_example(monkeypatch):
+    """白云山 的 海拔 是 多少 ？ and its windows, with the numbers that the article prints."""
+    monkeypatch.setattr(features, "cut", str.split)
+    monkeypatch.setattr(features, "fold", lambda text: text)
+    tokens = "白云山 坐落 在 广州 ， 主峰 海拔 3 8 2 米".split()
+    jaccard = [0.13, 0.11, 0.1, 0.09, 0.09, 0.09, 0.09, 0.09, 0.09, 0.1, 0]
+    edit = [0.83, 0.83, 0.83, 0.83, 1, 1, 1, 0.83, 1, 1, 1]
+    coded = {token: chr(100 + i) for i, token in enumerate(dict.fromkeys("白云山 的 海拔 是 多少 ？".split() + tokens))}
+    question, text = ("".join(coded[token] for token in row) for row in ("白云山 的 海拔 是 多少 ？".split(), tokens))
+    found = features._features(question, [text, coded["坐落"], coded["在"], coded["坐落"] * 2])[0]
+    np.testing.assert_allclose(found[:, 2], jaccard, atol=0.0051)
+    np.testing.assert_allclose(found[:, 3], edit, atol=0.0051)
+    assert np.flatnonzero(found[:, 0]).tolist() == [0, 6]
+    assert found[:, 1].tolist() == [0, 0.5, 0.25, *[0] * 8]
+
+
+def test_features_reach_the_model_aligned():
+    every = questions(12)
+    shared = features.match_features(QUESTION, [TEXT, ""])
+    assert [part.shape for part in shared] == [(len(TEXT), 8), (0, 8)]
+    assert shared[0][:, 4].tolist() == [1] * 3 + [0] * 8 + [1, 1] + [0] * 4       # 白云山 and 海拔, at all their characters
+    batches = data.Batches(run_of(12), every, Encoder(VOCAB, WORDS, True), 128, exchange=0.0)
+    (q, _, p, _, found), _ = batches[0]
+    for asked, ids, part in zip(q, p, found):
+        np.testing.assert_array_equal(part[:, 0] > 0, np.isin(ids, asked[asked > 0]) & (ids > 0))
+    keras.utils.set_random_seed(0)
+    model = build_dgcnn(len(VOCAB), len(WORDS) + FIRST, 6, width=8, features=True)
+    reader = Reader(model, Encoder(VOCAB, WORDS, True), 32)
+    [[together], [alone]] = reader.curves([(QUESTION, [TEXT]), (QUESTION[:5], [TEXT * 9])])
+    assert together.shape == (len(TEXT), 2) and alone.shape == (9 * len(TEXT), 2)
+    np.testing.assert_allclose(reader.curves([(QUESTION, [TEXT])])[0][0], together, atol=1e-6)
+
+
+# -------------------------------------------------------------------------------------------------------------- splits
+
+def test_splits_are_fixed_and_tell_the_test_nothing():
+    every = [Question(str(i), f"问题{i % 150}？", [Passage(f"材料{i // 2}", ("材料",))], "x", ("材料",)) for i in range(300)]
+    asked = [Question("ir", "问题 7", [Passage("别的")], "ir")]
+    train, validation, test = data.split([(every, False), (asked, True)])
+    again = data.split([(every[::-1], False), (asked, True)])
+    for a, b in zip((train, validation, test), again):
+        assert {q.id for q in a} == {q.id for q in b}
+    assert len(train) + len(validation) + len(test) == 301 and len(train) > 200 and validation
+    assert {"7", "157", "6", "156", "ir"} <= {q.id for q in test}              # its wording, and what shares its passage
+    parts = [{text for q in part for text in (q.text, q.passages[0].text)} for part in (train, validation, test)]
+    assert not parts[0] & parts[1] and not parts[0] & parts[2] and not parts[1] & parts[2]
+
+
+# --------------------------------------------------------------------------------------------------------------- files
+
+def test_both_formats(tmp_path, capsys):
+    path = write(tmp_path, "a.json", [author(("382米", TEXT), ("", "水天"), ("", " ")), author(("广州", TEXT), name="2")])
+    first, second = data.read_questions(path)
+    assert [p.answers for p in first.passages] == [("382米",), ()] and first.answers == ("382米",) and first.source == "a"
+    assert second.id == "2" and "1 empty passages are left out" in capsys.readouterr().out
+    qas = [{"id": "q1", "question": QUESTION, "answers": [{"text": "三八二"}, {"text": "382米"}, {"text": "382"}]},
+           {"id": "q2", "question": "谁写春风", "answers": []}]
+    for name, content in [("b", [{"paragraphs": [{"context": TEXT, "qas": qas}]}]), ("c", [{"context": TEXT, "qas": qas}])]:
+        found = data.read_questions(write(tmp_path, f"{name}.json", {"version": "1", "data": content}))
+        assert [q.passages[0].answers for q in found] == [("382米",), ()]       # what can be learnt
+        assert [q.answers for q in found] == [("三八二", "382米", "382"), ()]    # what counts as right
+
+
+@pytest.mark.parametrize("content, message", [
+    ("", "line 1 column 1"), ('[{"id": 1,\n "question" "x"}]', "line 2 column 13, is no JSON: Expecting ':'"),
+    ("[]", "should hold questions with passages"), ('"x"', "a list of questions.*Received: str"),
+    ([1], "question 1, should be"),
+    ([{"question": "x"}], "question 1, should hold 'passages' as a list"),
+    ([author(("382米", TEXT)), {"id": 2, "passages": []}], "question 2, should hold 'question' as text"),
+    ([author(("382米", TEXT)), author(("382米", TEXT))], "each id once. Received: '1' at question 1 and question 2"),
+    ([author((None, TEXT))], "question 1, should hold 'answer' as text"),
+    ([author(("黄山", TEXT))], "answers that stand in their passages. Received: 1 of 1 .* question 1: '黄山'"),
+    ([author(("", ""))], "Received: none"), ({"data": [{"paragraphs": 3}]}, "article 1, should hold paragraphs"),
+    ({"data": [{"paragraphs": [{"context": TEXT}]}]}, "article 1, paragraph 1, should hold 'qas'"),
+    ({"x": 1}, "the file, should hold 'data' as a list"),
+])
+def test_files_that_hold_no_questions(tmp_path, content, message):
+    with pytest.raises(InputError, match=message):
+        data.read_questions(write(tmp_path, "x.json", content))
+
+
+def test_a_few_answers_may_be_missing(tmp_path, capsys):
+    rows = [author(("382米", TEXT), name=str(i)) for i in range(9)] + [author(("黄山", TEXT), name="9")]
+    assert len(data.read_questions(write(tmp_path, "x.json", rows))) == 10
+    assert "1 answers are not in their passages (question 10: '黄山')" in capsys.readouterr().out
+
+
+def test_where_the_data_are_looked_for(tmp_path, monkeypatch, capsys):
+    monkeypatch.delenv("KEXUE_DATA", raising=False)
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "cache"))
+    sample = data.load_questions()
+    assert sample.builtin and "too few to learn from" in capsys.readouterr().out
+    assert len(sample.train) + len(sample.validation) + len(sample.test) >= 100 and sample.validation and sample.test
+    assert all(find_answers(p) for q in sample.train for p in q.passages if p.answers)
+    (tmp_path / "own/mrc").mkdir(parents=True)
+    write(tmp_path / "own/mrc", "a.json", [author(("382米", TEXT), name=str(i), question=f"问{i}") for i in range(3)])
+    write(tmp_path / "own/mrc", "a_ir_1.json", [author(("382米", TEXT), ("", "水"), question="问1？")])
+    monkeypatch.setenv("KEXUE_DATA", str(tmp_path / "own"))
+    found = data.load_questions()
+    assert not found.train and {q.text for q in found.test} == {"问0", "问1", "问2", "问1？"}    # one passage for all
+    for name, message in [("/nowhere", "paths that exist. Received: /nowhere"), (str(tmp_path), "should hold .json files")]:
+        with pytest.raises(InputError, match=message):
+            data.load_questions(name)
+
+
+# ------------------------------------------------------------------------------------------------------------- vectors
+
+TEXTS = {"plain.txt": "海拔 1 2 3\n主峰 4 5 6\n黄山 7 8 9\n", "word2vec.txt": "3 3\n海拔 1 2 3\n主峰 4 5 6\n黄山 7 8 9 \n"}
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_vectors_from_text(tmp_path, name):
+    words, table = vectors.load_vectors(write(tmp_path, name, TEXTS[name]), collections.Counter({"主峰": 3}), 2)
+    assert words == ["主峰", "海拔"]
+    np.testing.assert_array_equal(table, [[4, 5, 6], [1, 2, 3]])
+
+
+def test_vectors_from_gensim_and_trained_ones(tmp_path):
+    from gensim.models import KeyedVectors
+
+    found = KeyedVectors(3)
+    found.add_vectors(["海拔", "主峰"], np.arange(6, dtype="float32").reshape(2, 3))
+    found.save(str(tmp_path / "x.kv"))
+    found.save_word2vec_format(str(tmp_path / "x.bin"), binary=True)
+    for name in ("x.kv", "x.bin"):
+        words, table = vectors.load_vectors(tmp_path / name, collections.Counter({"主峰": 1}), 9)
+        assert words == ["主峰", "海拔"] and table.tolist() == [[3, 4, 5], [0, 1, 2]]
+    a, b = (vectors.train_vectors(questions(6), 5, 4, seed=1) for _ in range(2))
+    assert len(a[0]) == 4 and a[1].shape == (4, 5)
+    np.testing.assert_array_equal(a[1], b[1])
+
+
+@pytest.mark.parametrize("name, text, message", [
+    ("x.txt", "海拔 1 2 3\n主峰 4 5\n", "a word and 3 numbers on each line. Received: 2 numbers in line 2"),
+    ("x.txt", "海拔 1 2\n主峰 4 x\n", "line 2 does not"), ("x.txt", "", "no vector"), ("x.kv", "x", "gensim can read"),
+    ("x.bin", "x", "gensim can read")])
+def test_vectors_that_cannot_be_read(tmp_path, name, text, message):
+    with pytest.raises(InputError, match=message):
+        vectors.load_vectors(write(tmp_path, name, text), collections.Counter({"主峰": 1}), 9)
+    with pytest.raises(InputError, match="a file of word vectors. Received: /nowhere"):
+        vectors.load_vectors("/nowhere", collections.Counter(), 9)
+
+
+# --------------------------------------------------------------------------------------------------- answers and votes
+
+def test_spans_are_the_best_of_all():
+    rng, text = np.random.default_rng(0), "白云山坐落在广州主峰海拔米谁写春风水天地"
+    for _ in range(20):
+        start, end = rng.random((2, len(text)))**3
+        every = [(start[i] * end[j], text[i:j + 1]) for i in range(len(text)) for j in range(i, min(len(text), i + 6))
+                 if start[i] > 0.1 and end[j] > 0.1]
+        found = spans_of(text, start, end, count=3, longest=6)
+        assert [(span.score, span.text) for span in found] == sorted(every, reverse=True)[:3]
+        assert all(text[span.start:span.stop] == span.text for span in found)
+    assert spans_of(text, np.full(len(text), 0.1), np.ones(len(text))) == []
+
+
+def test_in_one_passage_the_best_place_counts():
+    start = end = np.array([0.9, 0, 0.5, 0, 0.2])
+    assert [(s.text, s.start) for s in spans_of("１，1。2", start, end, longest=1)] == [("１", 0), ("2", 4)]
+
+
+def test_the_vote_of_the_articles_example():
+    """One sure passage against four doubtful ones: Σs²/(1 + Σs)."""
+    answers = vote([[Span("A", 0.7, 0, 1)], *([Span("B", 0.2, 0, 1)] for _ in range(4))])
+    assert [a.text for a in answers] == ["A", "B"]
+    assert [a.score for a in answers] == pytest.approx([0.49 / 1.7, 0.16 / 1.8])
+    assert [s.passage for s in answers[1].spans] == [1, 2, 3, 4]
+    merged = vote([[Span("15年", 0.5, 0, 3)], [Span("１５年", 0.6, 0, 3)], []])
+    assert len(merged) == 1 and merged[0].text == "１５年" and merged[0].score == pytest.approx(0.61 / 2.1)
+
+
+class Oracle:
+    """A model of one thing: 米 ends an answer that the first digit before it begins."""
+
+    inputs, name = [None, None], "dgcnn"
+
+
+def oracle(size=256):
+    reader = Reader.__new__(Reader)
+    reader.model, reader.encode, reader.size = Oracle, Encoder(VOCAB), size
+
+    def probabilities(inputs):
+        _, p = inputs
+        return np.stack([p == VOCAB.encode("3")[0], p == VOCAB.encode("米")[0]], axis=-1).astype("float32") * 0.9
+
+    reader.probabilities = probabilities
+    return reader
+
+
+def test_a_passage_of_20_000_characters_is_read_to_its_end():
+    text = "白云山坐落在广州，" * 2_222 + "382米"
+    for size in (32, 256):
+        [answer] = oracle(size).answers(QUESTION, [text])
+        assert answer.text == "382米" and answer.spans[0].start == len(text) - 4
+    [[curves]] = oracle().curves([(QUESTION, [text])])
+    assert curves.shape == (len(text), 2) and oracle().answers(QUESTION, ["白云"]) == []
+
+
+# ------------------------------------------------------------------------------------------------------------- metrics
+
+def test_scores_as_the_competition_counts():
+    assert normalise("《 Ａbc，１２》臺") == "abc12台" and normalise("…") == "…"
+    assert evaluate.exact_match("１５年", ["15年。"]) == 1 and evaluate.exact_match("5年", ["15年"]) == 0
+    assert evaluate.exact_match("", []) == 1 and evaluate.exact_match("x", []) == evaluate.exact_match("", ["x"]) == 0
+    assert evaluate.character_f1("广州市", ["广州"]) == pytest.approx(0.8)
+    assert evaluate.character_f1("州广", ["广州", "x"]) == 1 and evaluate.character_f1("aab", ["ab"]) == pytest.approx(0.8)
+    assert evaluate.character_f1("", []) == 1
+    assert evaluate.character_f1("水", ["山"]) == evaluate.character_f1("", ["山"]) == 0
+    every = [Question("1", QUESTION, [Passage(TEXT, ("382米",)), Passage("水天")], "a", ("382米",)),
+             Question("2", QUESTION, [Passage("白云3米")], "b"), Question("3", QUESTION, [Passage("春风")], "b")]
+    found = evaluate.metrics(evaluate.answer_all(oracle(), every))
+    assert found["test_em"] == found["test_score"] == pytest.approx(2 / 3) and found["a_em"] == 1 and found["b_f1"] == 0.5
+    assert found["test_left_unanswered"] == pytest.approx(2 / 3)
+
+
+def test_the_baseline(tmp_path):
+    weights = baseline.weights_of([Question("1", "", [Passage(TEXT), Passage("春风。")])])
+    assert baseline.best(QUESTION, f"春风是水。{TEXT}。天地", weights)[2] == f"{TEXT}。"
+    found = baseline.baseline(baseline.Config(data="sample", out=tmp_path / "baseline.json"))
+    written = json.loads((tmp_path / "baseline.json").read_text(encoding="utf-8"))
+    assert written["metrics"] == pytest.approx(found) and 0 < found["test_f1"] <= 1 and found["test_f1_of_sentences"] > 0
+
+
+# ------------------------------------------------------------------------------------------------------------- predict
+
+@pytest.fixture
+def trained(tmp_path, monkeypatch):
+    """A run folder as predict.py takes it, with weights that answer by the oracle's rule."""
+    keras.utils.set_random_seed(0)
+    runs.save_model(build_dgcnn(len(VOCAB), width=4), tmp_path / "model.keras")
+    Encoder(VOCAB).save(tmp_path)
+    monkeypatch.setattr(reading, "compiled", lambda model: oracle().probabilities)
+    return predict.Config(question=QUESTION, run=tmp_path)
+
+
+def test_predict_prints_ranked_answers_and_marks_the_best(trained, tmp_path, capsys, monkeypatch):
+    one, two = write(tmp_path, "one.txt", "白云" * 40 + TEXT + "\n山" * 40), write(tmp_path, "two.txt", "主峰38米，382米。")
+    predict.predict(dataclasses.replace(trained, passage=(one, two)))
+    out = capsys.readouterr().out.splitlines()
+    assert out[0].endswith("  382米") and "【382米】" in out[-1] and f"{two}, 0.810:" in out
+    assert any(line.startswith("…") and "海拔【382米】 山 山" in line and line.endswith("…") for line in out)
+    predict.predict(dataclasses.replace(trained, text=("春风",)))
+    assert capsys.readouterr().out == "(no answer)\n"
+    monkeypatch.setattr(sys, "stdin", io.StringIO(f"{TEXT}\n\n春风\n"))
+    predict.predict(dataclasses.replace(trained, json=True))
+    [answer] = json.loads(capsys.readouterr().out)["answers"]
+    start = TEXT.index("382")
+    assert answer["answer"] == "382米" and answer["spans"] == [
+        {"passage": "line 1", "start": start, "stop": start + 4, "text": "382米", "score": 0.81}]
+
+
+@pytest.mark.parametrize("options, message", [
+    ({"question": " "}, "--question expects a question"), ({"question": "hello?"}, "expected a question with characters"),
+    ({"text": ("",)}, "Received: nothing in text 1"), ({"text": (TEXT, " ")}, "nothing in text 2"),
+    ({"answers": 0, "text": ("山",)}, "--answers expects 1 to 100. Received: 0"), ({}, "expected a passage.*Received: none"),
+])
+def test_predict_names_what_is_wrong(trained, monkeypatch, options, message):
+    monkeypatch.setattr(sys, "stdin", io.StringIO("\n"))
+    if "question" in options:
+        options = {"text": (TEXT,), **options}
+    with pytest.raises(InputError, match=message):
+        predict.predict(dataclasses.replace(trained, **options))
+
+
+def test_predict_names_files_that_are_wrong(trained, tmp_path, capsys):
+    (tmp_path / "bad.txt").write_bytes(b"\xff\xfe")
+    for path in (tmp_path / "bad.txt", tmp_path / "none.txt"):
+        with pytest.raises(InputError, match="a file of text in UTF-8"):
+            predict.predict(dataclasses.replace(trained, passage=(path,)))
+    predict.predict(dataclasses.replace(trained, question=QUESTION + "龘", text=(TEXT,)))
+    assert "does not know 龘" in capsys.readouterr().err
+    Vocab("山水").save(tmp_path / "vocab.json")
+    with pytest.raises(InputError, match="does not belong to this model"):
+        predict.predict(dataclasses.replace(trained, text=(TEXT,)))
+    keras.utils.clear_session()
+    runs.save_model(build_dgcnn(len(VOCAB), 9, 3, width=4), tmp_path / "model.keras")
+    VOCAB.save(tmp_path / "vocab.json")
+    with pytest.raises(InputError, match="needs the words of its vectors"):
+        Reader.load(tmp_path)
+    write(tmp_path, "words.txt", "海拔\n")
+    with pytest.raises(InputError, match="expects 7 words. Received: 1"):
+        Reader.load(tmp_path)
+    runs.save_model(keras.Sequential([keras.Input((2,)), keras.layers.Dense(2)], name="other"), tmp_path / "model.keras")
+    with pytest.raises(InputError, match="trained by dgcnn/train.py.*a model named other"):
+        Reader.load(tmp_path)
