@@ -9,7 +9,8 @@ import keras
 import pytest
 
 TESTS = pathlib.Path(__file__).resolve().parent / "common"
-LAYERS = ["test_latent.py", "test_flow.py", "test_crf.py", "test_gated_conv.py", "test_capsule.py"]
+LAYERS = ["test_latent.py", "test_flow.py", "test_crf.py", "test_gated_conv.py", "test_capsule.py",
+          "test_spectral.py"]
 QUICK = "not capsule_network or zeros"     # a whole network with EM routing compiles for half a minute at a time
 
 
