@@ -1,4 +1,4 @@
-"""What the articles say about gradients and convergence, made visible and measured in two dimensions, in a minute.
+"""What the articles say about gradients and convergence, made visible and measured in two dimensions, in minutes.
 
 1. 6163, 性能分析: two Gaussians far apart, the critic trained until it stands still. How large is the generator's gradient,
    |∂L_G/∂θ| of x_f = θ + noise? The first GAN's divergence is log 2 whatever the distance, and its gradient vanishes;
@@ -33,7 +33,7 @@ SATURATING = "sgan, log(1 − σ(T))"   # the generator's loss of eq. (3) of 616
 class Config:
     out: pathlib.Path = runs.ROOT / "runs/gan/toy"
     """Folder for the pictures and the table; files of the same name there are replaced."""
-    steps: int = 2000
+    steps: int = 1000
     """Updates of each critic, with 128 real and 128 generated points."""
     distances: tuple[float, ...] = (1.0, 2.0, 4.0, 8.0)
     """Between the centres of the two Gaussians."""
@@ -110,7 +110,6 @@ def gradients(config):
             rng = np.random.default_rng(config.seed)
             x = points(distance, 128 * 100, rng)
             if start is None:
-                model.fit(x, np.zeros(len(x[0])), batch_size=128, epochs=0, verbose=0)
                 model([part[:2] for part in x])
                 optimizer.build(model.trainable_variables)
                 start = [ops.convert_to_numpy(variable) for variable in (*model.variables, *optimizer.variables)]

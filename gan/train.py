@@ -123,9 +123,9 @@ class GAN(keras.Model):
         self.objective, self.critic_steps, self.ema = OBJECTIVES[objective], critic_steps, ema
         self.vi_regularizer, self.vi_lag = vi_regularizer, vi_lag
         if vi_regularizer:
-            self.old = keras.models.clone_model(generator)                                         # G°
+            # G°. Not frozen: a frozen BatchNormalization takes its moving averages, and G(z) − G°(z) would never be 0
+            self.old = keras.models.clone_model(generator)
             self.old.set_weights(generator.get_weights())
-            self.old.trainable = False
         self.seeds = keras.random.SeedGenerator(seed)
         self.means = [keras.metrics.Mean(name) for name in ("loss", "generator_loss", "gap", "score_real", "score_fake")]
         optimizer, self.critic_optimizer = (keras.optimizers.Adam(learning_rate, beta_1=0.5) for _ in range(2))
@@ -228,7 +228,7 @@ class GAN(keras.Model):
 
 
 class SampleSheet(keras.callbacks.Callback):
-    """Draws the images of the same codes after every epoch."""
+    """Draws the images of the same codes after every epoch, and the curves so far."""
 
     def __init__(self, run, codes):
         super().__init__()
@@ -236,6 +236,7 @@ class SampleSheet(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         plots.save_sheet(evaluate.images_of(self.model, self.codes), self.run.path(f"samples/epoch-{epoch + 1:03d}.png"))
+        evaluate.save_scores([*self.run.state["log"], {"epoch": epoch + 1, **logs}], self.run.path("scores.png"))
 
 
 def train(config):
