@@ -67,6 +67,14 @@ CONTENDERS = {
         "PyTorch 2": (sys.executable, f"dgcnn_torch.py answers {size}"),
         "original formulation, Keras 2.2.4": (KERAS2, f"dgcnn_keras2.py answers {size}"),
     }) for size in (1, 128)},
+    "gan": ("real images/s, GAN-QP at 32 × 32 × 3, batch 64, two critic updates and one generator update for 128 images", {
+        "python gan/train.py": (sys.executable, "gan_ours.py"),
+        "PyTorch 2, channels last, fused Adam": (sys.executable, "gan_torch.py"),
+        "original formulation, Keras 2.2.4": (KERAS2, "gan_keras2.py"),
+    }),
+    "gan objectives": ("real images/s, the same networks", {
+        name: (sys.executable, f"gan_ours.py {name}") for name in ("gan_qp_l2", "wgan_gp", "wgan_div", "wgan_sn", "sgan_sn")
+    }),
     "crf segmenter": ("training sentences/s, embedding 128, 3 convolutions of 128, CRF, 128 sentences of 64 characters", {
         "python crf/train.py --model article": (sys.executable, "segmenter_ours.py"),
         "PyTorch 2 and pytorch-crf, plain loop": (sys.executable, "segmenter_torch.py"),

@@ -231,15 +231,15 @@ def _find(name, size, required):
 def _read(path, size, name):
     """Images from an .npz file, a folder of idx files or a folder of pictures."""
     if path.is_file():
-        arrays, sha256 = _read_npz(path), sha256_of(path)
+        arrays, sha256 = read_npz(path), sha256_of(path)
     elif found := sorted(p for p in path.iterdir() if "-ubyte" in p.name):
-        arrays, sha256 = _read_idx(path, found), _sha256_of_all(found)
+        arrays, sha256 = _read_idx(path, found), sha256_of_all(found)
     else:
         pictures = sorted(p for p in path.rglob("*") if p.suffix.lower() in PICTURES and p.is_file())
         if len(pictures) < 10:
             raise InputError(f"{path} should hold the four idx files of MNIST or at least 10 pictures "
                              f"({' '.join(sorted(PICTURES))}). Received: {len(pictures)} pictures")
-        arrays, sha256 = _read_pictures(path, pictures, size), _sha256_of_all(pictures)
+        arrays, sha256 = _read_pictures(path, pictures, size), sha256_of_all(pictures)
     for part in ("train", "test"):
         x, y = arrays[f"x_{part}"], arrays.get(f"y_{part}")
         if x.dtype != np.uint8 or x.ndim != 3 or len(x) == 0 or x.shape[1:] != (size, size):
@@ -253,7 +253,8 @@ def _read(path, size, name):
                   arrays["x_test"], arrays.get("y_test"))
 
 
-def _read_npz(path):
+def read_npz(path):
+    """The arrays x_train, x_test and, if there are labels, y_train, y_test of an .npz file, as a dict."""
     try:
         with np.load(path, allow_pickle=False) as file:
             arrays = {key: file[key] for key in ("x_train", "y_train", "x_test", "y_test") if key in file.files}
@@ -307,5 +308,6 @@ def _read_pictures(folder, pictures, size):
     return arrays
 
 
-def _sha256_of_all(paths):
+def sha256_of_all(paths):
+    """One sha256 for several files."""
     return hashlib.sha256("".join(sha256_of(path) for path in paths).encode()).hexdigest()

@@ -25,18 +25,24 @@ SMOKE = [
     ("flow_nice/train.py", "--protocol", "paper", "--recipe", "article", "--validation", "0"),
     ("crf/train.py",),
     ("couplet/train.py",),
-    ("couplet/train.py", "--mixer", "bilstm", "--recipe", "article"),
     ("poetry_vae/train.py", "--annealing", "0.2", "--free-bits", "0.1", "--iw-couplets", "10"),
     ("dgcnn/train.py",),
-    ("dgcnn/train.py", "--train-vectors", "--features", "--without", "gate", "--width", "32"),
     ("capsule/train.py", "--routing", "dynamic", "--digits", "2"),
     ("capsule/train.py", "--routing", "none", "--recipe", "article", "--validation", "0"),
+    ("gan/train.py",),
+    ("gan/features.py",),
+]
+MORE = [    # by make test-slow
+    ("couplet/train.py", "--mixer", "bilstm", "--recipe", "article"),
+    ("dgcnn/train.py", "--train-vectors", "--features", "--without", "gate", "--width", "32"),
     ("capsule/train.py", "--routing", "em", "--routings", "2"),
+    ("gan/train.py", "--objective", "wgan_gp", "--vi-regularizer", "5", "--width", "8"),
+    ("gan/train.py", "--objective", "sgan_sn", "--size", "64", "--width", "4"),
 ]
 # These need no --smoke: they run in seconds; their tests stand below or in the article's own tests.
 OTHERS = ["vae/generate.py", "flow_nice/generate.py", "crf/predict.py", "crf/evaluate.py", "couplet/predict.py",
           "couplet/baseline.py", "dgcnn/predict.py", "dgcnn/evaluate.py", "dgcnn/baseline.py", "poetry_vae/generate.py",
-          "poetry_vae/convert.py", "capsule/predict.py", "capsule/compare.py"]
+          "poetry_vae/convert.py", "capsule/predict.py", "capsule/compare.py", "gan/generate.py", "gan/toy.py"]
 
 
 def run(script, *arguments, code=0, cwd=None, **environment):
@@ -59,7 +65,7 @@ def test_every_script_is_in_the_list():
     assert scripts == {script for script, *_ in SMOKE} | set(OTHERS)
 
 
-@pytest.mark.parametrize("command", SMOKE, ids=lambda command: " ".join(command))
+@pytest.mark.parametrize("command", [*SMOKE, *(pytest.param(command, marks=pytest.mark.slow) for command in MORE)], ids=" ".join)
 def test_smoke_run(command, tmp_path):
     out = tmp_path / "out"
     result = run(*command, "--smoke", "--out", out, cwd=tmp_path)
@@ -131,6 +137,16 @@ def test_verse_is_written_from_the_shipped_model(tmp_path):
     assert "expected two lines of five" in last_line(run("poetry_vae/generate.py", "--like", "春", code=2))
 
 
+def test_the_toy_of_gan_runs_and_images_come_from_a_run(tmp_path):
+    result = run("gan/toy.py", "--steps", "20", "--distances", "2", "--out", tmp_path / "toy", cwd=tmp_path)
+    assert "|∂L_G/∂θ|" in result.stdout and (tmp_path / "toy/gradients.png").exists()
+    run("gan/train.py", "--smoke", "--width", "4", "--out", tmp_path)
+    folder, = (tmp_path / "gan").iterdir()
+    run("gan/generate.py", "--run", folder, "--out", tmp_path / "pictures")
+    assert {path.name for path in (tmp_path / "pictures").iterdir()} == {"samples.png", "walks.png"}
+    assert "expected a run folder" in last_line(run("gan/generate.py", "--run", tmp_path, code=2))
+
+
 def test_a_killed_training_continues(tmp_path):
     """kill -9 once the first epoch is written; the resumed run ends with every epoch and all results."""
     arguments = ["--out", tmp_path, "--data", "digits", "--epochs", "40", "--iw-images", "0"]
@@ -180,6 +196,10 @@ def test_bad_input_ends_in_one_line_and_code_2(tmp_path, script):
     ("flow_nice", {"blocks": 0}, "--blocks expects at least 1"),
     ("flow_nice", {"temperature": -1.0}, "--temperature expects"),
     ("flow_nice", {"draws": 0, "protocol": "paper"}, "--draws expects"),
+    ("gan", {"size": 30}, "--size expects 28 to 64"),
+    ("gan", {"data": "EMPTY"}, "at least 10 pictures"),
+    ("gan", {"data": "digits", "batch_size": 2000}, "images for one update"),
+    ("gan", {"critic_steps": 0}, "--critic-steps expects at least 1"),
     ("couplet", {"data": "EMPTY"}, "an empty folder"),
     ("couplet", {"width": 1}, "--width expects at least 2"),
     ("couplet", {"dropout": 1.0}, "--dropout expects a share"),

@@ -1,0 +1,134 @@
+"""Spectral normalisation: layers whose kernel has the norm 1, as critics of GANs need them, for Keras 3.
+
+Copy this file into any Keras 3 project; it needs keras alone.
+
+    x = keras.Input((32, 32, 3))
+    h = SpectralNorm(keras.layers.Conv2D(64, 4, strides=2, padding="same"))(x)
+    t = SpectralNorm(keras.layers.Dense(1))(keras.layers.Flatten()(keras.layers.LeakyReLU(0.2)(h)))
+    critic = keras.Model(x, t)                                  # critic(x, training=True) once in each step of the critic
+
+Article: 苏剑林, 深度学习中的Lipschitz约束：泛化与生成模型 https://kexue.fm/archives/6051
+"""
+
+import math
+
+import keras
+from keras import layers, ops
+
+EPSILON = 1e-12      # beside norms: a kernel of zeros stays zero
+
+
+def power_iteration(w, u, iterations=1):
+    """v ← Wᵀu/‖Wᵀu‖, u ← Wv/‖Wv‖, ‖W‖₂ ≈ uᵀWv: section 幂迭代 of the article.
+
+    Args:
+        w: matrix (rows, columns).
+        u: vector (rows,), from the last call or random.
+        iterations: how often.
+
+    Returns:
+        σ ≈ ‖W‖₂, never more than it, and the new u. The gradient of σ is dσ = uᵀ dW v, which is exact where u and v are the
+        singular vectors; they are held constant, since at the maximum σ does not change with them to first order.
+    """
+    constant = ops.stop_gradient(w)
+    for _ in range(iterations):
+        v = _direction(ops.matmul(u, constant))
+        u = _direction(ops.matmul(constant, v))
+    return ops.sum(u * ops.matmul(w, v)), u
+
+
+def _direction(vector):
+    return vector / (ops.sqrt(ops.sum(ops.square(vector))) + EPSILON)
+
+
+@keras.saving.register_keras_serializable(package="kexue")
+class SpectralNorm(layers.Wrapper):
+    """Divides a layer's kernel by its largest singular value in the forward pass: y = f(W/‖W‖₂ · x + b).
+
+    The article's point is where this happens. In the forward pass the gradient flows through ‖W‖₂ too, so that it is the
+    gradient of the function that the network computes:
+
+        ∂L/∂W = (G − ⟨G, W/σ⟩ u vᵀ)/σ        with G = ∂L/∂(W/σ)
+
+    and the raw W stays the variable that is trained. (keras.layers.SpectralNormalization overwrites W with W/σ in each
+    training call and passes no gradient through σ: a projection after each step, what the article's Keras 2 did with
+    kernel_constraint and what it calls inaccurate. At inference that layer uses the kernel as the optimizer left it.)
+
+    A convolution's kernel is taken as the matrix (h·w·c, filters): all axes but the last in one. Its σ is not the norm of
+    the convolution, which is at most √(⌈h/s⌉⌈w/s⌉) σ with strides s, as each pixel lies in so many windows; `bound` is this
+    factor. A transposed convolution has a kernel (h, w, filters, c) and is the adjoint of the convolution with that kernel,
+    whose norm it shares: the same matrix, the same factor. Dense: 1.
+
+    Symbols: W = layer.kernel, ‖W‖₂ = σ, u = self.u, v: see power_iteration.
+
+    Args:
+        layer: a Dense, Conv1D to Conv3D or Conv1DTranspose to Conv3DTranspose layer.
+        iterations: power iterations in each call. u persists, so that one is enough while W changes slowly; the author's
+            five from a vector of ones each time are about 5 % off for a large kernel.
+        **kwargs: name and so on, as for any Keras layer.
+
+    Call arguments:
+        inputs: as for the wrapped layer.
+        training: with True the new u is kept. The kernel is divided by σ in either case; before the first call with True,
+            σ comes from a random u and may be much too small.
+
+    Output:
+        that of the wrapped layer.
+
+    Raises:
+        ValueError: another kind of layer, or iterations below 1.
+
+    Precision: σ and W/σ are computed in float32 under any dtype policy; the wrapped layer follows its own.
+
+    Example:
+        layer = SpectralNorm(keras.layers.Dense(3, use_bias=False))
+        for _ in range(50):
+            y = layer(np.eye(4), training=True)
+        np.linalg.norm(y, 2)                                    # 1.0: the output is the kernel over its norm
+
+    Reference: 苏剑林, 深度学习中的Lipschitz约束, https://kexue.fm/archives/6051;
+        Miyato et al., Spectral Normalization for Generative Adversarial Networks, https://arxiv.org/abs/1802.05957
+    """
+
+    def __init__(self, layer, iterations=1, **kwargs):
+        super().__init__(layer, autocast=False, **kwargs)      # W in full precision here; the layer casts what it uses
+        if not isinstance(layer, (layers.Dense, *CONVOLUTIONS)):
+            raise ValueError("SpectralNorm expects a Dense, convolution or transposed convolution layer. "
+                             f"Received: layer={layer}")
+        if iterations < 1:
+            raise ValueError(f"{self.name} expects at least one power iteration. Received: iterations={iterations}")
+        self.iterations = iterations
+
+    def build(self, input_shape):
+        super().build(input_shape)
+        rows = math.prod(self.layer.kernel.shape[:-1])
+        self.u = self.add_weight(name="u", shape=(rows,), initializer="random_normal", trainable=False, dtype="float32")
+
+    def call(self, inputs, training=False):
+        kernel = self.layer.kernel
+        w = ops.cast(kernel.value, "float32")
+        sigma, u = power_iteration(ops.reshape(w, (-1, w.shape[-1])), self.u.value, self.iterations)
+        if training:
+            self.u.assign(u)
+        # Inside this scope the layer finds W/σ where W is; its other variables have to be named to keep their values.
+        values = [(variable, variable.value) for variable in self.layer.variables if variable is not kernel]
+        with keras.StatelessScope([(kernel, w / ops.maximum(sigma, EPSILON)), *values]):
+            return self.layer(inputs)
+
+    @property
+    def bound(self):
+        """The most by which the layer without its activation can stretch a difference of inputs, when σ is exact."""
+        if isinstance(self.layer, layers.Dense):
+            return 1.0
+        windows = [-(-size // stride) for size, stride in zip(self.layer.kernel_size, self.layer.strides)]
+        return math.sqrt(math.prod(windows))
+
+    def compute_output_shape(self, input_shape):
+        return self.layer.compute_output_shape(input_shape)
+
+    def get_config(self):
+        return {**super().get_config(), "iterations": self.iterations}
+
+
+CONVOLUTIONS = (layers.Conv1D, layers.Conv2D, layers.Conv3D,
+                layers.Conv1DTranspose, layers.Conv2DTranspose, layers.Conv3DTranspose)

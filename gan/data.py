@@ -1,0 +1,141 @@
+"""Images for GANs: grey or colour, 28 to 64 pixels high and wide, as uint8 (n, size, size, channels)."""
+
+import pathlib
+import pickle
+import tarfile
+
+import numpy as np
+
+from common import datasets
+from common.datasets import Download, Images, InputError
+
+CIFAR10 = Download("https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz",
+                   "6d958be074577803d12ecdefd02955f39262c83c16fe9348329d7fe0b5c001ce", "cifar-10-python.tar.gz")
+
+
+def load(data="", size=32):
+    """Loads images of size × size pixels.
+
+    Args:
+        data: "", "mnist", "fashion_mnist" or "digits" as in common/datasets.py, with a black edge around their 28 × 28
+            pixels or scaled; "cifar10"; or the path of an .npz file (x_train, x_test, of any size; y_train, y_test if there
+            are labels) or of a folder of pictures (one subfolder a class, if there are classes), which are cropped to a
+            square and scaled. One colour picture makes all of them colour; what cannot be read is named and left out.
+        size: 28 to 64, a multiple of 4.
+
+    Raises:
+        InputError: nothing usable there, with what was expected.
+    """
+    if not 28 <= size <= 64 or size % 4:
+        raise InputError(f"--size expects 28 to 64 pixels, a multiple of 4. Received: {size}")
+    if data in ("", "digits", *datasets.DOWNLOADS):
+        return as_size(datasets.load_images(data), size)
+    if data == "cifar10":
+        images = cifar10()
+    else:
+        path = pathlib.Path(data).expanduser()
+        if not path.exists():
+            raise InputError(f"--data expects {', '.join(datasets.DOWNLOADS)}, cifar10, digits or a path that exists. "
+                             f"Received: {data}")
+        images = from_npz(path) if path.is_file() else from_pictures(path, size)
+    images = as_size(images, size)
+    print(f"data: {images.name}, {len(images.x_train):,} training and {len(images.x_test):,} test images, "
+          f"{'grey' if images.x_train.shape[-1] == 1 else 'colour'}, from {images.source}", flush=True)
+    return images
+
+
+def as_size(images, size):
+    """Images with one axis for the channels, brought to size × size: by a black edge up to four pixels wide, or scaled."""
+    def fit(x):
+        from PIL import Image
+
+        x = x[..., None] if x.ndim == 3 else x
+        height, width, channels = x.shape[1:]
+        if height == width and 0 <= size - height <= 8 and (size - height) % 2 == 0:
+            edge = (size - height) // 2
+            return np.pad(x, [(0, 0), (edge, edge), (edge, edge), (0, 0)])
+        scaled = np.empty((len(x), size, size, channels), "uint8")
+        for image, row in zip(x, scaled):
+            small = Image.fromarray(image[..., 0] if channels == 1 else image).resize((size, size), Image.Resampling.LANCZOS)
+            row[:] = np.asarray(small).reshape(row.shape)
+        return scaled
+
+    return Images(images.name, images.source, images.sha256, images.builtin,
+                  fit(images.x_train), images.y_train, fit(images.x_test), images.y_test)
+
+
+def from_npz(path, name=None):
+    """Grey (n, height, width) or colour (n, height, width, 3) images of an .npz file."""
+    arrays = datasets.read_npz(path)
+    for part in ("train", "test"):
+        x, y = arrays[f"x_{part}"], arrays.get(f"y_{part}")
+        if x.dtype != np.uint8 or len(x) == 0 or not (x.ndim == 3 or x.ndim == 4 and x.shape[3] in (1, 3)):
+            raise InputError(f"{path} should hold x_{part} as uint8 images, 0 to 255, of shape (n, height, width) or "
+                             f"(n, height, width, 3). Received: {x.dtype} of shape {x.shape}")
+        if y is not None and (y.size != len(x) or y.dtype.kind not in "iu" or y.min(initial=0) < 0):
+            raise InputError(f"{path} should hold y_{part} as {len(x)} labels counted from 0. "
+                             f"Received: {y.dtype} of shape {y.shape}")
+    shapes = [arrays[f"x_{part}"].shape[1:] for part in ("train", "test")]
+    if shapes[0] != shapes[1]:
+        raise InputError(f"{path} should hold x_train and x_test of one size, both grey or both colour. "
+                         f"Received: {shapes[0]} and {shapes[1]}")
+    y_train, y_test = (None if arrays.get(key) is None else arrays[key].reshape(-1).astype("int64")
+                       for key in ("y_train", "y_test"))
+    return Images(name or path.stem, str(path), datasets.sha256_of(path), False,
+                  arrays["x_train"], y_train, arrays["x_test"], y_test)
+
+
+def cifar10():
+    """CIFAR-10 from KEXUE_DATA or the cache (cifar10.npz, or a part of it, cifar10_11k.npz), else from its home."""
+    if path := datasets.find("cifar10/cifar10.npz", "cifar10.npz", "cifar10/cifar10_11k.npz", "cifar10_11k.npz"):
+        return from_npz(path, "cifar10" if "11k" not in path.name else "cifar10, 10k subset")
+    try:
+        path = datasets.fetch(CIFAR10)
+    except OSError as error:
+        raise InputError(f"cifar10 is not in the cache and could not be downloaded ({getattr(error, 'reason', error)}): get "
+                         f"{CIFAR10.url} elsewhere and put it at {datasets.cache_folder() / CIFAR10.path}.") from error
+    batches = {}
+    with tarfile.open(path) as archive:
+        for member in archive:
+            if "_batch" in member.name:      # pickles may run code; this archive's hash has been checked by fetch
+                batches[pathlib.Path(member.name).name] = pickle.load(archive.extractfile(member), encoding="bytes")
+
+    def part(names):
+        x = np.concatenate([batches[name][b"data"] for name in names]).reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)
+        return np.ascontiguousarray(x), np.concatenate([batches[name][b"labels"] for name in names]).astype("int64")
+
+    return Images("cifar10", str(path), CIFAR10.sha256, False, *part([f"data_batch_{i}" for i in range(1, 6)]),
+                  *part(["test_batch"]))
+
+
+def from_pictures(folder, size):
+    """Every tenth picture is held out for testing."""
+    from PIL import Image, ImageOps, UnidentifiedImageError
+
+    paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in datasets.PICTURES and p.is_file())
+    rows, used, modes = [], [], []
+    for path in paths:
+        try:
+            with Image.open(path) as image:
+                modes.append("grey" if image.mode in ("1", "L", "LA", "I", "I;16", "F") else "colour")
+                rows.append(np.asarray(ImageOps.fit(image.convert("RGB"), (size, size), Image.Resampling.LANCZOS)))
+                used.append(path)
+        except (UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+            del modes[len(rows):]
+            print(f"left out: {path} cannot be read as a picture: {error}", flush=True)
+    if len(rows) < 10:
+        raise InputError(f"{folder} should hold at least 10 pictures ({' '.join(sorted(datasets.PICTURES))}). "
+                         f"Received: {len(rows)} that can be read, {len(paths) - len(rows)} that cannot")
+    if len(rows) < len(paths):
+        print(f"NOTE: {len(paths) - len(rows)} of {len(paths)} pictures were left out; the rest is used.", flush=True)
+    x = np.stack(rows)
+    if set(modes) == {"grey"}:
+        x = x[..., :1]
+    elif len(set(modes)) == 2:
+        print(f"NOTE: {modes.count('grey')} pictures are grey and {modes.count('colour')} colour: all are taken as colour.",
+              flush=True)
+    test = np.arange(len(x)) % 10 == 9
+    classes = sorted({path.parent for path in used})
+    y = np.array([classes.index(path.parent) for path in used]) if len(classes) > 1 else None
+    return Images(folder.name, str(folder), datasets.sha256_of_all(used), False,
+                  x[~test], y if y is None else y[~test], x[test], y if y is None else y[test])

@@ -1,0 +1,167 @@
+"""The critic's and the generator's losses of nine GANs, as the articles have them; each is a mean over the batch.
+
+T(x_r), T(x_f) are the critic's scores of real and of generated images, d = T(x_r) − T(x_f). The critic makes d large, the
+generator makes it small again; the objectives differ in what keeps T from running away. The article numbers are those of
+kexue.fm/archives.
+
+    gan_qp_l1, gan_qp_l2     6163: d − d²/(2λ d(x_r, x_f)), a parabola with its top at d = λ d(x_r, x_f)
+    wgan_div                 6139: T(x_r) − T(x_f) − k ‖∇T‖ᵖ with k = 2, p = 6
+    wgan_gp                  4439, 6051: the penalty 10 (‖∇T‖ − 1)² between x_r and x_f
+    wgan_sn                  6051: ‖W‖₂ = 1 in each layer, by common/spectral.py
+    sgan, sgan_sn            the first GAN, without saturation in the generator; sgan_sn with ‖W‖₂ = 1
+    rsgan_sn, lsgan_sn       the relativistic and the least-squares GAN with ‖W‖₂ = 1
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import keras
+from keras import ops
+
+LAMBDA = 10.0                       # λ of GAN-QP, and the weight of WGAN-GP's penalty
+DIV_K, DIV_P = 2.0, 6.0             # k, p of WGAN-div
+NEAR = 1e-6                         # beside distances and norms, which may be 0
+
+
+@dataclass(frozen=True)
+class Objective:
+    critic: Callable
+    """(t_r, t_f, x_r, x_f) → the critic's loss, without a penalty."""
+    generator: Callable
+    """(t_r, t_f) → the generator's loss; t_r is None unless relativistic."""
+    penalty: str | None = None
+    """None; gp: on ∇T between real and fake; div: on ∇T at both."""
+    spectral: bool = False
+    """Whether the critic's kernels are divided by their norms."""
+    relativistic: bool = False
+    """Whether the generator's loss needs T(x_r)."""
+
+
+# ---------------------------------------------------------------------------------------------------------- distances
+
+def _over_pixels(x):
+    return tuple(range(1, len(x.shape)))
+
+
+def distance_l1(x_r, x_f):
+    """The mean absolute difference of the pixels of each pair, (batch,)."""
+    return ops.mean(ops.abs(x_r - x_f), axis=_over_pixels(x_r))
+
+
+def distance_l2(x_r, x_f):
+    """The root of the mean squared difference of the pixels of each pair, (batch,)."""
+    return ops.sqrt(ops.mean(ops.square(x_r - x_f), axis=_over_pixels(x_r)))
+
+
+# ------------------------------------------------------------------------------------------------------------- losses
+
+def quadratic_potential(distance):
+    """Eq. (15) of 6163: −d + d²/(2λ d(x_r, x_f)); the i-th real and the i-th fake image are a pair in d and in d(·,·)."""
+    def loss(t_r, t_f, x_r, x_f):
+        d = t_r - t_f
+        return ops.mean(ops.square(d) / (2 * LAMBDA * (distance(x_r, x_f) + NEAR)) - d)
+    return loss
+
+
+def wasserstein(t_r, t_f, x_r, x_f):
+    """Eq. (9) of 6163, as a loss."""
+    return ops.mean(t_f) - ops.mean(t_r)
+
+
+def lower_score(t_r, t_f):
+    """min_G d: T(x_r) does not depend on G. GAN-QP's quadratic term stays out: its gradient would pull x_f towards x_r."""
+    return -ops.mean(t_f)
+
+
+def cross_entropy(t_r, t_f, x_r, x_f):
+    """−log σ(T(x_r)) − log(1 − σ(T(x_f))), eq. (3) of 6163."""
+    return ops.mean(ops.softplus(-t_r)) + ops.mean(ops.softplus(t_f))
+
+
+def not_saturating(t_r, t_f):
+    """−log σ(T(x_f)), eq. (4) of 6583; log(1 − σ(T(x_f))) of eq. (3) of 6163 has no gradient where T is sure."""
+    return ops.mean(ops.softplus(-t_f))
+
+
+def relativistic(t_r, t_f, x_r=None, x_f=None):
+    """−log σ(T(x_r) − T(x_f)); the generator has the sign of d turned."""
+    return ops.mean(ops.softplus(t_f - t_r))
+
+
+def least_squares(t_r, t_f, x_r, x_f):
+    """½ (T(x_r) − 1)² + ½ T(x_f)²; the generator: ½ (T(x_f) − 1)²."""
+    return 0.5 * ops.mean(ops.square(t_r - 1)) + 0.5 * ops.mean(ops.square(t_f))
+
+
+OBJECTIVES = {
+    "gan_qp_l1": Objective(quadratic_potential(distance_l1), lower_score),
+    "gan_qp_l2": Objective(quadratic_potential(distance_l2), lower_score),
+    "wgan_div": Objective(wasserstein, lower_score, penalty="div"),
+    "wgan_gp": Objective(wasserstein, lower_score, penalty="gp"),
+    "wgan_sn": Objective(wasserstein, lower_score, spectral=True),
+    "sgan_sn": Objective(cross_entropy, not_saturating, spectral=True),
+    "rsgan_sn": Objective(relativistic, lambda t_r, t_f: relativistic(t_f, t_r), spectral=True, relativistic=True),
+    "lsgan_sn": Objective(least_squares, lambda t_r, t_f: 0.5 * ops.mean(ops.square(t_f - 1)), spectral=True),
+    "sgan": Objective(cross_entropy, not_saturating),
+}
+
+
+# ---------------------------------------------------------------------------------------------------------- penalties
+
+def squared_norm(gradient):
+    """‖∇T‖² of each image, (batch,), in float32: its third power leaves float16 at ‖∇T‖ = 6.4."""
+    return ops.sum(ops.square(ops.cast(gradient, "float32")), axis=_over_pixels(gradient))
+
+
+def penalty_gp(gradient):
+    """10 E (‖∇T‖ − 1)², eq. (19) of 6051. √ has no gradient at 0, hence NEAR."""
+    return LAMBDA * ops.mean(ops.square(ops.sqrt(squared_norm(gradient) + NEAR ** 1.5) - 1))
+
+
+def penalty_div(gradient):
+    """k E ‖∇T‖ᵖ, eq. (9) of 6139, over real and fake images alike: r(x) is half of each."""
+    return DIV_K * ops.mean(squared_norm(gradient) ** (DIV_P / 2))
+
+
+def input_gradient(function, x):
+    """function(x), and the gradient of its sum with respect to x: ∇T of each image where function is a critic."""
+    if keras.backend.backend() == "jax":
+        import jax
+
+        value, pull = jax.vjp(function, x)
+        return value, pull(ops.ones_like(value))[0]
+    import tensorflow as tf
+
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        value = function(x)
+    return value, tape.gradient(value, x)
+
+
+def critic_loss(objective, critic, x_r, x_f, epsilon=None):
+    """The critic's whole loss on a batch of real and a batch of fake images of the same size.
+
+    Args:
+        objective: an Objective.
+        critic: x → T(x), (batch, 1); called as critic(x, training=True).
+        x_r, x_f: float tensors of one shape.
+        epsilon: for the penalty gp, numbers in [0, 1), (batch, 1, 1, 1): where between x_r and x_f, eq. (21) of 6051.
+
+    Returns:
+        the loss, T(x_r), T(x_f).
+    """
+    # Real and fake in one call: spectral normalisation then moves its u once, and both meet the same T.
+    both = ops.concatenate([x_r, x_f])
+    penalty = 0.0
+    if objective.penalty == "div":      # ∇T at the images whose scores are needed anyway: no second forward pass
+        scores, gradient = input_gradient(lambda x: critic(x, training=True), both)
+        penalty = penalty_div(gradient)
+    else:
+        scores = critic(both, training=True)
+    if objective.penalty == "gp":
+        _, gradient = input_gradient(lambda x: critic(x, training=False), epsilon * x_r + (1 - epsilon) * x_f)
+        penalty = penalty_gp(gradient)
+    scores = ops.cast(ops.squeeze(scores, -1), "float32")
+    count = ops.shape(x_r)[0]
+    t_r, t_f = scores[:count], scores[count:]
+    return objective.critic(t_r, t_f, x_r, x_f) + penalty, t_r, t_f

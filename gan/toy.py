@@ -1,0 +1,232 @@
+"""What the articles say about gradients and convergence, made visible and measured in two dimensions, in minutes.
+
+1. 6163, 性能分析: two Gaussians far apart, the critic trained until it stands still. How large is the generator's gradient,
+   |∂L_G/∂θ| of x_f = θ + noise? The first GAN's divergence is log 2 whatever the distance, and its gradient vanishes;
+   W-distance and GAN-QP's divergence grow with the distance. For GAN-QP also: how far is |T(x_r) − T(x_f)| from its bound
+   λ d(x_r, x_f), eq. (17), which no constraint enforces?
+2. 6583: Dirac-GANs, x_r = 0, x_f = θ, T(x) = φ·x, followed as differential equations. Most of them circle around 0.
+
+    python gan/toy.py                   gradients.png, dirac.png and table.json
+"""
+
+import pathlib
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+
+from dataclasses import dataclass
+
+import keras
+import numpy as np
+from keras import layers, ops
+from matplotlib.figure import Figure
+
+from common import runs
+from common.spectral import SpectralNorm
+from gan.objectives import LAMBDA, OBJECTIVES, critic_loss, distance_l1, distance_l2, input_gradient
+
+DEVIATION = 0.1                      # of both Gaussians: at a distance of 1 they have nothing in common
+SATURATING = "sgan, log(1 − σ(T))"   # the generator's loss of eq. (3) of 6163, beside the −log σ(T) in use
+
+
+@dataclass
+class Config:
+    out: pathlib.Path = runs.ROOT / "runs/gan/toy"
+    """Folder for the pictures and the table; files of the same name there are replaced."""
+    steps: int = 1000
+    """Updates of each critic, with 128 real and 128 generated points."""
+    distances: tuple[float, ...] = (1.0, 2.0, 4.0, 8.0)
+    """Between the centres of the two Gaussians."""
+    seed: int = 0
+    """Of weights and points."""
+
+
+# ---------------------------------------------------------------------------------------------- 1. the critic's gradient
+
+class CriticAlone(keras.Model):
+    """A critic that learns to tell two fixed sets of points apart: (x_r, x_f) → the critic's loss, which is minimised."""
+
+    def __init__(self, critic, objective):
+        super().__init__()
+        self.critic, self.objective = critic, objective
+        self.seeds = keras.random.SeedGenerator(0)
+
+    def call(self, points, training=False):
+        x_r, x_f = points
+        epsilon = None
+        if self.objective.penalty == "gp":
+            epsilon = keras.random.uniform((ops.shape(x_r)[0], 1), seed=self.seeds)
+        return critic_loss(self.objective, self.critic, x_r, x_f, epsilon)[0]
+
+    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+        return y_pred
+
+
+def build_critic(spectral):
+    def normed(layer):
+        return SpectralNorm(layer) if spectral else layer
+
+    x = h = keras.Input((2,))
+    for _ in range(2):
+        h = layers.LeakyReLU(0.2)(normed(layers.Dense(64))(h))
+    return keras.Model(x, normed(layers.Dense(1, use_bias=False))(h))
+
+
+def points(distance, count, rng):
+    """Real points around (0, 0), generated ones around (distance, 0)."""
+    return [(DEVIATION * rng.normal(size=(count, 2)) + [center, 0]).astype("float32") for center in (0, distance)]
+
+
+def scores(critic, x):
+    return ops.squeeze(critic(x, training=False), -1)
+
+
+def generator_gradient(critic, generator, x_r, x_f):
+    """|∂L_G/∂θ| where every x_f moves with θ: the sum of the gradients with respect to the points."""
+    t_r = scores(critic, x_r)
+    _, gradient = input_gradient(lambda x: generator(t_r, scores(critic, x)), ops.convert_to_tensor(x_f))
+    return float(np.linalg.norm(ops.convert_to_numpy(gradient).sum(axis=0)))
+
+
+def lipschitz_ratio(critic, distance, x_r, x_f):
+    """The largest |T(x_r) − T(x_f)| / (λ d(x_r, x_f)) over all pairs: eq. (17) of 6163 says at most 1."""
+    t_r, t_f = (ops.convert_to_numpy(scores(critic, x)) for x in (x_r, x_f))
+    pairs = np.repeat(x_r, len(x_f), axis=0), np.tile(x_f, (len(x_r), 1))
+    d = ops.convert_to_numpy(distance(*map(ops.convert_to_tensor, pairs)))
+    return float((np.abs(t_r[:, None] - t_f[None]).ravel() / (LAMBDA * d)).max())
+
+
+def gradients(config):
+    """For each objective and distance: the generator's gradient, and GAN-QP's ratio to its bound. A list of rows."""
+    table = []
+    for name, objective in OBJECTIVES.items():
+        keras.utils.set_random_seed(config.seed)
+        critic = build_critic(objective.spectral)
+        model = CriticAlone(critic, objective)
+        optimizer = keras.optimizers.Adam(3e-3, beta_1=0.5)
+        model.compile(optimizer, jit_compile=False)
+        start = None
+        for distance in config.distances:
+            rng = np.random.default_rng(config.seed)
+            x = points(distance, 128 * 100, rng)
+            if start is None:
+                model([part[:2] for part in x])
+                optimizer.build(model.trainable_variables)
+                start = [ops.convert_to_numpy(variable) for variable in (*model.variables, *optimizer.variables)]
+            for variable, value in zip((*model.variables, *optimizer.variables), start):
+                variable.assign(value)                   # every distance from the same start, by the same compiled step
+            for _ in range(-(-config.steps // 100)):
+                model.fit(x, np.zeros(len(x[0])), batch_size=128, steps_per_epoch=min(100, config.steps), verbose=0)
+            x_r, x_f = points(distance, 500, np.random.default_rng(config.seed + 1))
+            row = {"objective": name, "distance": distance,
+                   "gradient": generator_gradient(critic, objective.generator, x_r, x_f)}
+            if name.startswith("gan_qp"):
+                measure = {"gan_qp_l1": distance_l1, "gan_qp_l2": distance_l2}[name]
+                row["ratio_to_bound"] = lipschitz_ratio(critic, measure, x_r[:100], x_f[:100])
+            table.append(row)
+            if name == "sgan":
+                table.append({"objective": SATURATING, "distance": distance, "gradient": generator_gradient(
+                    critic, lambda t_r, t_f: -ops.mean(ops.softplus(t_f)), x_r, x_f)})
+    return table
+
+
+def draw_gradients(table, path):
+    figure = Figure(figsize=(7, 4.5), layout="constrained")
+    axes = figure.subplots()
+    for name in dict.fromkeys(row["objective"] for row in table):
+        rows = [row for row in table if row["objective"] == name]
+        axes.loglog([row["distance"] for row in rows], [max(row["gradient"], 1e-12) for row in rows], marker=".", label=name)
+    axes.set_xlabel("distance of the centres")
+    axes.set_ylabel("|∂L_G/∂θ|")
+    axes.legend(fontsize="small", loc="center left", bbox_to_anchor=(1, 0.5))
+    runs.write_figure(path, lambda file: figure.savefig(file, format="png", dpi=110))
+
+
+# -------------------------------------------------------------------------------------------------------- 2. Dirac-GANs
+
+def sigmoid(t):
+    return 1 / (1 + np.exp(-t))
+
+
+def sgan(phi, theta):
+    """Eq. (6) of 6583."""
+    s = sigmoid(theta @ phi)
+    return -s * theta, (1 - s) * phi
+
+
+def wgan(phi, theta):
+    """Eq. (11): T(x) = φ·x/‖φ‖."""
+    norm = np.linalg.norm(phi)
+    return -theta / norm + (theta @ phi) * phi / norm ** 3, phi / norm
+
+
+def wgan_gp(phi, theta, c, weight=0.1):
+    """Eq. (15): the penalty λ (‖φ‖ − c)², with c = 1 for WGAN-GP and c = 0 for WGAN-div with p = 2."""
+    return -theta - 2 * weight * (1 - (c / np.linalg.norm(phi) if c else 0)) * phi, phi
+
+
+def gan_qp(phi, theta, l2=0.0, weight=1.0):
+    """Eq. (18), and −2·l2·φ for a term l2·‖φ‖² in the critic's loss."""
+    return -theta - (theta @ phi) * theta / (weight * np.linalg.norm(theta)) - 2 * l2 * phi, phi
+
+
+SYSTEMS = {           # name → (φ, θ) → (dφ/dt, dθ/dt), and how long it is followed
+    "SGAN": (sgan, 100),
+    "WGAN": (wgan, 10),
+    "WGAN-GP, c = 0 (WGAN-div)": (lambda phi, theta: wgan_gp(phi, theta, 0), 40),
+    "WGAN-GP, c = 1": (lambda phi, theta: wgan_gp(phi, theta, 1), 40),
+    "GAN-QP": (gan_qp, 40),
+    "GAN-QP with L2": (lambda phi, theta: gan_qp(phi, theta, l2=0.1), 40),
+}
+
+
+def follow(system, until, start=(0.1, 0.2, 0.2, 0.1), points=2000):
+    """The path of (φ, θ) from the author's start, (points, 4)."""
+    from scipy.integrate import solve_ivp
+
+    solution = solve_ivp(lambda t, y: np.concatenate(system(y[:2], y[2:])), (0, until), start, rtol=1e-8, atol=1e-10,
+                         t_eval=np.linspace(0, until, points))
+    return solution.y.T
+
+
+def dirac(path):
+    """Draws the paths of θ; returns for each system the largest ‖θ‖ in the last quarter over that in the first."""
+    figure = Figure(figsize=(10, 6.6), layout="constrained")
+    table = []
+    for axes, (name, (system, until)) in zip(figure.subplots(2, 3).flat, SYSTEMS.items()):
+        theta = follow(system, until)[:, 2:]
+        radius = np.linalg.norm(theta, axis=1)
+        quarter = len(radius) // 4
+        left = radius[-quarter:].max() / radius[:quarter].max()
+        table.append({"system": name, "until": until, "radius_left": float(left)})
+        axes.plot(*theta.T, linewidth=0.8)
+        axes.plot(*theta[0], "k.")
+        axes.plot(0, 0, "r.", markersize=10)
+        axes.set_title(f"{name}: {left:.0%} of the radius left", fontsize="medium")
+        axes.set_aspect("equal", adjustable="datalim")
+    runs.write_figure(path, lambda file: figure.savefig(file, format="png", dpi=110))
+    return table
+
+
+def toy(config):
+    if config.steps < 1 or not config.distances or min(config.distances) <= 0:
+        raise runs.InputError("--steps expects at least 1 and --distances positive numbers. "
+                              f"Received: {config.steps}, {config.distances}")
+    out = pathlib.Path(config.out)
+    trajectories = dirac(out / "dirac.png")
+    print("\n".join(f"{row['system']:>28}: {row['radius_left']:.2f} of the radius left at t = {row['until']}"
+                    for row in trajectories))
+    print("|∂L_G/∂θ| at distances " + ", ".join(map(str, config.distances)), flush=True)
+    table = gradients(config)
+    for name in dict.fromkeys(row["objective"] for row in table):
+        print(f"{name:>20} " + " ".join(f"{row['gradient']:10.3g}" for row in table if row["objective"] == name))
+    for row in table:
+        if "ratio_to_bound" in row:
+            print(f"{row['objective']} at {row['distance']}: |T(x_r) − T(x_f)| is at most {row['ratio_to_bound']:.2f} λ d")
+    draw_gradients(table, out / "gradients.png")
+    runs.write_json(out / "table.json", {"gradients": table, "dirac": trajectories, "steps": config.steps})
+    print(f"pictures and table.json are in {runs.shown(out)}")
+
+
+if __name__ == "__main__":
+    runs.main(toy, Config, __doc__)

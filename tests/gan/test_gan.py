@@ -1,0 +1,508 @@
+"""Losses and penalties against float64 NumPy, pairs, the lagged generator, resuming, metrics, data, and wrong input."""
+
+import keras
+import numpy as np
+import pytest
+from keras import layers, ops
+from PIL import Image
+
+from common import datasets, runs
+from gan import data, evaluate, features, generate, toy, train
+from gan.objectives import OBJECTIVES, critic_loss, input_gradient, penalty_div, penalty_gp
+from gan.train import GAN, Config, build_critic, build_generator
+
+RNG = np.random.default_rng(0)
+
+
+def numpy(tensor):
+    return ops.convert_to_numpy(tensor)
+
+
+# ------------------------------------------------------------------------------------------------------------- losses
+# The critic here is T(x) = w · tanh(W x), whose gradient in x is written out: no automatic differentiation in the oracle.
+
+SHAPE, HIDDEN, BATCH = (2, 2, 1), 5, 6
+W, WEIGHT = RNG.normal(size=(4, HIDDEN)), RNG.normal(size=(HIDDEN, 1))
+REAL, FAKE, EPSILON = RNG.normal(size=(BATCH, 4)), RNG.normal(size=(BATCH, 4)), RNG.random((BATCH, 1))
+
+
+def score(x, w, weight):
+    return np.tanh(x @ w) @ weight[:, 0]
+
+
+def score_gradient(x, w, weight):
+    return ((1 - np.tanh(x @ w) ** 2) * weight[:, 0]) @ w.T
+
+
+def log_sigmoid(t):
+    return -np.log1p(np.exp(-t))
+
+
+def expected_critic_loss(name, w, weight):
+    """A loop over the pairs, in float64."""
+    t_r, t_f = score(REAL, w, weight), score(FAKE, w, weight)
+    total = 0.0
+    for i in range(BATCH):
+        d = t_r[i] - t_f[i]
+        if name.startswith("gan_qp"):
+            apart = REAL[i] - FAKE[i]
+            distance = np.abs(apart).mean() if name == "gan_qp_l1" else np.sqrt((apart ** 2).mean())
+            total += -d + d ** 2 / (20 * distance)
+        elif name.startswith("wgan"):
+            total -= d
+        elif name in ("sgan", "sgan_sn"):
+            total -= log_sigmoid(t_r[i]) + np.log(1 - 1 / (1 + np.exp(-t_f[i])))
+        elif name == "rsgan_sn":
+            total -= log_sigmoid(d)
+        else:
+            total += (t_r[i] - 1) ** 2 / 2 + t_f[i] ** 2 / 2
+        if name == "wgan_div":
+            norms = [np.linalg.norm(score_gradient(x[i:i + 1], w, weight)) for x in (REAL, FAKE)]
+            total += 2 * (norms[0] ** 6 + norms[1] ** 6) / 2
+        if name == "wgan_gp":
+            between = EPSILON[i] * REAL[i] + (1 - EPSILON[i]) * FAKE[i]
+            total += 10 * (np.linalg.norm(score_gradient(between[None], w, weight)) - 1) ** 2
+    return total / BATCH
+
+
+def expected_generator_loss(name, fake):
+    t_r, t_f = score(REAL, W, WEIGHT), score(fake, W, WEIGHT)
+    if name in ("sgan", "sgan_sn"):
+        return -log_sigmoid(t_f).mean()
+    if name == "rsgan_sn":
+        return -log_sigmoid(t_f - t_r).mean()
+    return ((t_f - 1) ** 2 / 2).mean() if name == "lsgan_sn" else -t_f.mean()
+
+
+def differences(function, value):
+    """The gradient of a NumPy function by central differences."""
+    result = np.zeros_like(value)
+    for index in np.ndindex(value.shape):
+        step = np.zeros_like(value)
+        step[index] = 1e-5
+        result[index] = (function(value + step) - function(value - step)) / 2e-5
+    return result
+
+
+def tensor(x):
+    return ops.convert_to_tensor(x.astype("float32"))
+
+
+@pytest.fixture
+def critic():
+    model = keras.Sequential([keras.Input(SHAPE), layers.Flatten(), layers.Dense(HIDDEN, "tanh", use_bias=False),
+                              layers.Dense(1, use_bias=False)])
+    model.set_weights([W, WEIGHT])
+    return model
+
+
+def images(x):
+    return tensor(x.reshape(-1, *SHAPE))
+
+
+@pytest.mark.parametrize("name", OBJECTIVES)
+def test_the_critics_loss_and_gradient(name, critic):
+    gan = GAN.__new__(GAN)                       # only its way to gradients, which knows both backends
+    keras.Model.__init__(gan)
+    gan.critic = critic
+    (loss, t_r, t_f), found = gan.gradients(
+        lambda: critic_loss(OBJECTIVES[name], critic, images(REAL), images(FAKE), tensor(EPSILON.reshape(-1, 1, 1, 1))),
+        critic.trainable_variables)
+    assert float(loss) == pytest.approx(expected_critic_loss(name, W, WEIGHT), rel=1e-4)
+    np.testing.assert_allclose(numpy(t_r), score(REAL, W, WEIGHT), rtol=1e-4)
+    np.testing.assert_allclose(numpy(t_f), score(FAKE, W, WEIGHT), rtol=1e-4)
+    expected = [differences(lambda w: expected_critic_loss(name, w, WEIGHT), W),
+                differences(lambda weight: expected_critic_loss(name, W, weight), WEIGHT)]
+    for a, b in zip(found, expected):
+        np.testing.assert_allclose(numpy(a), b, rtol=2e-3, atol=1e-4 * np.abs(b).max())
+
+
+@pytest.mark.parametrize("name", OBJECTIVES)
+def test_the_generators_loss_and_gradient(name, critic):
+    def function(fake):
+        scores = [ops.squeeze(critic(x, training=False), -1) for x in (images(REAL), fake)]
+        return OBJECTIVES[name].generator(*scores)
+
+    loss, gradient = input_gradient(function, images(FAKE))
+    assert float(loss) == pytest.approx(expected_generator_loss(name, FAKE), rel=1e-4)
+    expected = differences(lambda fake: expected_generator_loss(name, fake), FAKE)
+    np.testing.assert_allclose(numpy(gradient).reshape(BATCH, 4), expected, rtol=1e-3, atol=1e-5)
+
+
+def test_the_gradient_of_a_critic_against_differences(critic):
+    scores, gradient = input_gradient(lambda x: critic(x), images(REAL))
+    np.testing.assert_allclose(numpy(gradient).reshape(BATCH, 4),
+                               differences(lambda x: score(x, W, WEIGHT).sum(), REAL), rtol=1e-3, atol=1e-5)
+    np.testing.assert_allclose(numpy(scores)[:, 0], score(REAL, W, WEIGHT), rtol=1e-4)
+
+
+def test_equal_real_and_fake_images_divide_by_no_zero(critic):
+    for name, objective in OBJECTIVES.items():
+        loss, *_ = critic_loss(objective, critic, images(REAL), images(REAL), tensor(EPSILON.reshape(-1, 1, 1, 1)))
+        assert np.isfinite(float(loss)), name
+
+
+def test_the_sixth_power_does_not_overflow_in_float16():
+    gradient = ops.cast(np.full((3, 30, 30, 1), 10.0), "float16")                     # ‖∇T‖ = 300, 300⁶ = 7.3·10¹⁴
+    assert float(penalty_div(gradient)) == pytest.approx(2 * 300.0 ** 6, rel=1e-4)
+    assert float(penalty_gp(gradient)) == pytest.approx(10 * 299.0 ** 2, rel=1e-4)
+
+
+def test_penalties_have_finite_gradients_at_zero():
+    zero = tensor(np.zeros((2, 3)))
+    for penalty, value in [(penalty_gp, 10.0), (penalty_div, 0.0)]:
+        found, gradient = input_gradient(penalty, zero)
+        assert float(found) == pytest.approx(value, rel=1e-3) and np.isfinite(numpy(gradient)).all()
+
+
+# ----------------------------------------------------------------------------------------------------------- networks
+
+@pytest.mark.parametrize("size, channels", [(28, 1), (32, 3), (44, 1), (64, 3)])
+def test_networks_fit_the_image(size, channels):
+    generator, critic = build_generator(size, channels, 4, 10), build_critic(size, channels, 4)
+    assert generator.output.shape == (None, size, size, channels) and critic.output.shape == (None, 1)
+    assert train.halvings(size) == {28: (2, 7), 32: (3, 4), 44: (2, 11), 64: (4, 4)}[size]
+
+
+def test_parameter_counts():
+    assert build_generator().count_params() == (
+        128 * 4 * 4 * 128 + 4 * 128 + 16 * 128 * 64 + 4 * 64 + 16 * 64 * 32 + 4 * 32 + 16 * 32 + 1)
+    assert build_critic().count_params() == 16 * 32 + 32 + 16 * 32 * 64 + 64 + 16 * 64 * 128 + 128 + 2048
+    assert build_critic(spectral=True).count_params() - build_critic().count_params() == 16 + 16 * 32 + 16 * 64 + 2048
+
+
+def small(objective="gan_qp_l2", seed=0, **options):
+    keras.utils.set_random_seed(seed)
+    return GAN(build_generator(28, 1, 2, 6), build_critic(28, 1, 2, OBJECTIVES[objective].spectral), objective, **options)
+
+
+IMAGES = RNG.integers(0, 256, (48, 28, 28, 1), "uint8")
+ZEROS = np.zeros(48, "uint8")
+
+
+# ----------------------------------------------------------------------------------------------------------- training
+
+@pytest.mark.parametrize("name", ["gan_qp_l2", "wgan_gp", "rsgan_sn"])
+def test_the_same_seed_gives_the_same_ten_losses(name):
+    def losses():
+        gan, found = small(name), []
+        record = keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: found.append(dict(logs)))
+        gan.fit(np.concatenate([IMAGES] * 2)[:80], np.zeros(80), batch_size=8, epochs=1, shuffle=False, verbose=0,
+                callbacks=[record])
+        return found
+
+    first, second = losses(), losses()
+    assert len(first) == 10 and first == second and len({row["loss"] for row in first}) == 10
+
+
+@pytest.mark.parametrize("count, expected", [(16, 8), (7, 3)])
+def test_every_real_image_has_a_fake_partner_in_a_partial_batch_too(monkeypatch, count, expected):
+    seen = []
+
+    def spy(objective, critic, real, fake, epsilon):
+        seen.append((numpy(real), numpy(fake)))
+        return critic_loss(objective, critic, real, fake, epsilon)
+
+    monkeypatch.setattr(train, "critic_loss", spy)
+    monkeypatch.setattr(GAN, "gradients", lambda self, function, variables: (
+        function(), [ops.zeros(variable.shape) for variable in variables]))
+    small().update(IMAGES[:count])
+    assert [(len(real), len(fake)) for real, fake in seen] == [(expected, expected)] * 2
+    for step, (real, _) in enumerate(seen):      # each critic step has real images of its own
+        np.testing.assert_allclose(real, IMAGES[step * expected:(step + 1) * expected] / 127.5 - 1, atol=1e-6)
+    assert np.abs(seen[0][1] - seen[1][1]).max() > 0
+
+
+def test_the_average_follows_the_generator():
+    gan = small(ema=0.5)
+    before = [numpy(weight).copy() for weight in gan.average.weights]
+    gan.update(IMAGES[:16])
+    for average, old, new in zip(gan.average.weights, before, gan.generator.weights):
+        decay = min(0.5, 2 / 11)                 # 1 + t over 10 + t after the first update
+        np.testing.assert_allclose(numpy(average), decay * old + (1 - decay) * numpy(new), rtol=1e-5, atol=1e-6)
+    np.testing.assert_array_equal(numpy(gan(np.ones((2, 6), "float32"))), numpy(gan.average(np.ones((2, 6), "float32"))))
+
+
+def test_the_term_of_5716_has_a_gradient_between_copies_and_none_at_a_copy():
+    gan = small("sgan", vi_regularizer=5.0, vi_lag=3)
+    z = tensor(RNG.normal(size=(8, 6)))
+
+    def of_the_term():
+        def gradient(weight):
+            gan.vi_regularizer = weight
+            return gan.gradients(lambda: gan.generator_loss(z), gan.generator.trainable_variables)
+
+        (with_term, with_gradient), (without, without_gradient) = gradient(5.0), gradient(0.0)
+        gan.vi_regularizer = 5.0
+        return float(with_term[0] - without[0]), max(
+            float(np.abs(numpy(a) - numpy(b)).max()) for a, b in zip(with_gradient, without_gradient))
+
+    sizes = []
+    for _ in range(6):
+        gan.update_generator(tensor(IMAGES[:8] / 127.5 - 1))       # 0 and 3 copy first
+        sizes.append(of_the_term())
+    assert all(value > 0 and gradient > 1e-6 for value, gradient in sizes)
+    assert sizes[2][0] > sizes[0][0] and sizes[3][0] < sizes[2][0]  # G moves away from G°, then G° catches up
+    for old, new in zip(gan.old.weights, gan.generator.weights):
+        old.assign(new)
+    value, largest = of_the_term()
+    assert value == pytest.approx(0, abs=1e-6) and largest < 1e-5   # what one update for each copy would be left with
+
+
+def test_the_generators_term_is_the_formula():
+    gan = small("wgan_sn", vi_regularizer=5.0)
+    for weight in gan.generator.trainable_variables:
+        weight.assign(weight + 0.01)
+    z = RNG.normal(size=(8, 6)).astype("float32")
+    fake, old = (numpy(model(z, training=True)).astype("float64") for model in (gan.generator, gan.old))
+    expected = -numpy(gan.scores(fake)).mean() + 5 * ((fake - old) ** 2).mean()
+    assert float(gan.generator_loss(tensor(z))[0]) == pytest.approx(expected, rel=1e-4)
+
+
+def config(tmp_path, **options):
+    return Config(**{"data": "digits", "out": tmp_path, "width": 2, "latent_dim": 6, "size": 28, "epochs": 3,
+                     "batch_size": 64, "samples": 50} | options)
+
+
+@pytest.mark.parametrize("name", ["gan_qp_l2", "sgan_sn"])
+def test_a_resumed_run_ends_as_one_that_was_not_stopped(tmp_path, monkeypatch, name):
+    whole = train.train(config(tmp_path / "a", objective=name, vi_regularizer=5.0))
+
+    def stop(self, epoch, logs=None):
+        if epoch == 2:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(train.SampleSheet, "on_epoch_begin", stop)
+        with pytest.raises(KeyboardInterrupt):
+            train.train(config(tmp_path / "b", objective=name, vi_regularizer=5.0))
+    folder, = (tmp_path / "b/gan").iterdir()
+    resumed = train.train(runs.settle(Config(resume=folder)))
+    for a, b in zip(whole.state["log"], resumed.state["log"], strict=True):
+        assert {key: a[key] for key in a if key != "seconds"} == {key: b[key] for key in b if key != "seconds"}
+    z = RNG.normal(size=(3, 6))
+    np.testing.assert_array_equal(*(evaluate.images_of(evaluate.load(run.folder), z) for run in (whole, resumed)))
+    names = {path.name for path in whole.folder.iterdir()}
+    assert {"samples.png", "walks.png", "scores.png", "samples", "results.json", "model.keras", "log.csv"} <= names
+
+
+def test_generate_from_a_file(tmp_path, capsys):
+    runs.save_model(small(), tmp_path / "model.keras")
+    generate.generate(generate.Config(tmp_path / "model.keras", tmp_path / "out", 3))
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"samples.png", "walks.png"}
+    assert Image.open(tmp_path / "out/samples.png").size == (3 * 28 * 2, 3 * 28 * 2)
+    with pytest.raises(runs.InputError, match="--count expects 2 to 100"):
+        generate.generate(generate.Config(tmp_path / "model.keras", tmp_path / "out", 1))
+    with pytest.raises(runs.InputError, match="is not a model|expected a model trained by gan/train.py"):
+        evaluate.load(runs.ROOT / "vae/weights/vae.keras")
+
+
+# ------------------------------------------------------------------------------------------------------------ metrics
+
+def test_frechet_distance_against_closed_forms():
+    from scipy.linalg import sqrtm
+
+    a, b = RNG.normal(size=(300, 7)) @ RNG.normal(size=(7, 7)), 0.5 + RNG.normal(size=(200, 7))
+    covariances = [np.cov(x, rowvar=False) for x in (a, b)]
+    expected = ((a.mean(0) - b.mean(0)) ** 2).sum() + np.trace(sum(covariances) - 2 * sqrtm(np.matmul(*covariances)).real)
+    assert evaluate.frechet_distance(a, b) == pytest.approx(expected, rel=1e-6)
+    assert evaluate.frechet_distance(a, a) == pytest.approx(0, abs=1e-6)
+    wide, narrow = 3 * RNG.normal(size=(100_000, 1)) + 2, RNG.normal(size=(100_000, 1))
+    assert evaluate.frechet_distance(wide, narrow) == pytest.approx(2 ** 2 + (3 - 1) ** 2, rel=0.03)
+    flat = np.c_[a[:, :3], np.zeros((300, 2))]                       # features that are never on
+    assert evaluate.frechet_distance(flat, flat + 1) == pytest.approx(5, rel=1e-6)
+
+
+def test_entropy_and_modes():
+    real = np.repeat(np.arange(4), 25)
+    assert evaluate.class_metrics(real, real) == pytest.approx({"recognised_entropy": np.log(4), "modes": 4})
+    one = evaluate.class_metrics(np.full(100, 2), real)
+    assert one == {"recognised_entropy": 0, "modes": 1}
+    few = np.array([0] * 96 + [1] * 3 + [2])                         # a tenth of a quarter is 2.5 of 100
+    assert evaluate.class_metrics(few, real)["modes"] == 2
+
+
+def test_walks_stay_on_the_sphere():
+    start, end = RNG.normal(size=(2, 5))
+    end *= np.linalg.norm(start) / np.linalg.norm(end)
+    codes = evaluate.walk(start, end, 7)
+    np.testing.assert_allclose(codes[[0, -1]], [start, end], atol=1e-12)
+    np.testing.assert_allclose(np.linalg.norm(codes, axis=1), np.linalg.norm(start))
+    np.testing.assert_allclose(evaluate.walk(start, start, 3), [start] * 3)
+
+
+def test_the_metrics_of_a_collapsed_and_of_a_perfect_generator(tmp_path):
+    """The classifier is a stub: its features are the mean grey of three parts, its class is where the light is."""
+    x = keras.Input((32, 32, 1))
+    parts = layers.Flatten()(layers.AveragePooling2D((32, 8))(x))
+    parts = layers.Activation("linear", name="features")(parts)
+    logits = layers.Dense(4, kernel_initializer="identity", name="classes")(parts)
+    runs.save_model(keras.Model(x, logits, name="gan_features"), tmp_path / "features.keras")
+    real = np.zeros((40, 32, 32, 1), "uint8")
+    for i, image in enumerate(real):
+        image[:, i % 4 * 8:i % 4 * 8 + 8] = 200 + i
+    sample = datasets.Images("x", "", "", False, real, None, real, None)
+    model = evaluate.extractor(str(tmp_path / "features.keras"), sample)
+    found, classes = evaluate.features_and_classes(model, real)
+    np.testing.assert_array_equal(classes, np.arange(40) % 4)
+    assert evaluate.frechet_distance(found, found) == pytest.approx(0, abs=1e-9)
+    black = GAN(build_generator(32, 1, 2, 6), build_critic(32, 1, 2), "sgan")
+    black.average.layers[-1].bias.assign([-100.0])
+    collapsed = evaluate.metrics(black, real, model, 30)
+    assert collapsed["pixel_deviation"] == 0 and collapsed["modes"] == 1 and collapsed["frechet_distance"] > 0.2
+    with pytest.raises(runs.InputError, match=r"--features expects a classifier.*for 28 × 28 × 1.*Received"):
+        evaluate.extractor(str(tmp_path / "features.keras"),
+                           datasets.Images("x", "", "", False, IMAGES, None, IMAGES, None))
+
+
+# --------------------------------------------------------------------------------------------------------------- data
+
+def test_mnist_gets_a_black_edge():
+    loaded = data.load("digits", 32)
+    plain = datasets.load_images("digits")
+    assert loaded.x_train.shape == (1500, 32, 32, 1)
+    np.testing.assert_array_equal(loaded.x_train[:, 2:-2, 2:-2, 0], plain.x_train)
+    assert not loaded.x_train[:, :2].any() and loaded.builtin
+
+
+def write(path, **arrays):
+    np.savez(path, **{"x_train": IMAGES[..., 0], "x_test": IMAGES[:9, ..., 0]} | arrays)
+    return str(path)
+
+
+def test_npz_files_of_any_size_grey_and_colour(tmp_path):
+    colour = RNG.integers(0, 256, (20, 50, 40, 3), "uint8")
+    loaded = data.load(write(tmp_path / "a.npz", x_train=colour, x_test=colour[:5], y_train=np.arange(20)[:, None] % 3,
+                             y_test=np.arange(5)), 64)
+    assert loaded.x_train.shape == (20, 64, 64, 3) and loaded.y_train.tolist() == [i % 3 for i in range(20)]
+    np.testing.assert_array_equal(data.load(write(tmp_path / "b.npz"), 28).x_train, IMAGES)
+
+
+def test_cifar10_from_the_data_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("KEXUE_DATA", str(tmp_path))
+    (tmp_path / "cifar10").mkdir()
+    colour = RNG.integers(0, 256, (20, 32, 32, 3), "uint8")
+    write(tmp_path / "cifar10/cifar10_11k.npz", x_train=colour, x_test=colour[:5])
+    loaded = data.load("cifar10", 32)
+    np.testing.assert_array_equal(loaded.x_train, colour)
+    assert "subset" in loaded.name
+
+
+def test_a_folder_of_pictures_of_many_kinds(tmp_path, capsys):
+    for i in range(24):
+        size = (40 + i, 30 + 2 * i)
+        pixels = RNG.integers(0, 256, (*size, 3), "uint8")
+        path = tmp_path / ("red" if i % 2 else "blue") / f"{i:02}.png"
+        path.parent.mkdir(exist_ok=True)
+        Image.fromarray(pixels if i > 3 else pixels[..., 0]).save(path)
+    (tmp_path / "red/broken.png").write_bytes(b"\x89PNG no more")
+    (tmp_path / "red/00.jpg").write_bytes((tmp_path / "red/01.png").read_bytes()[:200])
+    loaded = data.load(str(tmp_path), 32)
+    out = capsys.readouterr().out
+    assert loaded.x_train.shape == (22, 32, 32, 3) and len(loaded.x_test) == 2 and set(loaded.y_train) == {0, 1}
+    assert "left out: " in out and "broken.png" in out and "00.jpg" in out
+    assert "2 of 26 pictures were left out" in out and "4 pictures are grey and 20 colour: all are taken as colour" in out
+
+
+def test_a_folder_of_grey_pictures_stays_grey(tmp_path):
+    for i in range(12):
+        Image.fromarray(IMAGES[i, ..., 0]).save(tmp_path / f"{i}.png")
+    loaded = data.load(str(tmp_path), 28)
+    assert loaded.x_train.shape == (11, 28, 28, 1) and loaded.y_train is None
+
+
+@pytest.mark.parametrize("arrays, message", [
+    ({"x_train": IMAGES / 255}, "x_train as uint8.*Received: float64"),
+    ({"x_train": np.full((9, 28, 28), np.nan)}, "x_train as uint8.*Received: float64"),
+    ({"x_test": IMAGES[:9].repeat(3, -1)}, "both grey or both colour"),
+    ({"x_test": IMAGES[:9, :14, :, 0]}, "of one size"),
+    ({"y_train": np.zeros(5, int)}, "48 labels"),
+])
+def test_wrong_arrays_are_named(tmp_path, arrays, message):
+    with pytest.raises(runs.InputError, match=message):
+        data.load(write(tmp_path / "x.npz", **arrays), 28)
+
+
+@pytest.mark.parametrize("options, message", [
+    ({"size": 30}, "--size expects 28 to 64.*Received: 30"),
+    ({"size": 128}, "--size expects 28 to 64.*Received: 128"),
+    ({"data": "/nowhere"}, "--data expects.*Received: /nowhere"),
+    ({"data": "EMPTY"}, "at least 10 pictures.*Received: 0"),
+    ({"batch_size": 1000}, "at least 2000 images for one update.*Received: 1500"),
+    ({"critic_steps": 0}, "--critic-steps expects at least 1"),
+    ({"vi_lag": 1}, "--vi-lag expects at least 2"),
+    ({"ema": 1.0}, "--ema expects a decay"),
+    ({"features": "/nowhere.keras"}, "expected a run folder with model.keras"),
+])
+def test_wrong_options_are_named_before_anything_is_written(tmp_path, options, message):
+    (tmp_path / "empty").mkdir()
+    if options.get("data") == "EMPTY":
+        options = {"data": str(tmp_path / "empty")}
+    with pytest.raises(runs.InputError, match=message):
+        train.train(config(tmp_path / "out", **options))
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_loss_that_is_not_a_number_ends_the_run(tmp_path):
+    with pytest.raises(runs.InputError, match="no longer a finite number at step.*smaller --learning-rate"):
+        train.train(config(tmp_path, learning_rate=1e30, objective="wgan_div"))
+
+
+def test_features_need_labels(tmp_path):
+    with pytest.raises(runs.InputError, match="needs labels"):
+        features.train(features.Config(data=write(tmp_path / "x.npz"), size=28, out=tmp_path / "out"))
+
+
+# ---------------------------------------------------------------------------------------------------------------- toys
+
+def dirac_losses(name, phi, theta):
+    """The losses of critic and generator in 6583, whose gradients the systems are."""
+    t, norm = theta @ phi, np.linalg.norm(phi)
+    return {
+        "SGAN": (-np.log(1 - toy.sigmoid(t)), -np.log(toy.sigmoid(t))),
+        "WGAN": (t / norm, -t / norm),
+        "WGAN-GP, c = 0 (WGAN-div)": (t + 0.1 * norm ** 2, -t),
+        "WGAN-GP, c = 1": (t + 0.1 * (norm - 1) ** 2, -t),
+        "GAN-QP": (t + t ** 2 / (2 * np.linalg.norm(theta)), -t),
+        "GAN-QP with L2": (t + t ** 2 / (2 * np.linalg.norm(theta)) + 0.1 * norm ** 2, -t),
+    }[name]
+
+
+@pytest.mark.parametrize("name", toy.SYSTEMS)
+def test_dirac_systems_are_the_gradients_of_their_losses(name):
+    phi, theta = RNG.normal(size=(2, 2))
+    found = toy.SYSTEMS[name][0](phi, theta)
+    np.testing.assert_allclose(found[0], -differences(lambda p: dirac_losses(name, p, theta)[0], phi), rtol=1e-6)
+    np.testing.assert_allclose(found[1], -differences(lambda t: dirac_losses(name, phi, t)[1], theta), rtol=1e-6)
+
+
+def test_the_linear_dirac_system_against_its_closed_solution():
+    """c = 0: (φ, θ)' = [[−2λ, −1], [1, 0]] (φ, θ), solved by the exponential of the matrix."""
+    from scipy.linalg import expm
+
+    path = toy.follow(toy.SYSTEMS["WGAN-GP, c = 0 (WGAN-div)"][0], 40)
+    matrix = np.kron(expm(40 * np.array([[-0.2, -1], [1, 0]])), np.eye(2))
+    np.testing.assert_allclose(path[-1], matrix @ [0.1, 0.2, 0.2, 0.1], atol=1e-6)
+
+
+def test_what_the_dirac_systems_show(tmp_path):
+    left = {row["system"]: row["radius_left"] for row in toy.dirac(tmp_path / "dirac.png")}
+    assert left["WGAN-GP, c = 0 (WGAN-div)"] < 0.1 and left["GAN-QP with L2"] < 0.1
+    assert all(left[name] > 0.5 for name in ("SGAN", "WGAN", "WGAN-GP, c = 1", "GAN-QP"))
+
+
+def test_measures_of_the_toy_on_a_critic_that_is_known():
+    critic = keras.Sequential([keras.Input((2,)), layers.Dense(1, use_bias=False)])
+    critic.set_weights([np.array([[-3.0], [0.0]])])
+    x_r, x_f = toy.points(4.0, 50, RNG)
+    assert toy.generator_gradient(critic, OBJECTIVES["wgan_sn"].generator, x_r, x_f) == pytest.approx(3, rel=1e-4)
+    expected = max(3 * abs(a[0] - b[0]) / (10 * np.abs(a - b).mean()) for a in x_r for b in x_f)
+    assert toy.lipschitz_ratio(critic, toy.distance_l1, x_r, x_f) == pytest.approx(expected, rel=1e-4)
+
+
+def test_the_toy_writes_pictures_and_a_table(tmp_path, monkeypatch):
+    monkeypatch.setattr(toy, "OBJECTIVES", {name: OBJECTIVES[name] for name in ("gan_qp_l2", "wgan_gp", "sgan")})
+    toy.toy(toy.Config(tmp_path, steps=100, distances=(2.0,)))
+    assert {path.name for path in tmp_path.iterdir()} == {"gradients.png", "dirac.png", "table.json"}
+    with pytest.raises(runs.InputError, match="--steps expects"):
+        toy.toy(toy.Config(tmp_path, steps=0))
