@@ -65,7 +65,7 @@ def test_every_script_is_in_the_list():
     assert scripts == {script for script, *_ in SMOKE} | set(OTHERS)
 
 
-@pytest.mark.parametrize("command", [*SMOKE, *(pytest.param(command, marks=pytest.mark.slow) for command in MORE)], ids=" ".join)
+@pytest.mark.parametrize("command", SMOKE + [pytest.param(more, marks=pytest.mark.slow) for more in MORE], ids=" ".join)
 def test_smoke_run(command, tmp_path):
     out = tmp_path / "out"
     result = run(*command, "--smoke", "--out", out, cwd=tmp_path)
