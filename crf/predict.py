@@ -3,7 +3,7 @@
     python crf/predict.py 今天天气不错
     python crf/predict.py --file novel.txt > segmented.txt        or: cat novel.txt | python crf/predict.py
     python crf/predict.py 苏剑林的科学空间 --words my_words.txt      a user dictionary, one word a line
-    python crf/predict.py 结婚的和尚未结婚的 --confidence            how sure the model is of each word
+    python crf/predict.py 结婚的和尚未结婚的 --confidence          how sure the model is of each word
 """
 
 import pathlib
