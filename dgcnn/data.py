@@ -269,7 +269,7 @@ def split(files):
 
     for question in every:
         for passage in question.passages:
-            a, b = root(_key(question.text)), root(fold(passage.text))
+            a, b = root(_key(question.text)), root("passage " + fold(passage.text))
             parent[max(a, b)] = min(a, b)
     asked = {root(_key(question.text)) for question in held_out}
     train, validation, test = [], [], []

@@ -19,7 +19,7 @@ from dgcnn import baseline, data, evaluate, features, predict, reading, vectors
 from dgcnn.data import Encoder, Passage, Question, find_answers, windows
 from dgcnn.features import fold
 from dgcnn.reading import Reader, Span, normalise, spans_of, vote
-from dgcnn.train import build_dgcnn, span_loss
+from dgcnn.train import Config, build_dgcnn, span_loss, train
 
 VOCAB = Vocab("白云山的海拔是多少坐落在广州主峰米谁写春风水天地，。？12345678")
 WORDS = ["白云山", "海拔", "广州", "主峰"]
@@ -92,6 +92,54 @@ def test_a_saved_model_reads_the_same(tmp_path):
         assert loaded.encode.words == WORDS[:words]
         [[before]], [[after]] = (reader.curves([(QUESTION, [TEXT])]) for reader in (Reader(model, encode), loaded))
         np.testing.assert_allclose(before, after, atol=1e-6)
+
+
+@pytest.mark.slow
+def test_learns_what_only_question_and_neighbours_tell():
+    """The answer is the character after the question's, in a passage in random order."""
+    keras.utils.set_random_seed(0)
+    rng, vocab = np.random.default_rng(0), Vocab("甲乙丙丁戊己庚辛壬癸")
+
+    def made(count):
+        orders, places = [rng.permutation(vocab.characters) for _ in range(count)], rng.integers(0, 9, count)
+        return [Question(str(i), order[k], [Passage("".join(order), (order[k + 1],))], "x", (order[k + 1],))
+                for i, (order, k) in enumerate(zip(orders, places))]
+
+    model, run = build_dgcnn(len(vocab), width=64), run_of(128)
+    model.compile(keras.optimizers.Adam(0.01), span_loss)
+    batches, test = data.Batches(run, made(5120), Encoder(vocab)), made(100)
+    for _ in range(12):
+        model.fit(batches, shuffle=False, verbose=0)
+        run.state["epoch"] += 1
+        if evaluate.scores(evaluate.answer_all(Reader(model, Encoder(vocab)), test))["em"] > 0.6:
+            return
+    raise AssertionError("12 epochs were not enough for 60 of 100")
+
+
+def test_a_stopped_training_ends_as_one_that_was_not(tmp_path, monkeypatch):
+    """Weights, their averages, which the checkpoint holds swapped, and Adam's moments: equal to the last bit."""
+    config = Config(data="sample", out=tmp_path, epochs=2, batch_size=64, width=8, max_length=32)
+    whole = train(config)
+
+    answer_all, calls = evaluate.answer_all, []
+
+    def stop_at_the_second_epoch(*arguments):
+        calls.append(arguments)
+        if len(calls) == 2:
+            raise RuntimeError("stopped")
+        return answer_all(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(evaluate, "answer_all", stop_at_the_second_epoch)
+        with pytest.raises(RuntimeError, match="stopped"):
+            train(config)
+    folder, = (path for path in (tmp_path / "dgcnn").iterdir() if path != whole.folder)
+    resumed = train(runs.settle(Config(out=tmp_path, resume=folder)))
+    with np.load(whole.path("checkpoint.npz")) as a, np.load(resumed.path("checkpoint.npz")) as b:
+        assert len(a.files) == len(b.files) > 50
+        for name in set(a.files) - {"state"}:
+            np.testing.assert_array_equal(a[name], b[name])
+    assert len((folder / "answers.jsonl").read_text().splitlines()) == len(data.load_questions("sample").test)
 
 
 # --------------------------------------------------------------------------------------------------------------- texts
