@@ -24,7 +24,7 @@ from common.capsule import (
 )
 
 RNG = np.random.default_rng(0)
-needs_tensorflow = pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="on other backends nothing differs")
+OTHER_BACKEND = keras.backend.backend() != "tensorflow"
 
 
 def array(t):
@@ -276,7 +276,8 @@ def test_bfloat16_keeps_the_routing_in_float32(network, loss):
 
 @pytest.mark.parametrize("network, loss, jit_compile", [
     (vector_network, margin_loss, False), (vector_network, margin_loss, True),
-    pytest.param(capsule_network, spread_loss, False, marks=needs_tensorflow)])    # JAX compiles it for half a minute
+    pytest.param(capsule_network, spread_loss, False, marks=pytest.mark.skipif(
+        OTHER_BACKEND, reason="with JAX's random start the loss falls by 19 % in these epochs, and not by the 25 % asked for"))])
 def test_trains(network, loss, jit_compile):
     keras.utils.set_random_seed(0)
     model = network((13, 13))
@@ -289,7 +290,7 @@ def test_trains(network, loss, jit_compile):
     assert losses[-1] < 0.75 * losses[0]
 
 
-@needs_tensorflow
+@pytest.mark.skipif(OTHER_BACKEND, reason="only TensorFlow compiles the routing apart from the model")
 def test_the_compiled_routing_of_training_is_the_plain_one():
     """One step of plain descent: eagerly nothing is compiled, in a graph the TensorFlow backend compiles the routing."""
     x, y = RNG.normal(size=(4, 19, 19, 1)).astype("float32"), np.eye(4, dtype="float32")
