@@ -277,7 +277,7 @@ def test_bfloat16_keeps_the_routing_in_float32(network, loss):
 @pytest.mark.parametrize("network, loss, jit_compile", [
     (vector_network, margin_loss, False), (vector_network, margin_loss, True),
     pytest.param(capsule_network, spread_loss, False, marks=pytest.mark.skipif(
-        OTHER_BACKEND, reason="with JAX's random start the loss falls by 19 % in these epochs, and not by the 25 % asked for"))])
+        OTHER_BACKEND, reason="from the random start of JAX the loss falls by 19 % here, not by 25 %"))])
 def test_trains(network, loss, jit_compile):
     keras.utils.set_random_seed(0)
     model = network((13, 13))
