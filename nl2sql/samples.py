@@ -296,7 +296,7 @@ def keep_clear_words(column, columns, schema):
                 return False
         return True
 
-    column.nouns = [column.name] + [noun for noun in spec.names + spec.nouns if noun != column.name and clear(noun)]
+    column.nouns = distinct([column.name] + [noun for noun in spec.names + spec.nouns if clear(noun)])
     taken = [ask for other in others for ask in other.spec.asks]
     column.asks = [ask for ask in spec.asks if not any(ask in other or other in ask for other in taken)]
     taken = [saying for other in others for saying in other.spec.sayings]
@@ -566,7 +566,7 @@ def compare(column, op, row, table, rng, bare=0.12):
     condition = Condition(column, op, value)
     year = column.spec.kind == "year"
     verbs = [saying for saying in column.sayings if saying.strip("~!")]
-    named = not (rng.random() < OMITTED and verbs and op != NE)
+    named = not (rng.random() < OMITTED and verbs and op != NE and value >= 0)
     name = ("gt", "lt", "eq", "ne")[op] + ("_year" if year and op < EQ else "_loose" if clear and op < EQ else "")
     if year:
         mention = condition.said = write_year(value, rng)
@@ -580,8 +580,7 @@ def compare(column, op, row, table, rng, bare=0.12):
         bare = op < EQ and column.alone and rng.random() < bare
         mention = write_number(value, column.unit, rng, bare)
         noun, said = "" if bare else column.noun(rng), say(name, rng, v=mention, **column.slots())
-        apart = "在" if re.search(r"\d$", noun) and re.match(r"-?\d", said) else ""           # PM2.5在100以下
-        condition.clause = noun + apart + said
+        condition.clause = apart(noun, said)
     else:
         verb, mention = rng.choice(verbs), write_number(value, column.unit, rng, True)
         if not verb.endswith("*"):                              # 300名员工, not 300人员工
@@ -590,6 +589,11 @@ def compare(column, op, row, table, rng, bare=0.12):
         condition.clause = verb.replace("*", say(name, rng, v=mention))
     condition.before = condition.before or condition.clause + "的"
     return condition
+
+
+def apart(noun, said):
+    """PM2.5在100以下: the figures of a name and of a value do not run together."""
+    return noun + "在" * bool(re.search(r"\d$", noun) and re.match(r"-?\d", said)) + said
 
 
 def match(column, op, values, table, rng):
@@ -602,8 +606,8 @@ def match(column, op, values, table, rng):
     whole = [s for s in column.sayings if s.strip("~+!")]
     short = [s for s in column.sayings if not s.strip("~+!") and "!" not in s]
     spoken = rng.random() < OMITTED
-    kind = "is_who" if column.spec.kind == "who" else "is_listed" if column.spec.cells.startswith("=") and (
-        "#" not in column.spec.cells) else "is"
+    kind = "is_who" if column.spec.kind == "who" else (
+        "is_kind" if re.search("(类型|类别|级别|等级|题材|行业)$", column.name) else "is")
     if op == NE:
         if spoken and whole:
             done = rng.choice(whole).strip("+!").replace("~", mention)
@@ -637,7 +641,7 @@ def within(column, row, table, rng):
     v, w = write(low, rng), write(high, rng)
     if not year and rng.random() < 0.6:                         # 5000到8000万元
         v, w = plain(low), plain(high) + column.unit.split("/")[0]
-    clause = column.noun(rng) + say("range_year" if year else "range", rng, v=v, w=w, **column.slots())
+    clause = apart(column.noun(rng), say("range_year" if year else "range", rng, v=v, w=w, **column.slots()))
     return [Condition(column, GT, low, clause, clause + "的"), Condition(column, LT, high)]
 
 
@@ -759,8 +763,8 @@ def draft_by_rows(table, rng):
         return None
     clause, before = join(conditions, connector, rng)
     entity = rng.choice(table.schema.rows[:1] + table.schema.rows)
-    slots = {"C": clause, "A": before, "D": before if before[-1:] in ("", "的") else before + "的",
-             "E": entity, "m": table.schema.measure, "k": key_name(table, entity, rng), "p": "他" if table.key.spec.kind == "who" else "它"}
+    behind = before if before[-1:] in ("", "的") else before + "的"
+    slots = {"C": clause, "A": before, "D": behind, "E": entity, "m": table.schema.measure, "k": key_name(table, entity, rng), "p": "他" if table.key.spec.kind == "who" else "它"}
     slots["S"] = say("rows" if conditions else "everything", rng, **slots)
     return Draft(table, conditions, connector, slots)
 
@@ -914,7 +918,8 @@ def ask_aggregate(draft, rng):
         return said + ("分别是多少" if asked else ""), not asked, columns, aggregates
     verb = ask_for_value(columns[0], rng)
     rule = AGGREGATES[aggregates[0]] + plains[0]
-    if verb and not re.search("最|均|总|共|每|一(?!共)|吗", verb) and aggregates[0] in (AVG, SUM) and rng.random() < ASKED:
+    counts = verb and re.search("多|几", verb) and not re.search("最|均|总|共|每|一", verb)    # 平均卖了多少, not 平均贵不贵
+    if counts and aggregates[0] in (AVG, SUM) and rng.random() < ASKED:
         return say(AGGREGATES[aggregates[0]] + "_ask", rng, q=verb, **draft.slots), False, columns, aggregates
     if rng.random() < 0.3:
         return draft.slots["S"] + "的" + parts[0], True, columns, aggregates
@@ -927,7 +932,7 @@ def wrap(core, is_noun, number, frame, rng):
         said = say("frame_np_number" if number else "frame_np", rng, N=core)
     else:
         said = say(frame, rng, Q=core)
-    said = re.sub("(呢|来着)[吗么嘛啊呀呢]$", r"\1", said)
+    said = re.sub("(呢|来着|吗)[吗么嘛啊呀呢哦]$", r"\1", said)
     if rng.random() < CHAT:
         said = say("chat", rng) + said
     end = rng.choice(["？", "？", "", "", "", "?"]) if not re.search("谢|急|啦|了$", said[-3:]) else rng.choice(["", "。"])
@@ -1028,7 +1033,7 @@ def state(table, rng):
     if kind == "state_header":
         return say(kind, rng, l="、".join(c.header for c in rng.sample(others, min(len(others), 4))), **slots)
     if kind == "state_same" and column.asks and len(column.nouns) > 1:
-        return say(kind, rng, x=rng.choice(column.nouns[1:]), q=rng.choice(column.asks), **slots)
+        return say(kind, rng, x=rng.choice(column.nouns[1:]), q=rng.choice(column.asks), **slots | {"n": column.name})
     written = (write_number(column.cells[row], column.unit, rng) if column.spec.kind == "number"
                else write_cell(column.cells[row], column, table, rng))
     return say("state", rng, v=written, **slots)

@@ -100,6 +100,18 @@ def test_splits_share_no_schema(corpus):
         assert sorted({schema.field for schema in schemas if schema.split == split}) == FIELDS
 
 
+def test_no_word_means_two_columns_of_a_table():
+    for split in samples.SIZES:
+        for table in samples.tables_of(split, 0):
+            for words in ("nouns", "asks", "sayings"):
+                used = [word for column in table.columns for word in getattr(column, words) if word.strip("~+!")]
+                assert len(set(used)) == len(used), (table.schema.title, words, used)
+            for column in table.columns:            # what leaves the column out needs cells that no other column has
+                if "~" in column.sayings or "~+" in column.sayings:
+                    others = [cell for other in table.columns if other is not column for cell in other.cells]
+                    assert not set(column.cells) & set(others)
+
+
 def test_no_question_twice(corpus):
     questions = [record["question"] for _, record, _ in each(corpus)]
     assert len(set(questions)) == len(questions)
