@@ -73,7 +73,7 @@ def say(name, rng, **slots):
 def word(name, rng):
     """A cell: <name> as above, and digits for #, of which the first of a number is not zero."""
     text = expand(name, WORDS, rng)
-    text = re.sub(r"(?<!\d)#", lambda _: rng.choice("123456789"), text) if text.startswith("#") or "#" in text else text
+    text = re.sub(r"(?<![\d#])#", lambda _: rng.choice("123456789"), text)
     return re.sub("#", lambda _: rng.choice("0123456789"), text)
 
 
@@ -202,20 +202,22 @@ def make_table(schema, rng):
     if rng.random() < 0.5:
         rng.shuffle(specs)
     size = rng.randint(8, 24)
-    columns = [Column(spec, i, *make_header(spec, rng), *make_cells(spec, size, schema.cross, rng))
-               for i, spec in enumerate(specs)]
+    columns = [Column(spec, i, *make_header(spec, rng), *make_cells(spec, size, rng)) for i, spec in enumerate(specs)]
+    names = next(column for column in columns if column.spec.key)
     if schema.cross:                                            # each name once with each time
-        names, times = columns[[spec.key for spec in specs].index(True)], next(c for c in columns if adverb(c.spec))
+        times = next(column for column in columns if adverb(column.spec))
         pairs = [(a, b) for a in distinct(names.cells)[:5] for b in distinct(times.cells)]
-        pairs = sorted(rng.sample(range(len(pairs)), min(size, len(pairs)))) and [
-            pairs[i] for i in sorted(rng.sample(range(len(pairs)), min(size, len(pairs))))]
-        size = len(pairs)
-        for column in columns:
-            column.cells = column.cells[:size]
+        size = min(size, len(pairs))
+        pairs = [pairs[i] for i in sorted(rng.sample(range(len(pairs)), size))]
         names.cells, times.cells = map(list, zip(*pairs))
+    else:                                                       # as many rows as names
+        names.cells = distinct(names.cells)
+        size = len(names.cells)
+    for column in columns:
+        column.cells = column.cells[:size]
     table = Table(f"{rng.getrandbits(128):032x}", schema, columns, size)
     for column in columns:
-        keep_clear_words(column, columns, schema)
+        keep_clear_words(column, columns)
     return table
 
 
@@ -235,7 +237,7 @@ def make_header(spec, rng):
     return name, name, spec.unit
 
 
-def make_cells(spec, size, cross, rng):
+def make_cells(spec, size, rng):
     """The column's type and cells; names of rows differ, other words repeat."""
     if spec.kind == "number":
         low, high = spec.cells.split("..")
@@ -274,7 +276,7 @@ def make_cells(spec, size, cross, rng):
         if len(pool) == (min(wanted, len(choices)) if listed else wanted):
             break
         cell = word(rng.choice(choices), rng)
-        if cell not in pool and not re.match(r"(.)\1", cell):      # no 京京高速
+        if cell not in pool and not re.match(r"(.)\1高速", cell):         # no 京京高速
             pool.append(cell)
     if spec.key or codes:
         cells = [pool[i % len(pool)] for i in range(size)]
@@ -285,7 +287,7 @@ def make_cells(spec, size, cross, rng):
     return "text", cells
 
 
-def keep_clear_words(column, columns, schema):
+def keep_clear_words(column, columns):
     """Names, questions and verbs that could as well mean another column of this table are not used."""
     spec, others = column.spec, [other for other in columns if other is not column]
 
@@ -312,7 +314,6 @@ def keep_clear_words(column, columns, schema):
 
 
 VAGUE = ["%", "‰", "倍", "名", "个", "级", "次"]       # 超过5% of what?
-GENERIC = {"text", "who", "where"}
 
 
 def kind_of_cells(column):
@@ -429,11 +430,12 @@ def write_time(cell, rng):
 
 SHORTER = [(re.compile(pattern), short) for pattern, short in [
     (r"《(.*)》", r"\1"), (r"(..+)[市省区县]", r"\1"), (r"(..+)市(..+)", r"\1\2"), (r"ST(..+)", r"\1"),
-    (r"(?:..市?)?(..+?)(?:股份|集团)?有限(?:责任)?公司", r"\1"), (r"(.+?)(?:股份|集团)?有限(?:责任)?公司", r"\1公司"),
+    (r"(?:..市?(?=.{4}(?:股份)?有限)(?!..集团))?(..+?)(?:股份|集团)?有限(?:责任)?公司", r"\1"),
+    (r"(.+?)(?:股份|集团)?有限(?:责任)?公司", r"\1公司"), (r"(....+)[馆店站港]", r"\1"), (r"(..+)机场", r"\1"),
     (r"(..)(?:科技|电子|医药|股份|控股|集团|能源|软件|食品|传媒)", r"\1"), (r"(..+?)[（(].*[)）](.*)", r"\1\2"),
     (r"(..)市?第(.)中学", r"\1\2中"), (r"(..)市?第(.)人民医院", r"\1市\2院"), (r"(..)市?第(.)人民医院", r"\1\2院"),
     (r"(..+)大学附属医院", r"\1附院"), (r"(..)师范大学", r"\1师大"), (r"(..)理工大学", r"\1理工"), (r"(..+)出版社", r"\1"),
-    (r"(..+)卫视", r"\1台"), (r"(..+)高速公路", r"\1高速"), (r"(....+)[馆店站港]", r"\1"), (r"(..+)机场", r"\1"),
+    (r"(..+)卫视", r"\1台"), (r"(..+)高速公路", r"\1高速"),
     (r"(..+)国际(..+)", r"\1\2"), (r"(..+)(?:套餐|疫苗)", r"\1"), (r"(..+)[·，：](.+)", r"\1\2"), (r"(..+)·.+", r"\1")]]
 
 
@@ -637,10 +639,13 @@ def within(column, row, table, rng):
     high, clear_high = bound(column.cells, column.cells[row], LT, year, rng)
     if not (year or clear_low and clear_high):
         return None
-    write = write_year if year else lambda value, rng: write_number(value, column.unit, rng)
-    v, w = write(low, rng), write(high, rng)
-    if not year and rng.random() < 0.6:                         # 5000到8000万元
-        v, w = plain(low), plain(high) + column.unit.split("/")[0]
+    unit = column.unit.split("/")[0]
+    if year:
+        v, w = write_year(low, rng), write_year(high, rng)
+    elif rng.random() < 0.25 and chinese(low) and chinese(high) and not unit.startswith("%"):
+        v, w = chinese(low), chinese(high) + unit
+    else:                                                       # 5000到8000万元, 5000万元到8000万元
+        v, w = plain(low) + rng.choice(["", unit]), plain(high) + unit
     clause = apart(column.noun(rng), say("range_year" if year else "range", rng, v=v, w=w, **column.slots()))
     return [Condition(column, GT, low, clause, clause + "的"), Condition(column, LT, high)]
 
@@ -722,10 +727,10 @@ def pick_conditions(table, rng, count, connector, columns):
     return conditions
 
 
-def key_name(table, entity, rng):
-    """片名; not 剧目 where a row is a 剧目 too."""
-    names = [name for name in table.key.nouns if name not in entity and entity != name]
-    return rng.choice(names or ["名称"])
+def words_for(table, entity, rng):
+    """Measure word, the name column's name (but not 剧目 of a 剧目), pronoun."""
+    names, person = [name for name in table.key.nouns if name not in entity], table.key.spec.kind == "who"
+    return {"m": table.schema.measure, "k": rng.choice(names or ["名称"]), "p": "他" if person else "它"}
 
 
 def draft_by_rows(table, rng):
@@ -764,7 +769,7 @@ def draft_by_rows(table, rng):
     clause, before = join(conditions, connector, rng)
     entity = rng.choice(table.schema.rows[:1] + table.schema.rows)
     behind = before if before[-1:] in ("", "的") else before + "的"
-    slots = {"C": clause, "A": before, "D": behind, "E": entity, "m": table.schema.measure, "k": key_name(table, entity, rng), "p": "他" if table.key.spec.kind == "who" else "它"}
+    slots = {"C": clause, "A": before, "D": behind, "E": entity} | words_for(table, entity, rng)
     slots["S"] = say("rows" if conditions else "everything", rng, **slots)
     return Draft(table, conditions, connector, slots)
 
@@ -773,8 +778,8 @@ def draft_by_name(table, rng):
     """腾讯, 腾讯和百度, 2018年的腾讯, 腾讯营收超过5亿，它: rows told by their names, or by the name and something else."""
     key, row = table.key, rng.randrange(table.size)
     times = [column for column in table.columns if adverb(column.spec)]
-    entity, measure = rng.choice(table.schema.rows), table.schema.measure
-    slots = {"E": entity, "m": measure, "k": key_name(table, entity, rng), "p": "他" if key.spec.kind == "who" else "它"}
+    entity, measure = rng.choice([row for row in table.schema.rows if len(row) > 1]), table.schema.measure
+    slots = {"E": entity} | words_for(table, entity, rng)
     style, told = rng.random(), False
     if style < 0.25 and len(distinct(key.cells)) > 1 and not times:                 # two or three names
         values = rng.sample(distinct(key.cells), 3 if rng.random() < 0.12 and len(distinct(key.cells)) > 2 else 2)
