@@ -10,6 +10,7 @@ import http.client
 import os
 import pathlib
 import sys
+import time
 import urllib.error
 import urllib.request
 import zipfile
@@ -89,6 +90,8 @@ DOWNLOADS = {
     ],
 }
 PICTURES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp"}
+TIMEOUT, SLOWEST, LARGEST = 20, 1000, 1 << 30     # seconds of silence, bytes a second after those, bytes of a download
+BOMB_RATIO, BOMB_BYTES = 200, 1 << 28             # a file that unpacks to more than both is no data set: MNIST's ratio is 4
 
 
 def load_images(data="", size=28):
@@ -150,7 +153,7 @@ def fetch(download):
     """Returns the path of a download in the cache, fetching it where it is not there yet.
 
     The file appears whole or not at all. A cached file or a download with another sha256 is an InputError, and a
-    cached one is left as it is. A network that fails raises OSError.
+    cached one is left as it is. A network that fails, stalls, crawls or stops half way raises OSError.
     """
     path = cache_folder() / download.path
     if path.exists():
@@ -161,19 +164,28 @@ def fetch(download):
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:
-        with urllib.request.urlopen(download.url, timeout=20) as response, open(part, "wb") as file:
+        with urllib.request.urlopen(download.url, timeout=TIMEOUT) as response, open(part, "wb") as file:
             from tqdm import tqdm
 
-            total = int(response.headers.get("Content-Length") or 0)
+            length = response.headers.get("Content-Length", "")
+            total, received, start = int(length) if length.isdecimal() else 0, 0, time.monotonic()
             with tqdm(total=total, unit="B", unit_scale=True, desc=path.name, disable=not sys.stderr.isatty()) as bar:
-                while block := response.read(1 << 20):
+                while block := response.read1(1 << 20):      # what has come, where read() would wait for the whole of it
                     file.write(block)
                     bar.update(len(block))
+                    received, seconds = received + len(block), time.monotonic() - start
+                    if seconds > TIMEOUT and received < SLOWEST * seconds:
+                        raise TimeoutError(f"{received:,} bytes in {seconds:.0f} seconds")
+                    if received > LARGEST:
+                        raise InputError(f"{download.url} sent more than {LARGEST:,} bytes. Get the file elsewhere and put "
+                                         f"it at {path}, or use --data.")
+        if received < total:
+            raise OSError(f"the connection ended after {received:,} of {total:,} bytes")
         if (found := sha256_of(part)) != download.sha256:
             raise InputError(f"{download.url} sent something else than expected: sha256 {found} instead of "
                              f"{download.sha256}. Get the file elsewhere and put it at {path}, or use --data.")
         os.replace(part, path)
-    except http.client.HTTPException as error:
+    except (http.client.HTTPException, ValueError) as error:      # ValueError: a redirection to what is no URL
         raise OSError(f"broken answer: {error!r}") from error
     finally:
         part.unlink(missing_ok=True)
