@@ -9,6 +9,7 @@ import hashlib
 import http.client
 import os
 import pathlib
+import pickle
 import sys
 import time
 import urllib.error
@@ -268,9 +269,13 @@ def _read(path, size, name):
 def read_npz(path):
     """The arrays x_train, x_test and, if there are labels, y_train, y_test of an .npz file, as a dict."""
     try:
+        with zipfile.ZipFile(path) as archive:
+            check_unpacked(path, sum(member.file_size for member in archive.infolist()))
         with np.load(path, allow_pickle=False) as file:
             arrays = {key: file[key] for key in ("x_train", "y_train", "x_test", "y_test") if key in file.files}
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile, AttributeError, KeyError) as error:
+    except InputError:
+        raise
+    except Exception as error:      # zipfile and NumPy raise a dozen kinds for a file that is not theirs, MemoryError too
         raise InputError(f"{path} should be a NumPy .npz file with x_train and x_test, but cannot be read as one: "
                          f"{error}. Nothing was changed; get the file again.") from error
     if missing := {"x_train", "x_test"} - set(arrays):
@@ -287,7 +292,9 @@ def _read_idx(folder, found):
         if path is None:
             raise InputError(f"{folder} should hold MNIST's four idx files. Missing: {stem}-*-ubyte[.gz]")
         try:
-            content = (gzip.open(path) if path.suffix == ".gz" else open(path, "rb")).read()
+            with gzip.open(path) if path.suffix == ".gz" else open(path, "rb") as file:
+                content = file.read(max(BOMB_BYTES, BOMB_RATIO * path.stat().st_size) + 1)
+            check_unpacked(path, len(content))
             rank = content[3]
             shape = tuple(int(n) for n in np.frombuffer(content, ">u4", count=rank, offset=4))
             if content[:3] != b"\0\0\x08" or rank != (3 if key[0] == "x" else 1):
@@ -318,6 +325,31 @@ def _read_pictures(folder, pictures, size):
         y = np.array([classes.index(path.parent) for path in pictures])
         arrays |= {"y_train": y[~test], "y_test": y[test]}
     return arrays
+
+
+def check_unpacked(path, size):
+    """Raises InputError for an archive that would fill the memory: data never shrink to a 200th, and small files may."""
+    if size > max(BOMB_BYTES, BOMB_RATIO * path.stat().st_size):
+        raise InputError(f"{path} should hold data, but unpacks to more than {BOMB_RATIO} times its size. "
+                         f"Received: {path.stat().st_size:,} bytes that become {size:,} or more")
+
+
+class _Harmless(pickle.Unpickler):
+    def __init__(self, file, allowed, **options):
+        super().__init__(file, **options)
+        self.allowed = {("numpy", "ndarray"), ("numpy", "dtype"), ("numpy.core.multiarray", "_reconstruct"),
+                        ("numpy._core.multiarray", "_reconstruct"), ("numpy._core.numeric", "_frombuffer"), *allowed}
+
+    def find_class(self, module, name):
+        if (module, name) not in self.allowed:
+            raise pickle.UnpicklingError(f"it names {module}.{name}, which data do not need")
+        return super().find_class(module.replace("numpy.core.", "numpy._core."), name)
+
+
+def unpickle(file, allowed=(), **options):
+    """What a pickle holds. A pickle can call any function that it names: this one may name NumPy's arrays and what is
+    `allowed`, (module, name) each; any other name raises pickle.UnpicklingError before anything of it is called."""
+    return _Harmless(file, allowed, **options).load()
 
 
 def sha256_of_all(paths):
