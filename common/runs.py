@@ -329,7 +329,10 @@ def load_model(path):
     if not path.is_file():
         raise InputError(f"expected a run folder with model.keras or a .keras file. Received: {path}")
     try:
-        return keras.models.load_model(path, compile=False)
+        with zipfile.ZipFile(path) as archive:      # the older .h5 files know no safe mode; a sum for each part shows damage
+            if damaged := archive.testzip():
+                raise ValueError(f"its part {damaged} does not have the checksum that it was saved with")
+        return keras.models.load_model(path, compile=False, safe_mode=True)
     except Exception as error:   # Keras raises many kinds, from zipfile's to TypeError, for a file that is not its own
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise InputError(f"{path} is not a model of this script or is damaged: {reason[:200]}") from error
