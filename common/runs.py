@@ -135,11 +135,7 @@ def start(config, article, name):
         if _saved_config(config) != as_json(config):
             raise InputError(f"{run.folder} holds a run with another configuration.")
         if (path := run.path("checkpoint.npz")).exists():
-            try:
-                with np.load(path, allow_pickle=False) as file:
-                    run.state = json.loads(str(file["state"]))
-            except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
-                raise InputError(f"{path} is damaged ({error}); model.keras beside it holds the best epoch.") from error
+            run.state, _ = read_checkpoint(path)
     else:
         run = Run(_new_folder(pathlib.Path(config.out) / article, f"{'smoke-' if config.smoke else ''}{name}"), config)
         write_json(run.path("config.json"), as_json(config))
@@ -270,8 +266,7 @@ class Checkpoint(keras.callbacks.Callback):
     def on_train_begin(self, logs=None):
         self.model.optimizer.build(self.model.trainable_variables)
         if self.run.epoch:
-            with np.load(self.run.path("checkpoint.npz"), allow_pickle=False) as file:
-                saved = [file[f"v{i}"] for i in range(len(file.files) - 1)]
+            _, saved = read_checkpoint(self.run.path("checkpoint.npz"))
             if [a.shape for a in saved] != [tuple(v.shape) for v in self._variables()]:
                 raise InputError(f"{self.run.path('checkpoint.npz')} belongs to another model than config.json beside it.")
             for variable, value in zip(self._variables(), saved):
@@ -307,6 +302,19 @@ class Checkpoint(keras.callbacks.Callback):
         rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
         raise InputError(f"the loss is no longer a finite number at {where}; {kept}. Try a smaller --learning-rate. "
                          f"Received: a learning rate of {rate:g}")
+
+
+def read_checkpoint(path):
+    """(state of the run, values of the variables) of a checkpoint.npz, all of it read: damage is told before training."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            state, values = json.loads(str(file["state"])), [file[f"v{i}"] for i in range(len(file.files) - 1)]
+        if not (isinstance(state, dict) and set(state) == set(Run(None, None).state) and isinstance(state["log"], list)
+                and state["epoch"] == len(state["log"]) and isinstance(state["seconds"], float)):
+            raise ValueError("what it says of the run makes no sense")
+        return state, values
+    except Exception as error:     # zipfile, json and NumPy raise a dozen kinds for a file that is not theirs
+        raise InputError(f"{path} is damaged ({error}); model.keras beside it holds the best epoch.") from error
 
 
 def save_model(model, path):
