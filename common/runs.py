@@ -17,6 +17,7 @@ import platform
 import subprocess
 import sys
 import time
+import typing
 import zipfile
 from typing import ClassVar
 
@@ -79,20 +80,24 @@ def settle(config):
         InputError: an option that cannot work, whatever the script; --resume with a folder that is not a stopped run, or
             with options that ask for another configuration.
     """
-    for name in ("epochs", "batch_size", "learning_rate"):
-        value = getattr(config, name)
-        if value is not None and not 0 < value < float("inf"):    # a script may choose its own default later: None
-            raise InputError(f"{option(name)} expects a positive number. Received: {value}")
     if config.resume is None:
         short = {"epochs": min(config.epochs, 2), "data": config.data or config.builtin} if config.smoke else {}
-        return dataclasses.replace(config, **short)
+        return _checked(dataclasses.replace(config, **short))
     saved = _saved_config(config)
     for name, value in as_json(config).items():
         default = next(field.default for field in dataclasses.fields(config) if field.name == name)
         if value not in (default, saved[name]):
             raise InputError(f"--resume continues a run with its own configuration: leave out {option(name)} or start a "
                              f"new run. Received: {value}, the run has {saved[name]}")
-    return dataclasses.replace(config, **saved)
+    return _checked(dataclasses.replace(config, **saved))
+
+
+def _checked(config):
+    for name in ("epochs", "batch_size", "learning_rate"):
+        value = getattr(config, name)
+        if value is not None and not 0 < value < float("inf"):    # a script may choose its own default later: None
+            raise InputError(f"{option(name)} expects a positive number. Received: {value}")
+    return config
 
 
 @dataclasses.dataclass
@@ -413,15 +418,28 @@ def _new_folder(parent, name):
 def _saved_config(config):
     folder = pathlib.Path(config.resume)
     try:
-        saved = json.loads((folder / "config.json").read_text())
+        saved = json.loads((folder / "config.json").read_text(encoding="utf-8"))
         if not isinstance(saved, dict) or set(saved) != set(as_json(config)):
             raise ValueError("its config.json is not this script's")
+        hints = typing.get_type_hints(type(config))
+        if wrong := [name for name, value in saved.items() if not _fits(value, hints[name])]:
+            raise ValueError(f"its config.json has {wrong[0]} = {saved[wrong[0]]!r:.60}")
         if (folder / "results.json").exists():
             raise ValueError("that run is finished")
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"--resume expects the folder of a run of this script that was stopped. "
                          f"Received: {folder} ({error})") from error
     return saved
+
+
+def _fits(value, hint):
+    """Whether a value from JSON is of the type that a field of a Config has."""
+    if typing.get_origin(hint) is typing.Literal:
+        return isinstance(value, str) and value in typing.get_args(hint)
+    options = typing.get_args(hint) or (hint,)
+    if value is None or len(options) > 1:
+        return type(None) in options if value is None else any(_fits(value, choice) for choice in options)
+    return isinstance(value, (int, float) if hint is float else hint) and isinstance(value, bool) == (hint is bool)
 
 
 def option(name):
