@@ -14,6 +14,7 @@ import json
 import os
 import pathlib
 import platform
+import re
 import subprocess
 import sys
 import time
@@ -24,9 +25,15 @@ from typing import ClassVar
 import keras
 import numpy as np
 
+try:
+    import fcntl
+except ImportError:      # Windows
+    fcntl = None
+
 from common.datasets import InputError
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
+HELD = {}                                                      # run folders of this process → handles that lock them
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD = -1, -2, -3     # from glibc's malloc.h
 
 
@@ -133,22 +140,50 @@ def start(config, article, name):
     """A new run folder below config.out, or the one named by config.resume, as a Run; seeds everything.
 
     Raises:
-        InputError: the folder cannot be written, or what config.resume names cannot be continued.
+        InputError: the folder cannot be written, or what config.resume names cannot be continued, or another process is at
+            it.
     """
     if config.resume:
         run = Run(pathlib.Path(config.resume), config)
+        hold(run.folder)
         if _saved_config(config) != as_json(config):
             raise InputError(f"{run.folder} holds a run with another configuration.")
         if (path := run.path("checkpoint.npz")).exists():
             run.state, _ = read_checkpoint(path)
     else:
         run = Run(_new_folder(pathlib.Path(config.out) / article, f"{'smoke-' if config.smoke else ''}{name}"), config)
+        hold(run.folder)
         write_json(run.path("config.json"), as_json(config))
     keep_memory()
     keras.utils.set_random_seed(config.seed)
     print(f"run: {shown(run.folder)}, keras on {keras.backend.backend()}"
           + (f", continuing after epoch {run.epoch}" if run.epoch else ""), flush=True)
     return run
+
+
+def hold(folder):
+    """Keeps a run folder for this process until it ends, however it ends, and removes what a killed one wrote half.
+
+    Raises:
+        InputError: another process has the folder, or it cannot be written.
+    """
+    try:
+        if fcntl and (key := (folder.stat().st_dev, folder.stat().st_ino)) not in HELD:
+            handle = os.open(folder, os.O_RDONLY)
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                HELD[key] = handle
+            except BlockingIOError:
+                os.close(handle)
+                raise InputError(f"another process is training in {shown(folder)} at this moment: wait for it, or stop it "
+                                 "first.") from None
+            except OSError:                        # a network drive without locks
+                os.close(handle)
+        for part in folder.rglob(".*"):
+            if re.match(r"\.\d+\.", part.name):    # the names that write_whole and save_model write under
+                part.unlink()
+    except OSError as error:
+        raise InputError(f"{folder} cannot be written ({error.strerror or error}).") from error
 
 
 def keep_memory():
@@ -435,7 +470,7 @@ def _saved_config(config):
 def _fits(value, hint):
     """Whether a value from JSON is of the type that a field of a Config has."""
     if typing.get_origin(hint) is typing.Literal:
-        return isinstance(value, str) and value in typing.get_args(hint)
+        return value in typing.get_args(hint)
     options = typing.get_args(hint) or (hint,)
     if value is None or len(options) > 1:
         return type(None) in options if value is None else any(_fits(value, choice) for choice in options)
