@@ -121,7 +121,9 @@ class Run:
         return self.state["epoch"]
 
     def path(self, name):
-        """The path of a file in the run folder."""
+        """The path of a file in the run folder, which has to be there still: nothing is written where it was."""
+        if not self.folder.is_dir():
+            raise InputError(f"{shown(self.folder)}, the folder of this run, is gone: it was moved or removed.")
         return self.folder / name
 
     def finish(self, data, metrics):
