@@ -133,6 +133,7 @@ class Run:
             "machine": machine(), "versions": versions(), "minutes": round(self.state["seconds"] / 60, 2),
             "smoke": self.config.smoke, "metrics": {name: float(value) for name, value in metrics.items()},
         })
+        release(self.folder)
         print("\n".join(f"{name:>44} {value:.4g}" for name, value in metrics.items()))
         print(f"{'SMOKE RUN: no results, ' if self.config.smoke else ''}pictures, model and results.json are in "
               f"{shown(self.folder)}", flush=True)
@@ -164,7 +165,7 @@ def start(config, article, name):
 
 
 def hold(folder):
-    """Keeps a run folder for this process until it ends, however it ends, and removes what a killed one wrote half.
+    """Keeps a run folder for this process until it ends, however that be, and removes what a killed one wrote half.
 
     Raises:
         InputError: another process has the folder, or it cannot be written.
@@ -186,6 +187,12 @@ def hold(folder):
                 part.unlink()
     except OSError as error:
         raise InputError(f"{folder} cannot be written ({error.strerror or error}).") from error
+
+
+def release(folder):
+    """Ends what hold began."""
+    if handle := HELD.pop((folder.stat().st_dev, folder.stat().st_ino), None):
+        os.close(handle)
 
 
 def keep_memory():
