@@ -186,7 +186,7 @@ def fetch(download):
             raise InputError(f"{download.url} sent something else than expected: sha256 {found} instead of "
                              f"{download.sha256}. Get the file elsewhere and put it at {path}, or use --data.")
         os.replace(part, path)
-    except (http.client.HTTPException, ValueError) as error:      # ValueError: a redirection to what is no URL
+    except (http.client.HTTPException, urllib.error.HTTPError, ValueError) as error:     # ValueError: to what is no URL
         raise OSError(f"broken answer: {error!r}") from error
     finally:
         part.unlink(missing_ok=True)
