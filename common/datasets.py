@@ -273,6 +273,8 @@ def read_npz(path):
             check_unpacked(path, sum(member.file_size for member in archive.infolist()))
         with np.load(path, allow_pickle=False) as file:
             arrays = {key: file[key] for key in ("x_train", "y_train", "x_test", "y_test") if key in file.files}
+        if wrong := [key for key, value in arrays.items() if not isinstance(value, np.ndarray)]:
+            raise ValueError(f"{wrong[0]} is no array")
     except InputError:
         raise
     except Exception as error:      # zipfile and NumPy raise a dozen kinds for a file that is not theirs, MemoryError too

@@ -359,7 +359,8 @@ def read_checkpoint(path):
         with np.load(path, allow_pickle=False) as file:
             state, values = json.loads(str(file["state"])), [file[f"v{i}"] for i in range(len(file.files) - 1)]
         if not (isinstance(state, dict) and set(state) == set(Run(None, None).state) and isinstance(state["log"], list)
-                and state["epoch"] == len(state["log"]) and isinstance(state["seconds"], float)):
+                and state["epoch"] == len(state["log"]) and isinstance(state["seconds"], float)
+                and all(isinstance(value, np.ndarray) for value in values)):
             raise ValueError("what it says of the run makes no sense")
         return state, values
     except Exception as error:     # zipfile, json and NumPy raise a dozen kinds for a file that is not theirs

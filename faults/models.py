@@ -64,7 +64,12 @@ def strange(content, marker):
     weights = io.BytesIO()
     np.savez(weights, a=np.array([Act()], dtype=object))
     parts = parts_of(content)
-    option = edited(content, lambda config: config["config"][layers][-1]["config"].update(of_a_later_version=1))
+
+    def later(config):
+        layer = next((layer for layer in config["config"][layers] if "kexue>" in str(layer["registered_name"])),
+                     config["config"][layers][1])
+        layer["config"]["of_a_later_version"] = 1
+
     return {
         "lambda": added("Lambda", function=act), "lambda by name": added("Lambda", function="system", module="keras.layers"),
         "activation that is a lambda": added("Activation", activation=act),
@@ -72,7 +77,7 @@ def strange(content, marker):
             "class_name": "function", "module": "os", "config": "system", "registered_name": "system"}),
         "class of another module": added("Popen", "subprocess", args=["touch", str(marker)]),
         "unknown layer": added("NoSuchLayer"), "layer of another package": added("Gate", None, "theirs>Gate"),
-        "layer of ours with an option of a later version": option,
+        "layer with an option of a later version": edited(content, later),
         "no config": archive_of({name: part for name, part in parts.items() if name != "config.json"}),
         "config that is no model": archive_of({**parts, "config.json": b"[1, 2]"}),
         "deep config": archive_of({**parts, "config.json": b"[" * 100_000}),
@@ -107,8 +112,8 @@ def attack(article, folder, others, flips, place):
     path, marker = next((place / "model").glob("*.keras")), place / "acted"
     path = path.rename(place / "model/model.keras")
     content = path.read_bytes()
+    script.load(place / "model")                     # the model itself is taken, and its layers are registered
     right = runs.load_model(path)
-    script.load(place / "model")                     # the model itself is taken
     found = {"refused": 0, "harmless": 0, "faults": []}
 
     def tried(name, wrong, harmless):
