@@ -129,7 +129,7 @@ class Run:
     def finish(self, data, metrics):
         """Writes results.json; `data` is the data set's describe(), `metrics` maps names to numbers."""
         write_json(self.path("results.json"), {
-            "config": as_json(self.config), "data": data, "seed": self.config.seed, "commit": _commit(),
+            "config": as_json(self.config), "data": data, "seed": self.config.seed, "commit": commit(),
             "machine": machine(), "versions": versions(), "minutes": round(self.state["seconds"] / 60, 2),
             "smoke": self.config.smoke, "metrics": {name: float(value) for name, value in metrics.items()},
         })
@@ -498,7 +498,8 @@ def shown(path):
     return path.relative_to(pathlib.Path.cwd()) if path.is_relative_to(pathlib.Path.cwd()) else path
 
 
-def _commit():
+def commit():
+    """The commit of this repository, or None outside of git."""
     def git(*arguments):
         return subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
 

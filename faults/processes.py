@@ -102,8 +102,7 @@ def moment(aim, accesses, rng):
 def kill(script, warm, place, count, seed=0):
     """Kills runs at random moments and continues them, CHAIN times each, until `count` kills have hit."""
     rng, (whole, accesses) = random.Random(f"{script.article} {seed}"), uninterrupted(script, warm, place / "whole")
-    kills, found = collections.Counter(), collections.Counter()
-    faults = []
+    kills, faults, found = collections.Counter(), [], {"runs": 0, "resumes": 0, "restarts": 0, "bit for bit": 0}
     while sum(kills.values()) < count:
         folder = place / f"chain-{found['runs']}"
         folder.mkdir()

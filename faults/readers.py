@@ -31,11 +31,11 @@ from common.datasets import InputError
 
 TOKENS = [token if isinstance(token, bytes) else token.encode("utf-8", "surrogatepass") for token in (
     *"\0\t\n\r ,:;'\"/\\[]{}#<>-_.0", "\r\n", "\n\n\n", "  ", "\u3000", "\ufeff", "\u2028", "\u200b", "\ud800",
-    "\U0002a6b7", "e\u0301", "null", "true", "NaN", "Infinity", "-1", "1e999", "0" * 400, "9" * 5000, "\\ud800", "\\u0000",
-    '"id"', "[" * 2000, "{}", "[]", "../../x", "，", "。", "春风", "a" * 3000, b"\xff", b"\x80",
-    b"\xfe\xff", b"\xed\xa0\x80", b"PK\3\4", b"\x89PNG", b"\xff" * 8, b"\0" * 8, b"\x7f\xff\xff\xff", b"\xff\xff\xff\x7f")]
-VALUES = [None, True, 0, -1, 2**70, 1e308, float("nan"), "", " ", "x", "春", "\ud800", "a" * 999, [], {}, [[]], [None], {"a": 1},
-          "0", 1.5, ["春", "风"], {"": ""}]
+    "\U0002a6b7", "e\u0301", "，", "。", "春风", "null", "true", "NaN", "Infinity", "-1", "1e999", "0" * 400, "9" * 5000,
+    "\\ud800", "\\u0000", '"id"', "[" * 2000, "{}", "[]", "../../x", "a" * 3000, b"\xff", b"\x80", b"\xfe\xff",
+    b"\xed\xa0\x80", b"PK\3\4", b"\x89PNG", b"\xff" * 8, b"\0" * 8, b"\x7f\xff\xff\xff", b"\xff\xff\xff\x7f")]
+VALUES = [None, True, 0, -1, 2**70, 1e308, float("nan"), "", " ", "x", "春", "\ud800", "a" * 999, [], {}, [[]], [None],
+          {"a": 1}, "0", 1.5, ["春", "风"], {"": ""}]
 PLACE = st.floats(0, 1, exclude_max=True)
 EDIT = st.one_of(
     st.tuples(st.just("flip"), PLACE, st.integers(0, 7)), st.tuples(st.just("cut"), PLACE, st.just(0)),
@@ -131,9 +131,9 @@ COUPLETS = "".join(f"{a}\t{b}\n" for a, b in PAIRS).encode()
 LINES = "".join(f"{a}，{b}。\n" for a, b in PAIRS).encode()
 IN_OUT = {"in_txt": "春 风\n明 月\n".encode() * 9, "out_txt": "秋 月\n清 风\n".encode() * 9}
 SENTENCES = "".join(f"我们  去  {place}  散步  。\n" for place in ["公园", "海边", "山上", "城里"] * 3).encode()
-POEMS = dumped([{"author": "某", "paragraphs": ["春風吹綠水，明月照青山。", "山高水長"]}] * 3)
+POEMS = dumped([{"author": "某", "paragraphs": ["春風吹綠水，明月照青山。"]}] * 3)
 OURS = dumped([{"id": str(i), "question": f"第{i}座山有多高？", "passages": [
-    {"answer": f"{i}米", "passage": f"这座山高{i}米，在南方。"}, {"answer": "", "passage": "别的山很远。"}]} for i in range(30)])
+    {"answer": f"{i}米", "passage": f"这座山高{i}米，在南方。"}, {"answer": "", "passage": "山很远。"}]} for i in range(30)])
 SQUAD = dumped({"version": "1", "data": [{"title": "山", "paragraphs": [{"context": f"这座山高{i}米。", "qas": [
     {"id": f"q{i}", "question": "山有多高？", "answers": [{"text": f"{i}米", "answer_start": 4}]}]}]} for i in range(30)]})
 VECTORS = "4 3\n的 0.1 0.2 0.3\n山 1 2 3\n水 -1 0 1e-3\n风 4 5 6\n".encode()
