@@ -324,12 +324,12 @@ class Checkpoint(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch, logs=None):
         if not np.isfinite(logs["loss"]):
-            self._stop_at(f"step {int(self.model.optimizer.iterations):,}, in epoch {self.run.epoch + 1}")
+            self._stop_at(f"in epoch {self.run.epoch + 1}")
 
     def on_epoch_end(self, epoch, logs=None):
         values = {name: float(value) for name, value in logs.items()}
         if not all(np.isfinite(value) for value in values.values()):
-            self._stop_at(f"the validation after epoch {epoch + 1}")
+            self._stop_at(f"in the validation after epoch {epoch + 1}")
         state, now = self.run.state, time.monotonic()
         state["seconds"] += now - self.clock
         self.clock = now
@@ -349,7 +349,8 @@ class Checkpoint(keras.callbacks.Callback):
         kept = (f"the model of epoch {self.run.epoch} or better is kept in {shown(self.run.path('model.keras'))}"
                 if self.run.epoch else "no epoch was finished, so there is no model")
         rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
-        raise InputError(f"the loss is no longer a finite number at {where}; {kept}. Try a smaller --learning-rate. "
+        step = int(self.model.optimizer.iterations)
+        raise InputError(f"the loss is no longer a finite number at step {step:,}, {where}; {kept}. Try a smaller --learning-rate. "
                          f"Received: a learning rate of {rate:g}")
 
 
