@@ -350,8 +350,8 @@ class Checkpoint(keras.callbacks.Callback):
                 if self.run.epoch else "no epoch was finished, so there is no model")
         rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
         step = int(self.model.optimizer.iterations)
-        raise InputError(f"the loss is no longer a finite number at step {step:,}, {where}; {kept}. Try a smaller --learning-rate. "
-                         f"Received: a learning rate of {rate:g}")
+        raise InputError(f"the loss is no longer a finite number at step {step:,}, {where}; {kept}. Try a smaller "
+                         f"--learning-rate. Received: a learning rate of {rate:g}")
 
 
 def read_checkpoint(path):
