@@ -25,9 +25,8 @@ EPOCH_END = re.compile("(write|replace) (checkpoint.npz|model.keras|log.csv)")
 
 @contextlib.contextmanager
 def workplace():
-    """A folder that everybody may enter, removed afterwards."""
+    """A folder that is removed afterwards."""
     with tempfile.TemporaryDirectory(prefix="kexue-faults-") as folder:
-        os.chmod(folder, 0o755)
         yield pathlib.Path(folder)
 
 
@@ -35,7 +34,7 @@ def begin(script, warm, folder, **options):
     """A new run below folder, to its end or to where the options of warm.child stop it: (run folder or None, code, text)."""
     out = folder / "out"
     code, text = warm.run("faults.warm:run_script", script.path, *script.options.split(), *options.pop("more", ()), "--out",
-                          out, log=folder / "log.txt", out=out, **options)
+                          out, log=folder.with_suffix(".txt"), out=out, **options)
     return next(iter(out.glob("*/*")), None), code, text
 
 
@@ -181,15 +180,18 @@ def surroundings(script, warm, place):
 
     resumed("files of 16 kB at most", run, limit=1 << 14)
     with tmpfs(place / "small", 4096 * pages) as disk:
+        copy = shutil.copytree(run, (disk or place / "small") / "out/x/run")
         if disk:
-            copy = shutil.copytree(run, disk / "out/x/run")
             resumed("full tmpfs", copy)
-    run.chmod(0o555)
-    resumed("read-only run folder", run, nobody=True)
-    run.chmod(0o755)
-    (place / "b").mkdir()
-    (place / "b/out").mkdir(mode=0o555)
-    case("read-only output", clean(*begin(script, warm, place / "b", nobody=True)[1:], "--out expects a folder that can"))
+            subprocess.run(["mount", "-o", "remount,ro", disk], check=True)
+        else:
+            for folder in (copy, copy.parents[1]):
+                folder.chmod(0o555)
+        if disk or os.geteuid():                       # who may write anywhere but mount nothing cannot try this
+            resumed("read-only run folder", copy)
+            case("read-only output", clean(*begin(script, warm, place / "small")[1:], "--out expects a folder that can"))
+        for folder in () if disk else (copy, copy.parents[1]):
+            folder.chmod(0o755)
     for where in ("write checkpoint.npz", "write log.csv"):
         (folder := place / f"removed at {where}").mkdir()
         _, code, text = begin(script, warm, folder, at=[where, 1], act="remove")

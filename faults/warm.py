@@ -94,7 +94,7 @@ def serve():
         print("answer", json.dumps(answer), flush=True)
 
 
-def child(call, arguments, log, out=None, record=None, at=None, delay=0.0, act="kill", limit=None, nobody=False):
+def child(call, arguments, log, out=None, record=None, at=None, delay=0.0, act="kill", limit=None):
     """Calls call(*arguments) and never returns.
 
     Args:
@@ -103,17 +103,12 @@ def child(call, arguments, log, out=None, record=None, at=None, delay=0.0, act="
         record: file that gets a line of seconds and name for each access.
         at: [name, n], the access at which, `delay` seconds later, the child is killed or its run folder removed, see `act`.
         limit: bytes that a file may have, as on a full disk.
-        nobody: may write where everybody may, and nowhere else.
     """
     os.dup2(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666), 1)
     os.dup2(1, 2)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     code = 1
     try:
-        if nobody and os.geteuid() == 0:
-            import ctypes
-
-            ctypes.CDLL(None).setfsuid(65534)
         if out:
             sys.addaudithook(watch(out, open(record, "w") if record else None, at, delay, act))
         if limit is not None:
