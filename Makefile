@@ -6,7 +6,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 ARTICLES := $(patsubst %/train.py,%,$(wildcard */train.py))
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: help test test-slow lint bench clean $(ARTICLES)
+.PHONY: help test test-slow lint bench faults clean $(ARTICLES)
 
 help:
 	@echo "make ARTICLE      train an article's model and draw its pictures; ARTICLE is one of: $(ARTICLES)"
@@ -14,6 +14,7 @@ help:
 	@echo "make test         check style and run the tests"
 	@echo "make test-slow    run the long checks too"
 	@echo "make bench        measure speed beside what one would run instead"
+	@echo "make faults       kill, starve and attack every script for hours; counts what happened in faults.json"
 	@echo "make clean        remove .venv; runs/ stays"
 
 $(ARTICLES): .venv/run
@@ -32,6 +33,9 @@ bench: .venv/bench
 	@[ -e .venv-keras2 ] || python3.7 -c '' 2>/dev/null && $(MAKE) .venv-keras2/done \
 		|| echo "note: the original formulation needs Python 3.7 for Keras 2.2.4; measuring without it"
 	.venv/bin/python benchmarks/run.py $(ARGS)
+
+faults: .venv/dev
+	.venv/bin/python faults/run.py $(ARGS)
 
 clean:
 	rm -rf .venv .venv-keras2

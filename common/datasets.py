@@ -9,7 +9,9 @@ import hashlib
 import http.client
 import os
 import pathlib
+import pickle
 import sys
+import time
 import urllib.error
 import urllib.request
 import zipfile
@@ -89,6 +91,8 @@ DOWNLOADS = {
     ],
 }
 PICTURES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp"}
+TIMEOUT, SLOWEST, LARGEST = 20, 1000, 1 << 30     # seconds of silence, bytes a second after those, bytes of a download
+BOMB_RATIO, BOMB_BYTES = 200, 1 << 28             # a file that unpacks to more than both is no data set: MNIST's ratio is 4
 
 
 def load_images(data="", size=28):
@@ -150,7 +154,7 @@ def fetch(download):
     """Returns the path of a download in the cache, fetching it where it is not there yet.
 
     The file appears whole or not at all. A cached file or a download with another sha256 is an InputError, and a
-    cached one is left as it is. A network that fails raises OSError.
+    cached one is left as it is. A network that fails, stalls, crawls or stops half way raises OSError.
     """
     path = cache_folder() / download.path
     if path.exists():
@@ -161,19 +165,28 @@ def fetch(download):
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:
-        with urllib.request.urlopen(download.url, timeout=20) as response, open(part, "wb") as file:
+        with urllib.request.urlopen(download.url, timeout=TIMEOUT) as response, open(part, "wb") as file:
             from tqdm import tqdm
 
-            total = int(response.headers.get("Content-Length") or 0)
+            length = response.headers.get("Content-Length", "")
+            total, received, start = int(length) if length.isdecimal() else 0, 0, time.monotonic()
             with tqdm(total=total, unit="B", unit_scale=True, desc=path.name, disable=not sys.stderr.isatty()) as bar:
-                while block := response.read(1 << 20):
+                while block := response.read1(1 << 20):      # what has come, where read() would wait for the whole of it
                     file.write(block)
                     bar.update(len(block))
+                    received, seconds = received + len(block), time.monotonic() - start
+                    if seconds > TIMEOUT and received < SLOWEST * seconds:
+                        raise TimeoutError(f"{received:,} bytes in {seconds:.0f} seconds")
+                    if received > LARGEST:
+                        raise InputError(f"{download.url} sent more than {LARGEST:,} bytes. Get the file elsewhere and put "
+                                         f"it at {path}, or use --data.")
+        if received < total:
+            raise OSError(f"the connection ended after {received:,} of {total:,} bytes")
         if (found := sha256_of(part)) != download.sha256:
             raise InputError(f"{download.url} sent something else than expected: sha256 {found} instead of "
                              f"{download.sha256}. Get the file elsewhere and put it at {path}, or use --data.")
         os.replace(part, path)
-    except http.client.HTTPException as error:
+    except (http.client.HTTPException, urllib.error.HTTPError, ValueError) as error:     # ValueError: to what is no URL
         raise OSError(f"broken answer: {error!r}") from error
     finally:
         part.unlink(missing_ok=True)
@@ -256,9 +269,15 @@ def _read(path, size, name):
 def read_npz(path):
     """The arrays x_train, x_test and, if there are labels, y_train, y_test of an .npz file, as a dict."""
     try:
+        with zipfile.ZipFile(path) as archive:
+            check_unpacked(path, sum(member.file_size for member in archive.infolist()))
         with np.load(path, allow_pickle=False) as file:
             arrays = {key: file[key] for key in ("x_train", "y_train", "x_test", "y_test") if key in file.files}
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile, AttributeError, KeyError) as error:
+        if wrong := [key for key, value in arrays.items() if not isinstance(value, np.ndarray)]:
+            raise ValueError(f"{wrong[0]} is no array")
+    except InputError:
+        raise
+    except Exception as error:      # zipfile and NumPy raise a dozen kinds for a file that is not theirs, MemoryError too
         raise InputError(f"{path} should be a NumPy .npz file with x_train and x_test, but cannot be read as one: "
                          f"{error}. Nothing was changed; get the file again.") from error
     if missing := {"x_train", "x_test"} - set(arrays):
@@ -275,7 +294,9 @@ def _read_idx(folder, found):
         if path is None:
             raise InputError(f"{folder} should hold MNIST's four idx files. Missing: {stem}-*-ubyte[.gz]")
         try:
-            content = (gzip.open(path) if path.suffix == ".gz" else open(path, "rb")).read()
+            with gzip.open(path) if path.suffix == ".gz" else open(path, "rb") as file:
+                content = file.read(max(BOMB_BYTES, BOMB_RATIO * path.stat().st_size) + 1)
+            check_unpacked(path, len(content))
             rank = content[3]
             shape = tuple(int(n) for n in np.frombuffer(content, ">u4", count=rank, offset=4))
             if content[:3] != b"\0\0\x08" or rank != (3 if key[0] == "x" else 1):
@@ -306,6 +327,31 @@ def _read_pictures(folder, pictures, size):
         y = np.array([classes.index(path.parent) for path in pictures])
         arrays |= {"y_train": y[~test], "y_test": y[test]}
     return arrays
+
+
+def check_unpacked(path, size):
+    """Raises InputError for an archive that would fill the memory: data never shrink to a 200th, and small files may."""
+    if size > max(BOMB_BYTES, BOMB_RATIO * path.stat().st_size):
+        raise InputError(f"{path} should hold data, but unpacks to more than {BOMB_RATIO} times its size. "
+                         f"Received: {path.stat().st_size:,} bytes that become {size:,} or more")
+
+
+class _Harmless(pickle.Unpickler):
+    def __init__(self, file, allowed, **options):
+        super().__init__(file, **options)
+        self.allowed = {("numpy", "ndarray"), ("numpy", "dtype"), ("numpy.core.multiarray", "_reconstruct"),
+                        ("numpy._core.multiarray", "_reconstruct"), ("numpy._core.numeric", "_frombuffer"), *allowed}
+
+    def find_class(self, module, name):
+        if (module, name) not in self.allowed:
+            raise pickle.UnpicklingError(f"it names {module}.{name}, which data do not need")
+        return super().find_class(module.replace("numpy.core.", "numpy._core."), name)
+
+
+def unpickle(file, allowed=(), **options):
+    """What a pickle holds. A pickle can call any function that it names: this one may name NumPy's arrays and what is
+    `allowed`, (module, name) each; any other name raises pickle.UnpicklingError before anything of it is called."""
+    return _Harmless(file, allowed, **options).load()
 
 
 def sha256_of_all(paths):

@@ -14,18 +14,26 @@ import json
 import os
 import pathlib
 import platform
+import re
 import subprocess
 import sys
 import time
+import typing
 import zipfile
 from typing import ClassVar
 
 import keras
 import numpy as np
 
+try:
+    import fcntl
+except ImportError:      # Windows
+    fcntl = None
+
 from common.datasets import InputError
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
+HELD = {}                                                      # run folders of this process → handles that lock them
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD = -1, -2, -3     # from glibc's malloc.h
 
 
@@ -79,20 +87,24 @@ def settle(config):
         InputError: an option that cannot work, whatever the script; --resume with a folder that is not a stopped run, or
             with options that ask for another configuration.
     """
-    for name in ("epochs", "batch_size", "learning_rate"):
-        value = getattr(config, name)
-        if value is not None and not 0 < value < float("inf"):    # a script may choose its own default later: None
-            raise InputError(f"{option(name)} expects a positive number. Received: {value}")
     if config.resume is None:
         short = {"epochs": min(config.epochs, 2), "data": config.data or config.builtin} if config.smoke else {}
-        return dataclasses.replace(config, **short)
+        return _checked(dataclasses.replace(config, **short))
     saved = _saved_config(config)
     for name, value in as_json(config).items():
         default = next(field.default for field in dataclasses.fields(config) if field.name == name)
         if value not in (default, saved[name]):
             raise InputError(f"--resume continues a run with its own configuration: leave out {option(name)} or start a "
                              f"new run. Received: {value}, the run has {saved[name]}")
-    return dataclasses.replace(config, **saved)
+    return _checked(dataclasses.replace(config, **saved))
+
+
+def _checked(config):
+    for name in ("epochs", "batch_size", "learning_rate"):
+        value = getattr(config, name)
+        if value is not None and not 0 < value < float("inf"):    # a script may choose its own default later: None
+            raise InputError(f"{option(name)} expects a positive number. Received: {value}")
+    return config
 
 
 @dataclasses.dataclass
@@ -109,16 +121,19 @@ class Run:
         return self.state["epoch"]
 
     def path(self, name):
-        """The path of a file in the run folder."""
+        """The path of a file in the run folder, which has to be there still: nothing is written where it was."""
+        if not self.folder.is_dir():
+            raise InputError(f"{shown(self.folder)}, the folder of this run, is gone: it was moved or removed.")
         return self.folder / name
 
     def finish(self, data, metrics):
         """Writes results.json; `data` is the data set's describe(), `metrics` maps names to numbers."""
         write_json(self.path("results.json"), {
-            "config": as_json(self.config), "data": data, "seed": self.config.seed, "commit": _commit(),
+            "config": as_json(self.config), "data": data, "seed": self.config.seed, "commit": commit(),
             "machine": machine(), "versions": versions(), "minutes": round(self.state["seconds"] / 60, 2),
             "smoke": self.config.smoke, "metrics": {name: float(value) for name, value in metrics.items()},
         })
+        release(self.folder)
         print("\n".join(f"{name:>44} {value:.4g}" for name, value in metrics.items()))
         print(f"{'SMOKE RUN: no results, ' if self.config.smoke else ''}pictures, model and results.json are in "
               f"{shown(self.folder)}", flush=True)
@@ -128,26 +143,56 @@ def start(config, article, name):
     """A new run folder below config.out, or the one named by config.resume, as a Run; seeds everything.
 
     Raises:
-        InputError: the folder cannot be written, or what config.resume names cannot be continued.
+        InputError: the folder cannot be written, or what config.resume names cannot be continued, or another process is at
+            it.
     """
     if config.resume:
         run = Run(pathlib.Path(config.resume), config)
+        hold(run.folder)
         if _saved_config(config) != as_json(config):
             raise InputError(f"{run.folder} holds a run with another configuration.")
         if (path := run.path("checkpoint.npz")).exists():
-            try:
-                with np.load(path, allow_pickle=False) as file:
-                    run.state = json.loads(str(file["state"]))
-            except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
-                raise InputError(f"{path} is damaged ({error}); model.keras beside it holds the best epoch.") from error
+            run.state, _ = read_checkpoint(path)
     else:
         run = Run(_new_folder(pathlib.Path(config.out) / article, f"{'smoke-' if config.smoke else ''}{name}"), config)
+        hold(run.folder)
         write_json(run.path("config.json"), as_json(config))
     keep_memory()
     keras.utils.set_random_seed(config.seed)
     print(f"run: {shown(run.folder)}, keras on {keras.backend.backend()}"
           + (f", continuing after epoch {run.epoch}" if run.epoch else ""), flush=True)
     return run
+
+
+def hold(folder):
+    """Keeps a run folder for this process until it ends, however that be, and removes what a killed one wrote half.
+
+    Raises:
+        InputError: another process has the folder, or it cannot be written.
+    """
+    try:
+        if fcntl and (key := (folder.stat().st_dev, folder.stat().st_ino)) not in HELD:
+            handle = os.open(folder, os.O_RDONLY)
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                HELD[key] = handle
+            except BlockingIOError:
+                os.close(handle)
+                raise InputError(f"another process is training in {shown(folder)} at this moment: wait for it, or stop it "
+                                 "first.") from None
+            except OSError:                        # a network drive without locks
+                os.close(handle)
+        for part in folder.rglob(".*"):
+            if re.match(r"\.\d+\.", part.name):    # the names that write_whole and save_model write under
+                part.unlink()
+    except OSError as error:
+        raise InputError(f"{folder} cannot be written ({error.strerror or error}).") from error
+
+
+def release(folder):
+    """Ends what hold began."""
+    if handle := HELD.pop((folder.stat().st_dev, folder.stat().st_ino), None):
+        os.close(handle)
 
 
 def keep_memory():
@@ -270,8 +315,7 @@ class Checkpoint(keras.callbacks.Callback):
     def on_train_begin(self, logs=None):
         self.model.optimizer.build(self.model.trainable_variables)
         if self.run.epoch:
-            with np.load(self.run.path("checkpoint.npz"), allow_pickle=False) as file:
-                saved = [file[f"v{i}"] for i in range(len(file.files) - 1)]
+            _, saved = read_checkpoint(self.run.path("checkpoint.npz"))
             if [a.shape for a in saved] != [tuple(v.shape) for v in self._variables()]:
                 raise InputError(f"{self.run.path('checkpoint.npz')} belongs to another model than config.json beside it.")
             for variable, value in zip(self._variables(), saved):
@@ -280,12 +324,12 @@ class Checkpoint(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch, logs=None):
         if not np.isfinite(logs["loss"]):
-            self._stop_at(f"step {int(self.model.optimizer.iterations):,}, in epoch {self.run.epoch + 1}")
+            self._stop_at(f"in epoch {self.run.epoch + 1}")
 
     def on_epoch_end(self, epoch, logs=None):
         values = {name: float(value) for name, value in logs.items()}
         if not all(np.isfinite(value) for value in values.values()):
-            self._stop_at(f"the validation after epoch {epoch + 1}")
+            self._stop_at(f"in the validation after epoch {epoch + 1}")
         state, now = self.run.state, time.monotonic()
         state["seconds"] += now - self.clock
         self.clock = now
@@ -305,8 +349,23 @@ class Checkpoint(keras.callbacks.Callback):
         kept = (f"the model of epoch {self.run.epoch} or better is kept in {shown(self.run.path('model.keras'))}"
                 if self.run.epoch else "no epoch was finished, so there is no model")
         rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
-        raise InputError(f"the loss is no longer a finite number at {where}; {kept}. Try a smaller --learning-rate. "
-                         f"Received: a learning rate of {rate:g}")
+        step = int(self.model.optimizer.iterations)
+        raise InputError(f"the loss is no longer a finite number at step {step:,}, {where}; {kept}. Try a smaller "
+                         f"--learning-rate. Received: a learning rate of {rate:g}")
+
+
+def read_checkpoint(path):
+    """(state of the run, values of the variables) of a checkpoint.npz, all of it read: damage is told before training."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            state, values = json.loads(str(file["state"])), [file[f"v{i}"] for i in range(len(file.files) - 1)]
+        if not (isinstance(state, dict) and set(state) == set(Run(None, None).state) and isinstance(state["log"], list)
+                and state["epoch"] == len(state["log"]) and isinstance(state["seconds"], float)
+                and all(isinstance(value, np.ndarray) for value in values)):
+            raise ValueError("what it says of the run makes no sense")
+        return state, values
+    except Exception as error:     # zipfile, json and NumPy raise a dozen kinds for a file that is not theirs
+        raise InputError(f"{path} is damaged ({error}); model.keras beside it holds the best epoch.") from error
 
 
 def save_model(model, path):
@@ -329,7 +388,10 @@ def load_model(path):
     if not path.is_file():
         raise InputError(f"expected a run folder with model.keras or a .keras file. Received: {path}")
     try:
-        return keras.models.load_model(path, compile=False)
+        with zipfile.ZipFile(path) as archive:      # the older .h5 files know no safe mode; a sum for each part shows damage
+            if damaged := archive.testzip():
+                raise ValueError(f"its part {damaged} does not have the checksum that it was saved with")
+        return keras.models.load_model(path, compile=False, safe_mode=True)
     except Exception as error:   # Keras raises many kinds, from zipfile's to TypeError, for a file that is not its own
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise InputError(f"{path} is not a model of this script or is damaged: {reason[:200]}") from error
@@ -402,15 +464,28 @@ def _new_folder(parent, name):
 def _saved_config(config):
     folder = pathlib.Path(config.resume)
     try:
-        saved = json.loads((folder / "config.json").read_text())
+        saved = json.loads((folder / "config.json").read_text(encoding="utf-8"))
         if not isinstance(saved, dict) or set(saved) != set(as_json(config)):
             raise ValueError("its config.json is not this script's")
+        hints = typing.get_type_hints(type(config))
+        if wrong := [name for name, value in saved.items() if not _fits(value, hints[name])]:
+            raise ValueError(f"its config.json has {wrong[0]} = {saved[wrong[0]]!r:.60}")
         if (folder / "results.json").exists():
             raise ValueError("that run is finished")
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"--resume expects the folder of a run of this script that was stopped. "
                          f"Received: {folder} ({error})") from error
     return saved
+
+
+def _fits(value, hint):
+    """Whether a value from JSON is of the type that a field of a Config has."""
+    if typing.get_origin(hint) is typing.Literal:
+        return value in typing.get_args(hint)
+    options = typing.get_args(hint) or (hint,)
+    if value is None or len(options) > 1:
+        return type(None) in options if value is None else any(_fits(value, choice) for choice in options)
+    return isinstance(value, (int, float) if hint is float else hint) and isinstance(value, bool) == (hint is bool)
 
 
 def option(name):
@@ -424,7 +499,8 @@ def shown(path):
     return path.relative_to(pathlib.Path.cwd()) if path.is_relative_to(pathlib.Path.cwd()) else path
 
 
-def _commit():
+def commit():
+    """The commit of this repository, or None outside of git."""
     def git(*arguments):
         return subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
 

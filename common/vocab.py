@@ -122,7 +122,7 @@ class Vocab:
             vocab = cls(content["characters"])
         except FileNotFoundError as error:
             raise InputError(f"a trained model needs its vocabulary beside it. Not found: {path}") from error
-        except (OSError, ValueError, KeyError, TypeError, InputError) as error:
+        except (OSError, ValueError, KeyError, TypeError, RecursionError, InputError) as error:
             raise InputError(f"{path} should be a vocab.json of this repository, with padding {PADDING}, unknown {UNKNOWN} "
                              f"and characters counted from {FIRST}, but cannot be read as one: {error!r:.200}") from error
         if size is not None and len(vocab) != size:

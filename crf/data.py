@@ -9,6 +9,7 @@ import keras
 import numpy as np
 
 from common.datasets import InputError, Texts, read_text, sha256_of
+from common.runs import write_whole
 from common.vocab import UNKNOWN, Vocab
 
 SAMPLE = pathlib.Path(__file__).resolve().parent / "samples" / "sentences.txt"
@@ -122,7 +123,7 @@ class Features:
     def save(self, folder):
         self.vocab.save(folder / "vocab.json")
         for name, lines in [("bigrams.txt", self.bigrams), ("words.txt", self.words)]:
-            (folder / name).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+            write_whole(folder / name, "".join(f"{line}\n" for line in lines).encode())
 
     def encode(self, text):
         """(characters, bigrams, words) of a text, or of its code points: int32 of shapes (T,), (T,), (T, LONGEST_WORD − 1).

@@ -11,6 +11,7 @@ import numpy as np
 
 from common import datasets
 from common.datasets import InputError
+from common.runs import write_whole
 from common.vocab import FIRST, UNKNOWN, Vocab
 from dgcnn.features import COUNT, cut, fold, match_features
 
@@ -223,7 +224,7 @@ class Encoder:
     def save(self, folder):
         self.vocab.save(folder / "vocab.json")
         if self.words:
-            (folder / "words.txt").write_text("".join(f"{word}\n" for word in self.words), encoding="utf-8")
+            write_whole(folder / "words.txt", "".join(f"{word}\n" for word in self.words).encode())
 
     @classmethod
     def load(cls, folder, characters, words, features):

@@ -5,8 +5,16 @@ import pathlib
 
 import numpy as np
 
+from common import datasets
 from common.datasets import InputError
 from dgcnn.features import cut, fold
+
+GENSIM = [      # what a pickle of word vectors has to name besides arrays
+    ("gensim.models.keyedvectors", "KeyedVectors"), ("gensim.models.word2vec", "Word2Vec"),
+    ("gensim.models.fasttext", "FastText"), ("gensim.models.fasttext", "FastTextKeyedVectors"),
+    ("gensim.utils", "call_on_class_only"), ("collections", "defaultdict"), ("builtins", "int"), ("builtins", "hash"),
+    ("numpy.random._mt19937", "MT19937"), ("numpy.random._pickle", "__bit_generator_ctor"),
+    ("numpy.random._pickle", "__randomstate_ctor")]
 
 
 def word_counts(questions):
@@ -62,14 +70,23 @@ def load_vectors(path, counts, most):
 
 
 def _gensim(path):
-    from gensim.models import KeyedVectors
-    from gensim.utils import SaveLoad
-
     try:
-        found = KeyedVectors.load_word2vec_format(path, binary=True) if path.suffix == ".bin" else SaveLoad.load(str(path))
-        found = getattr(found, "wv", found)
-        return [fold(word) for word in found.index_to_key], np.array(found.vectors, "float32")
-    except Exception as error:         # gensim unpickles: anything can come out of a file that is not its own
+        if path.suffix == ".bin":
+            from gensim.models import KeyedVectors
+
+            found = KeyedVectors.load_word2vec_format(path, binary=True)
+        else:
+            with open(path, "rb") as file:         # gensim's save() is a pickle, and gensim's load() would run what is in it
+                found = datasets.unpickle(file, GENSIM, encoding="latin1")
+            found = getattr(found, "wv", found)
+            if found.vectors is None:              # large arrays lie beside
+                beside = next(p for p in (f"{path}.vectors.npy", f"{path}.wv.vectors.npy") if pathlib.Path(p).exists())
+                found.vectors = np.load(beside, mmap_mode="r", allow_pickle=False)
+        words, vectors = [fold(word) for word in found.index_to_key], np.array(found.vectors, "float32")
+        if vectors.ndim != 2 or not 0 < len(vectors) == len(words):
+            raise ValueError(f"{len(words)} words with vectors of shape {vectors.shape}")
+        return words, vectors
+    except Exception as error:         # gensim reads anything up to the first line that makes no sense
         raise InputError(f"{path} is no file of word vectors that gensim can read: {error!r:.200}") from error
 
 

@@ -94,18 +94,21 @@ def cifar10():
     except OSError as error:
         raise InputError(f"cifar10 is not in the cache and could not be downloaded ({getattr(error, 'reason', error)}): get "
                          f"{CIFAR10.url} elsewhere and put it at {datasets.cache_folder() / CIFAR10.path}.") from error
-    batches = {}
-    with tarfile.open(path) as archive:
-        for member in archive:
-            if "_batch" in member.name:      # pickles may run code; this archive's hash has been checked by fetch
-                batches[pathlib.Path(member.name).name] = pickle.load(archive.extractfile(member), encoding="bytes")
+    try:
+        with tarfile.open(path) as archive:     # read where it is: no member is ever written to a path that it names
+            members = {member.name: member for member in archive if member.isfile()}
+            datasets.check_unpacked(path, sum(member.size for member in members.values()))
 
-    def part(names):
-        x = np.concatenate([batches[name][b"data"] for name in names]).reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)
-        return np.ascontiguousarray(x), np.concatenate([batches[name][b"labels"] for name in names]).astype("int64")
+            def part(names):
+                batches = [datasets.unpickle(archive.extractfile(members[f"cifar-10-batches-py/{name}"]), encoding="bytes")
+                           for name in names]
+                x = np.concatenate([batch[b"data"] for batch in batches]).reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)
+                return np.ascontiguousarray(x), np.concatenate([batch[b"labels"] for batch in batches]).astype("int64")
 
-    return Images("cifar10", str(path), CIFAR10.sha256, False, *part([f"data_batch_{i}" for i in range(1, 6)]),
-                  *part(["test_batch"]))
+            return Images("cifar10", str(path), CIFAR10.sha256, False, *part([f"data_batch_{i}" for i in range(1, 6)]),
+                          *part(["test_batch"]))
+    except (tarfile.TarError, pickle.UnpicklingError, OSError, EOFError, KeyError, ValueError) as error:
+        raise InputError(f"{path} should be the archive of CIFAR-10, but cannot be read as it: {error!r:.200}") from error
 
 
 def from_pictures(folder, size):

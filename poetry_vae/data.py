@@ -104,7 +104,7 @@ def read_poems(files):
             for poem in poems:
                 if "paragraphs" in poem:         # lists of authors have none
                     yield [part for paragraph in poem["paragraphs"] for part in SENTENCE.split(paragraph) if part]
-        except (OSError, ValueError, TypeError, AttributeError) as error:
+        except (OSError, ValueError, TypeError, AttributeError, RecursionError) as error:
             raise InputError(f"{path} should be a JSON file of chinese-poetry, a list of poems with paragraphs, but cannot "
                              f"be read as one: {error}") from error
 

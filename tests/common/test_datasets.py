@@ -3,6 +3,9 @@
 import gzip
 import hashlib
 import http.server
+import io
+import os
+import pickle
 import threading
 
 import numpy as np
@@ -169,3 +172,31 @@ def test_nothing_there_an_empty_folder_and_a_broken_picture(tmp_path):
         (tmp_path / f"{i}.png").write_bytes(b"\x89PNG\r\n")
     with pytest.raises(InputError, match="0.png should be a picture"):
         load_images(str(tmp_path))
+
+
+def test_what_unpacks_to_far_more_than_its_size_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(datasets, "BOMB_BYTES", 100_000)
+    zeros = np.zeros((1000, 28, 28), "uint8")
+    np.savez_compressed(tmp_path / "bomb.npz", x_train=zeros, x_test=zeros)
+    with pytest.raises(InputError, match="unpacks to more than 200 times its size"):
+        load_images(str(tmp_path / "bomb.npz"))
+    write_idx(tmp_path / "train-images-idx3-ubyte.gz", zeros)
+    with pytest.raises(InputError, match="unpacks to more than 200 times its size"):
+        load_images(str(tmp_path))
+
+
+class Touch:
+    """Unpickled, it would make a file."""
+
+    def __reduce__(self):
+        return open, ("touched", "w")
+
+
+def test_a_pickle_may_name_arrays_and_nothing_that_acts(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for protocol in range(3, pickle.HIGHEST_PROTOCOL + 1):
+        found = datasets.unpickle(io.BytesIO(pickle.dumps({b"data": X, "n": [1, "a"]}, protocol)))
+        np.testing.assert_array_equal(found[b"data"], X)
+        with pytest.raises(pickle.UnpicklingError, match="names .*open, which data do not need"):
+            datasets.unpickle(io.BytesIO(pickle.dumps([X, Touch()], protocol)))
+    assert not os.listdir(tmp_path)

@@ -6,6 +6,7 @@ import dataclasses
 import io
 import itertools
 import json
+import pickle
 import sys
 
 import keras
@@ -361,6 +362,9 @@ def test_vectors_from_gensim_and_trained_ones(tmp_path):
     for name in ("x.kv", "x.bin"):
         words, table = vectors.load_vectors(tmp_path / name, collections.Counter({"主峰": 1}), 9)
         assert words == ["主峰", "海拔"] and table.tolist() == [[3, 4, 5], [0, 1, 2]]
+    (tmp_path / "x.kv").write_bytes(pickle.dumps(print))         # gensim's own load() would run what stands here
+    with pytest.raises(InputError, match="names builtins.print, which data do not need"):
+        vectors.load_vectors(tmp_path / "x.kv", collections.Counter(), 9)
     a, b = (vectors.train_vectors(questions(6), 5, 4, seed=1) for _ in range(2))
     assert len(a[0]) == 4 and a[1].shape == (4, 5)
     np.testing.assert_array_equal(a[1], b[1])

@@ -1,5 +1,11 @@
 """Losses and penalties against float64 NumPy, pairs, the lagged generator, resuming, metrics, data, and wrong input."""
 
+import dataclasses
+import io
+import pathlib
+import pickle
+import tarfile
+
 import keras
 import numpy as np
 import pytest
@@ -7,6 +13,7 @@ from keras import layers, ops
 from PIL import Image
 
 from common import datasets, runs
+from common.datasets import InputError
 from gan import data, evaluate, features, generate, toy, train
 from gan.objectives import OBJECTIVES, critic_loss, input_gradient, penalty_div, penalty_gp
 from gan.train import GAN, Config, build_critic, build_generator
@@ -386,6 +393,35 @@ def test_cifar10_from_the_data_folder(tmp_path, monkeypatch):
     loaded = data.load("cifar10", 32)
     np.testing.assert_array_equal(loaded.x_train, colour)
     assert "subset" in loaded.name
+
+
+def test_cifar10_from_its_archive(tmp_path, monkeypatch):
+    """Read in memory, whatever paths it names; a batch that is no plain data is refused before anything of it is called."""
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
+    monkeypatch.delenv("KEXUE_DATA", raising=False)
+    path = tmp_path / "keras/datasets/cifar-10-python.tar.gz"
+    path.parent.mkdir(parents=True)
+    batch = {b"data": np.arange(2 * 3072, dtype="uint32").astype("uint8").reshape(2, 3072), b"labels": [3, 4]}
+    names = [f"cifar-10-batches-py/{name}" for name in (*(f"data_batch_{i}" for i in range(1, 6)), "test_batch")]
+
+    def write(last):
+        with tarfile.open(path, "w:gz") as archive:
+            for name, content in [("../../outside", b"x"), ("/tmp/outside-kexue", b"x"),
+                                  *((name, pickle.dumps(batch, 3)) for name in names[:-1]), (names[-1], last)]:
+                member = tarfile.TarInfo(name)
+                member.size = len(content)
+                archive.addfile(member, io.BytesIO(content))
+        monkeypatch.setattr(data, "CIFAR10", dataclasses.replace(data.CIFAR10, sha256=datasets.sha256_of(path)))
+
+    write(pickle.dumps(batch, 3))
+    loaded = data.load("cifar10", 32)
+    assert loaded.x_train.shape == (10, 32, 32, 3) and loaded.y_test.tolist() == [3, 4]
+    assert loaded.x_test[0, 0, 1].tolist() == [1, 1025 % 256, 2049 % 256]
+    for wrong in (pickle.dumps(print), b"no pickle", pickle.dumps({})):
+        write(wrong)
+        with pytest.raises(InputError, match="should be the archive of CIFAR-10"):
+            data.load("cifar10", 32)
+    assert not (tmp_path / "outside").exists() and not pathlib.Path("/tmp/outside-kexue").exists()
 
 
 def test_a_folder_of_pictures_of_many_kinds(tmp_path, capsys):

@@ -1,0 +1,236 @@
+"""What every layer of common/ promises, for random shapes: the same numbers in whatever way it is used.
+
+One table, layer → how to make it and its inputs; one function for each promise. The numbers of one use are compared with
+those of another: frozen, shared, inside TimeDistributed, cloned, compiled, in half precision, behind a mask, saved after
+some training and loaded here and on the other backend.
+"""
+
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+
+import keras
+import numpy as np
+from keras import layers, ops
+
+from common.attention import AttentionPooling1D
+from common.capsule import Capsule, CapsuleLength, ClassCapsules, ConvCapsules, PrimaryCapsules
+from common.crf import CRF
+from common.flow import AdditiveCoupling, AffineCoupling, Flow, Permutation, Reverse, Scale
+from common.gated_conv import GatedConv1D
+from common.latent import ClusterPrior, GaussianSampling
+from common.losses import ProductLogits
+from common.spectral import SpectralNorm
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+
+
+@dataclass
+class Case:
+    """How to make a layer, and the shapes of its inputs, without the batch, from random sizes."""
+
+    make: object
+    shapes: object                # function of sizes a, b, c of 2 … 6 → list of shapes
+    masked: bool = False          # takes a mask over axis 1
+    discrete: bool = False        # has outputs that half precision may change altogether: tags
+
+
+def dense(units):
+    return layers.Dense(units, kernel_initializer=keras.initializers.RandomNormal(0, 0.1, seed=1))
+
+
+CASES = {
+    "AttentionPooling1D": Case(lambda a, b, c: AttentionPooling1D(), lambda a, b, c: [(a, b)], True),
+    "Capsule": Case(lambda a, b, c: Capsule(b, c), lambda a, b, c: [(a, c)], True),
+    "CapsuleLength": Case(lambda a, b, c: CapsuleLength(), lambda a, b, c: [(a, b)]),
+    "PrimaryCapsules": Case(lambda a, b, c: PrimaryCapsules(b, 2), lambda a, b, c: [(a, a + 1, c)]),
+    "ConvCapsules": Case(lambda a, b, c: ConvCapsules(b, 2), lambda a, b, c: [(a, a + 1, c, 2, 2), (a, a + 1, c)]),
+    "ClassCapsules": Case(lambda a, b, c: ClassCapsules(b), lambda a, b, c: [(a, a + 1, c, 2, 2), (a, a + 1, c)]),
+    "CRF": Case(lambda a, b, c: CRF(b), lambda a, b, c: [(a, b)], True, discrete=True),
+    "GatedConv1D": Case(lambda a, b, c: GatedConv1D(b, dilation_rate=1 + a % 2), lambda a, b, c: [(c, b)], True),
+    "GatedConv1D highway": Case(lambda a, b, c: GatedConv1D(combination="highway"), lambda a, b, c: [(c, b)], True),
+    "AdditiveCoupling": Case(lambda a, b, c: AdditiveCoupling(dense(a)), lambda a, b, c: [(2 * a,)]),
+    "AffineCoupling": Case(lambda a, b, c: AffineCoupling(dense(2 * a)), lambda a, b, c: [(2 * a,)]),
+    "Flow": Case(lambda a, b, c: Flow([AdditiveCoupling(dense(a)), Reverse(), Permutation(0), Scale()]),
+                 lambda a, b, c: [(2 * a,)]),
+    "GaussianSampling": Case(lambda a, b, c: GaussianSampling(), lambda a, b, c: [(a,), (a,)]),
+    "ClusterPrior": Case(lambda a, b, c: ClusterPrior(b), lambda a, b, c: [(a,), (a,), (b,)]),
+    "ProductLogits": Case(lambda a, b, c: ProductLogits(), lambda a, b, c: [(a, b), (1,)], True),
+    "SpectralNorm": Case(lambda a, b, c: SpectralNorm(layers.Dense(b)), lambda a, b, c: [(a,)]),
+    "SpectralNorm of a convolution": Case(lambda a, b, c: SpectralNorm(layers.Conv2D(b, 2)), lambda a, b, c: [(a, a, c)]),
+}
+
+
+class Trial:
+    """A layer of random sizes with random inputs."""
+
+    def __init__(self, name, number):
+        self.case, rng = CASES[name], np.random.default_rng([number, *name.encode()])
+        keras.utils.set_random_seed(number)
+        self.sizes = [int(size) for size in rng.integers(2, 7, 3)]
+        self.shapes = self.case.shapes(*self.sizes)
+        self.x = [rng.normal(size=(4, *shape)).astype("float32") for shape in self.shapes]
+        self.mask = np.arange(self.shapes[0][0]) < rng.integers(1, self.shapes[0][0] + 1, 4)[:, None] \
+            if self.case.masked else None
+
+    def layer(self, **options):
+        layer = self.case.make(*self.sizes)
+        return type(layer).from_config({**layer.get_config(), **options}) if options else layer
+
+    def model(self, layer):
+        """Inputs → flat list of outputs."""
+        inputs = [keras.Input(shape) for shape in self.shapes]
+        inputs = inputs[0] if len(inputs) == 1 else inputs
+        return keras.Model(inputs, flat(layer(inputs)))
+
+    def give(self):
+        return self.x[0] if len(self.x) == 1 else self.x
+
+
+def flat(outputs):
+    return list(outputs) if isinstance(outputs, (list, tuple)) else [outputs]
+
+
+def numpy(outputs):
+    return [ops.convert_to_numpy(output).astype("float64") for output in flat(outputs)]
+
+
+def agree(found, expected, tolerance=1e-5):
+    """Raises AssertionError unless both are finite and the same."""
+    for a, b in zip(found, expected, strict=True):
+        assert np.isfinite(a).all() and np.isfinite(b).all(), "not finite"
+        np.testing.assert_allclose(a, b, rtol=tolerance, atol=tolerance)
+
+
+def train(model, trial, jit=False):
+    """Three steps towards zero of all outputs that have a gradient; returns the losses."""
+    model.compile(keras.optimizers.SGD(1e-3), [None if "int" in str(y.dtype) else "mse" for y in model.outputs],
+                  jit_compile=jit)
+    zeros = [np.zeros(y.shape) for y in model(trial.give())]
+    return [float(np.ravel(model.train_on_batch(trial.give(), zeros))[0]) for _ in range(3)]
+
+
+# ------------------------------------------------------------------------------------------------------------ promises
+
+def cloned(trial):
+    model = trial.model(trial.layer())
+    clone = keras.models.clone_model(model)
+    clone.set_weights(model.get_weights())
+    agree(numpy(clone(trial.give())), numpy(model(trial.give())))
+
+
+def frozen(trial):
+    layer = trial.layer()
+    model = trial.model(layer)
+    if layer.trainable_weights:
+        layer.trainable = False
+        assert not model.trainable_weights
+        before = layer.get_weights()
+        model(trial.give(), training=False)
+        for a, b in zip(before, layer.get_weights()):
+            np.testing.assert_array_equal(a, b)
+
+
+def shared_twice(trial):
+    layer = trial.layer()
+    single = trial.model(layer)
+    first, second = ([keras.Input(shape) for shape in trial.shapes] for _ in range(2))
+    model = keras.Model([first, second], [flat(layer(i[0] if len(i) == 1 else i)) for i in (first, second)])
+    other = [x[::-1].copy() for x in trial.x]
+    one, two = model([trial.x, other])
+    agree(numpy(one), numpy(single(trial.give())))
+    agree(numpy(two), numpy(single(other[0] if len(other) == 1 else other)))
+    assert len(model.weights) == len(layer.weights)
+
+
+def time_distributed(trial):
+    layer = trial.layer()
+    single = trial.model(layer)
+    if len(trial.x) == 1 and len(single.outputs) == 1:
+        y = layers.TimeDistributed(layer)(np.stack([trial.x[0], 2 * trial.x[0]], axis=1))
+        agree(numpy(y), [np.stack([*numpy(single(trial.x[0])), *numpy(single(2 * trial.x[0]))], axis=1)], 1e-4)
+
+
+def half_precision(trial):
+    expected = trial.model(layer := trial.layer())
+    for policy in ("mixed_float16", "mixed_bfloat16"):
+        model = trial.model(trial.layer(dtype=policy))
+        model.set_weights(expected.get_weights())
+        pairs = [(a, b) for a, b, y in zip(numpy(model(trial.give())), numpy(expected(trial.give())), expected.outputs)
+                 if not (trial.case.discrete and "int" in str(y.dtype))]
+        agree(*zip(*pairs), 0.1 if policy == "mixed_bfloat16" else 0.02)
+        assert all(w.dtype == "float32" for w in layer.trainable_weights)
+
+
+def masks(trial):
+    """What stands where the mask is False has no influence where it is True."""
+    if trial.case.masked:
+        layer = trial.layer()
+        rest = trial.x[1:]
+
+        def outputs(x):
+            return flat(layer([x, *rest] if rest else x, mask=[trial.mask, None] if rest else trial.mask))
+
+        spoilt = np.where(trial.mask[..., None], trial.x[0], 1e4).astype("float32")
+        for a, b in zip(numpy(outputs(trial.x[0])), numpy(outputs(spoilt))):
+            per_step = a.shape[:2] == trial.mask.shape
+            agree([a[trial.mask] if per_step else a], [b[trial.mask] if per_step else b])
+
+
+def compiled(trial):
+    losses = []
+    for jit in (False, True):
+        keras.utils.set_random_seed(1)
+        model = trial.model(trial.layer())
+        if not model.trainable_weights:
+            return
+        losses.append(train(model, trial, jit=jit))
+    agree([np.array(losses[0])], [np.array(losses[1])], 1e-3)
+
+
+def saved(trial, folder):
+    """After some training; the file and what it gives stay in the folder for the other backend."""
+    model = trial.model(trial.layer())
+    if model.trainable_weights:
+        train(model, trial)
+    expected = numpy(model(trial.give()))
+    path = pathlib.Path(folder) / f"{len(list(pathlib.Path(folder).glob('*.keras')))}.keras"
+    model.save(path)
+    agree(numpy(keras.models.load_model(path, compile=False)(trial.give())), expected, 1e-6)
+    np.savez(path.with_suffix(".npz"), *trial.x, **{f"y{i}": y for i, y in enumerate(expected)})
+
+
+PROMISES = [cloned, frozen, shared_twice, time_distributed, half_precision, masks, compiled]
+
+
+def load_all(folder):
+    """Loads what `saved` left, on this process's backend, and compares."""
+    for path in sorted(pathlib.Path(folder).glob("*.keras")):
+        with np.load(path.with_suffix(".npz")) as file:
+            x = [file[f"arr_{i}"] for i in range(sum(key.startswith("arr") for key in file.files))]
+            expected = [file[f"y{i}"] for i in range(len(file.files) - len(x))]
+        agree(numpy(keras.models.load_model(path, compile=False)(x[0] if len(x) == 1 else x)), expected, 1e-4)
+
+
+def promises(shapes, names=tuple(CASES), kept=tuple(p.__name__ for p in PROMISES)):
+    """Every promise of every layer for so many random shapes; figures as in processes.py."""
+    faults, trials = [], 0
+    with tempfile.TemporaryDirectory() as folder:
+        for name in names:
+            for number in range(shapes):
+                for promise in [p for p in PROMISES if p.__name__ in kept] + [lambda trial: saved(trial, folder)]:
+                    trials += 1
+                    try:
+                        promise(Trial(name, number))
+                    except Exception as error:
+                        faults.append(f"{name}, {getattr(promise, '__name__', '')} {number}: {error!r:.300}")
+        other = {"tensorflow": "jax", "jax": "tensorflow"}[keras.backend.backend()]
+        code = "import sys; from faults import layers; layers.load_all(sys.argv[1])"
+        result = subprocess.run([sys.executable, "-c", code, folder], cwd=ROOT, capture_output=True, text=True,
+                                env={**os.environ, "KERAS_BACKEND": other, "PYTHONPATH": str(ROOT)})
+        trials += len(names) * shapes
+        faults += [f"on {other}: {result.stderr[-1500:]}"] if result.returncode else []
+    return {"layers": len(names), "trials": trials, "faults": faults}

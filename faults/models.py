@@ -1,0 +1,158 @@
+"""Model files that are damaged, another article's, of another version or an attack: refused with one line.
+
+A flipped bit may hit a byte of the archive that means nothing, such as a time of change: then the model is taken, and has
+to be the one that was saved, bit for bit. In a weight it is noticed, since each part of the archive has a CRC-32.
+"""
+
+import base64
+import io
+import json
+import marshal
+import pathlib
+import pickle
+import random
+import shutil
+import sys
+import zipfile
+
+import numpy as np
+
+from common.datasets import InputError
+from faults.scripts import SCRIPTS
+
+
+def parts_of(content):
+    """The parts of a .keras archive, name → bytes."""
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+def archive_of(parts):
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name, content in parts.items():
+            archive.writestr(name, content)
+    return buffer.getvalue()
+
+
+def edited(content, edit):
+    """The archive after edit(config), a function that changes its parsed config.json."""
+    parts = parts_of(content)
+    config = json.loads(parts["config.json"])
+    edit(config)
+    return archive_of({**parts, "config.json": json.dumps(config).encode()})
+
+
+def strange(content, marker):
+    """name → an archive that must be refused. Those that could act would make the file `marker`."""
+    code = compile(f"lambda x: (open({str(marker)!r}, 'w'), x)[1]", "x", "eval")
+    body = base64.b64encode(marshal.dumps(eval(code).__code__)).decode()
+    act = {"class_name": "__lambda__", "config": {"value": [body, None, None]}}
+    layers = "layers"
+
+    def added(kind, module="keras.layers", registered=None, **options):
+        def edit(config):
+            config["config"][layers].append({
+                "class_name": kind, "module": module, "registered_name": registered, "name": "added",
+                "config": {"name": "added", **options}, "inbound_nodes": []})
+        return edited(content, edit)
+
+    class Act:
+        def __reduce__(self):
+            return open, (str(marker), "w")
+
+    weights = io.BytesIO()
+    np.savez(weights, a=np.array([Act()], dtype=object))
+    parts = parts_of(content)
+
+    def later(config):
+        layer = next((layer for layer in config["config"][layers] if "kexue>" in str(layer["registered_name"])),
+                     config["config"][layers][1])
+        layer["config"]["of_a_later_version"] = 1
+
+    return {
+        "lambda": added("Lambda", function=act), "lambda by name": added("Lambda", function="system", module="keras.layers"),
+        "activation that is a lambda": added("Activation", activation=act),
+        "function of another module": added("Activation", activation={
+            "class_name": "function", "module": "os", "config": "system", "registered_name": "system"}),
+        "class of another module": added("Popen", "subprocess", args=["touch", str(marker)]),
+        "unknown layer": added("NoSuchLayer"), "layer of another package": added("Gate", None, "theirs>Gate"),
+        "layer with an option of a later version": edited(content, later),
+        "no config": archive_of({name: part for name, part in parts.items() if name != "config.json"}),
+        "config that is no model": archive_of({**parts, "config.json": b"[1, 2]"}),
+        "deep config": archive_of({**parts, "config.json": b"[" * 100_000}),
+        "no weights": archive_of({name: part for name, part in parts.items() if not name.endswith(".h5")}),
+        "weights that are a pickle": archive_of({**parts, "model.weights.h5": pickle.dumps(Act())}),
+        "weights as pickled arrays": archive_of({**{n: p for n, p in parts.items() if not n.endswith(".h5")},
+                                                 "model.weights.npz": weights.getvalue()}),
+        "a pickle": pickle.dumps(Act()), "empty": b"", "a page": b"<html>Please log in</html>",
+        "an empty archive": archive_of({}),
+    }
+
+
+def same(a, b):
+    """Whether two models have the same layers and bit for bit the same weights."""
+    return a.get_config() == b.get_config() and len(a.weights) == len(b.weights) and all(
+        np.array_equal(x, y, equal_nan=True) for x, y in zip(a.get_weights(), b.get_weights()))
+
+
+def attack(article, folder, others, flips, place):
+    """Gives the article's loader the model of a run folder in every wrong form.
+
+    Args:
+        article: key of SCRIPTS.
+        folder: a run folder, or one of weights/ with everything beside the model that its loader wants.
+        others: .keras files of other articles.
+        flips: how many random bits are flipped, one at a time; a tenth as many truncations.
+    """
+    from common import runs
+
+    script, place, rng = SCRIPTS[article], pathlib.Path(place), random.Random(article)
+    shutil.copytree(folder, place / "model")
+    path, marker = next((place / "model").glob("*.keras")), place / "acted"
+    path = path.rename(place / "model/model.keras")
+    content = path.read_bytes()
+    script.load(place / "model")                     # the model itself is taken, and its layers are registered
+    right = runs.load_model(path)
+    found = {"refused": 0, "harmless": 0, "faults": []}
+
+    def tried(name, wrong, harmless):
+        path.write_bytes(wrong)
+        try:
+            script.load(place / "model")
+            if harmless and same(runs.load_model(path), right):
+                found["harmless"] += 1
+            else:
+                found["faults"].append(f"{name}: taken")
+        except InputError as error:
+            found["refused"] += 1
+            if "\n" in str(error):
+                found["faults"].append(f"{name}: {error}")
+        except Exception as error:
+            found["faults"].append(f"{name}: {error!r:.300}")
+        if marker.exists():
+            found["faults"].append(f"{name}: its code was run")
+            marker.unlink()
+
+    for _ in range(flips):
+        wrong, bit = bytearray(content), rng.randrange(8 * len(content))
+        wrong[bit // 8] ^= 1 << bit % 8
+        tried(f"bit {bit}", bytes(wrong), harmless=True)
+    for _ in range(flips // 10):
+        tried("truncated", content[:rng.randrange(len(content))], harmless=False)
+    for name, wrong in strange(content, marker).items():
+        tried(name, wrong, harmless=False)
+    for other in others:
+        tried(f"model of {other}", pathlib.Path(other).read_bytes(), harmless=False)
+    path.unlink()
+    old = path.with_suffix(".h5")                     # the older format, which knows no safe mode
+    import keras
+
+    keras.Sequential([keras.Input((2,)), keras.layers.Lambda(lambda x: x)]).save(old)
+    try:
+        runs.load_model(old)
+        found["faults"].append("an .h5 file with a lambda was taken")
+    except InputError:
+        found["refused"] += 1
+    sys.stdout.flush()
+    return found

@@ -1,0 +1,159 @@
+"""The short version of `make faults`, part by part: what these few find, the full run finds thousands of times."""
+
+import dataclasses
+import json
+import re
+import shutil
+
+import keras
+import numpy as np
+import pytest
+
+from common import runs
+from faults import downloads, layers, models, processes, readers, run
+from faults.scripts import ROOT, SCRIPTS
+from faults.warm import Warm
+
+TENSORFLOW = pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="the scripts are forked with TensorFlow")
+
+
+@pytest.fixture(scope="module")
+def vae():
+    with Warm("vae.train") as warm:
+        yield SCRIPTS["vae"], warm
+
+
+def test_every_training_script_is_in_the_table():
+    assert set(SCRIPTS) | {"nl2sql"} >= {path.parent.name for path in ROOT.glob("*/train.py")}
+    assert all(article in SCRIPTS for article, _ in readers.READERS.values())
+
+
+@TENSORFLOW
+def test_a_run_that_is_killed_thrice_ends_as_the_undisturbed_one(vae):
+    with processes.workplace() as place:
+        found = processes.kill(*vae, place, 3)
+    assert found["faults"] == [] and found["kills"] == 3 and found["bit for bit"] == found["runs"]
+
+
+@pytest.mark.slow
+@TENSORFLOW
+@pytest.mark.parametrize("article", SCRIPTS)
+def test_processes_of_every_script(article):
+    script = SCRIPTS[article]
+    with Warm(f"{article}.train") as warm, processes.workplace() as place:
+        for found in (processes.kill(script, warm, place, 4), processes.surroundings(script, warm, place),
+                      processes.diverge(script, warm, place), processes.twice(script, warm, place)):
+            assert found["faults"] == []
+        folder, _ = processes.uninterrupted(script, warm, place / "whole")
+        (place / "models").mkdir()
+        found = warm.call("faults.models:attack", article, folder, [], 10, place / "models", folder=place)
+        assert found["faults"] == []
+
+
+def test_two_processes_and_one_run_folder(tmp_path):
+    """The second one is refused while the first lives; what a killed one left half written goes."""
+    config = runs.BaseConfig(out=tmp_path)
+    first = runs.start(config, "test", "a")
+    half = first.folder / ".12345.model.keras"
+    half.write_bytes(b"half")
+    held = dict(runs.HELD)
+    runs.HELD.clear()                                        # as another process sees it: it holds nothing
+    resumed = dataclasses.replace(config, resume=first.folder)
+    with pytest.raises(runs.InputError, match="another process is training in"):
+        runs.start(resumed, "test", "a")
+    assert half.exists()
+    runs.HELD.update(held)
+    runs.start(resumed, "test", "a").finish({}, {})
+    assert not half.exists() and runs.HELD.keys() < held.keys()
+
+
+def test_a_run_folder_that_is_gone(tmp_path):
+    found = runs.start(runs.BaseConfig(out=tmp_path), "test", "a")
+    shutil.rmtree(found.folder)
+    with pytest.raises(runs.InputError, match="the folder of this run, is gone"):
+        found.path("model.keras")
+
+
+def test_downloads_from_a_server_that_does_everything_wrong(tmp_path):
+    found = downloads.downloads(tmp_path)
+    assert found["faults"] == [] and found["accepted"] == len(downloads.GOOD) + 3
+    assert found["accepted"] + found["refused"] == found["downloads"]
+
+
+def test_model_files_that_are_damaged_or_attack(tmp_path):
+    found = models.attack("vae", ROOT / "vae/weights", [ROOT / "flow_nice/weights/nice-small.keras"], 20, tmp_path)
+    assert found["faults"] == [] and found["refused"] >= 30
+
+
+def test_a_flipped_bit_that_means_nothing_is_told_from_one_that_does():
+    """The attack's own oracle: models with one weight changed in its last bit are not the same."""
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(3)])
+    other = keras.models.clone_model(model)
+    other.set_weights(model.get_weights())
+    assert models.same(model, model)
+    kernel, bias = model.get_weights()
+    kernel[0, 0] = np.nextafter(kernel[0, 0], np.float32(9))
+    other.set_weights([kernel, bias])
+    assert not models.same(model, other)
+
+
+@pytest.mark.parametrize("name", readers.READERS)
+def test_readers_take_a_file_or_say_what_is_wrong(name):
+    found = readers.fuzz(name, 60)
+    assert found["faults"] == [] and found["inputs"] >= 60 and found["refused"] > 0
+
+
+def test_the_fuzzer_finds_what_a_reader_gets_wrong(monkeypatch):
+    def read(folder):
+        return int((folder / "x.txt").read_bytes()[0]) and 1 / (b"\xff" not in (folder / "x.txt").read_bytes())
+
+    monkeypatch.setitem(readers.READERS, "wrong", ("vae", lambda: ({"x.txt": b"1234"}, read)))
+    [fault] = readers.fuzz("wrong", 2000)["faults"]
+    assert "ZeroDivisionError" in fault or "IndexError" in fault
+
+
+@pytest.mark.parametrize("name", ["GatedConv1D", "CRF", "Flow"])
+def test_layers_give_the_same_numbers_in_whatever_way_they_are_used(name):
+    trial = layers.Trial(name, 0)
+    for promise in (layers.cloned, layers.shared_twice, layers.half_precision, layers.masks):
+        promise(trial)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="loads on JAX what TensorFlow saved")
+def test_all_promises_of_all_layers():
+    found = layers.promises(1)
+    assert found["faults"] == []
+
+
+def test_a_gradient_that_overflows_in_float16_is_scaled_and_survives_a_kill(tmp_path):
+    """A loss of 0.1 · 1e6 has gradients beyond float16's 65,504: LossScaleOptimizer leaves steps out until they fit."""
+    keras.config.set_dtype_policy("mixed_float16")
+    try:
+        x = np.ones((40, 3), "float32")
+
+        def fit(config, epochs):
+            found = runs.start(config, "test", "half")
+            model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(4), keras.layers.Dense(1, dtype="float32")])
+            model.compile(keras.optimizers.SGD(1e-9), lambda y, p: 1e5 * keras.ops.mean(p - y, axis=-1))
+            model.fit(runs.Batches(found, x, x[:, :1]), shuffle=False, verbose=0, epochs=epochs, initial_epoch=found.epoch,
+                      callbacks=[runs.Checkpoint(found, monitor=None)])
+            return found, model
+
+        config = runs.BaseConfig(epochs=2, batch_size=4, out=tmp_path)
+        found, model = fit(config, 1)
+        scale = float(model.optimizer.dynamic_scale)
+        assert 0 < scale < 2.0 ** 15 and all(np.isfinite(w).all() for w in model.get_weights())
+        resumed, model = fit(runs.settle(dataclasses.replace(config, resume=found.folder)), 2)
+        assert resumed.epoch == 2 and float(model.optimizer.dynamic_scale) <= scale
+    finally:
+        keras.config.set_dtype_policy("float32")
+
+
+def test_the_readme_shows_the_figures_of_the_committed_run():
+    path = ROOT / "faults.json"
+    figures = json.loads(path.read_text()) if path.exists() else {}
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert run.BEGIN + run.table(figures) + run.END in text, "python faults/run.py --readme brings README.md up to date"
+    for entry in figures.values():
+        assert re.fullmatch("[0-9a-f]{12}(-modified)?", entry["commit"])
