@@ -127,7 +127,7 @@ def test_all_promises_of_all_layers():
 
 
 def test_a_gradient_that_overflows_in_float16_is_scaled_and_survives_a_kill(tmp_path):
-    """A loss of 0.1 · 1e6 has gradients beyond float16's 65,504: LossScaleOptimizer leaves steps out until they fit."""
+    """1e5 times the output has gradients beyond float16's 65,504: LossScaleOptimizer leaves steps out until they fit."""
     keras.config.set_dtype_policy("mixed_float16")
     try:
         x = np.ones((40, 3), "float32")
