@@ -6,7 +6,7 @@ import pathlib
 import keras
 import numpy as np
 
-from common import datasets
+from common import datasets, devices
 from common.datasets import InputError
 from common.vocab import PADDING, UNKNOWN, is_han
 
@@ -142,7 +142,7 @@ class LengthBatches(keras.utils.PyDataset):
         self.run = run
         self.lines = [[vocab.encode(line) for line in pair] for pair in pairs]
         self.lengths = np.array([len(first) for first, _ in pairs])
-        self.batch_size = min(run.config.batch_size, len(pairs))
+        self.batch_size = devices.whole(min(run.config.batch_size, len(pairs)))
         self.on_epoch_begin()
 
     def on_epoch_begin(self):
@@ -162,4 +162,4 @@ class LengthBatches(keras.utils.PyDataset):
         x = np.full((2, len(rows), width), PADDING, "int32")
         for i, row in enumerate(rows):
             x[:, i, :self.lengths[row]] = self.lines[row]
-        return x[0], targets(x[1])
+        return devices.share((x[0], targets(x[1])))

@@ -8,6 +8,7 @@ import unicodedata
 import keras
 import numpy as np
 
+from common import devices
 from common.datasets import InputError, Texts, read_text, sha256_of
 from common.vocab import UNKNOWN, Vocab
 
@@ -229,8 +230,10 @@ class Sentences(keras.utils.PyDataset):
         order = rng.permutation(len(self.rows)) if self.training else np.arange(len(self.rows))
         self.batches = []
         for bucket, length in enumerate(LENGTHS):
-            rows, size = order[self.buckets[order] == bucket], max(1, self.run.config.batch_size * 48 // length)
-            whole = len(rows) - len(rows) % size if self.training and len(rows) >= size else len(rows)
+            rows = order[self.buckets[order] == bucket]
+            size = max(devices.count(), devices.whole(self.run.config.batch_size * 48 // length))
+            whole = len(rows) if not self.training else (
+                len(rows) - len(rows) % size if len(rows) >= size else devices.whole(len(rows)))
             self.batches += [(length, rows[i:i + size]) for i in range(0, whole, size)]
         if self.training:
             self.batches = [self.batches[i] for i in rng.permutation(len(self.batches))]
@@ -255,4 +258,5 @@ class Sentences(keras.utils.PyDataset):
                 columns = array.reshape(len(rows) * length, -1).T
                 for column, share in zip(columns, hidden):
                     column[(rng.random(len(column), "float32") < share[column]) & (column > 0)] = instead
-        return (characters, bigrams, word_features(words)), tags
+        item = (characters, bigrams, word_features(words)), tags
+        return devices.share(item) if self.training else item
