@@ -191,7 +191,7 @@ class Batches(keras.utils.PyDataset):
 
     Args:
         run: the Run, whose configuration has seed and batch_size and whose epoch is the one to deliver.
-        x, y: one array, or a list of arrays with the same length.
+        x, y: one array, or a list of arrays with the same length; datasets.Pictures will do, too.
         chunk: batches in one item, see fuse_steps; 1 delivers plain batches.
         transform: function of (x, y, NumPy generator) → (x, y) for noise on the data that is fresh in every epoch.
     """
@@ -251,6 +251,7 @@ def fuse_steps(model, x, y):
         return 1
     import tensorflow as tf
 
+    x, y = keras.tree.map_structure(np.asarray, (x, y))
     model.evaluate(x, y, verbose=0)                                 # builds the metrics
     model.optimizer.build(model.trainable_variables)
 

@@ -187,7 +187,8 @@ class GAN(keras.Model):
         fake = ops.cast(self.generator(z, training=True), "float32")
         loss = self.objective.generator(t_r, self.scores(fake))
         if self.vi_regularizer:
-            loss = loss + self.vi_regularizer * ops.mean(ops.square(fake - ops.stop_gradient(self.old(z, training=True))))
+            before = ops.stop_gradient(ops.cast(self.old(z, training=True), "float32"))
+            loss = loss + self.vi_regularizer * ops.mean(ops.square(fake - before))
         return (loss,)
 
     def scores(self, x):
