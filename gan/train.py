@@ -261,6 +261,9 @@ def train(config):
             raise runs.InputError(f"{runs.option(name)} expects at least {least}. Received: {getattr(config, name)}")
     if not 0 <= config.ema < 1:
         raise runs.InputError(f"--ema expects a decay from 0 to below 1. Received: {config.ema}")
+    if config.devices != 1 and keras.backend.backend() == "tensorflow":
+        raise runs.InputError("--devices expects 1 for gan on TensorFlow: MirroredStrategy cannot run its step of two "
+                              f"optimizers. KERAS_BACKEND=jax shares its batches. Received: {config.devices}")
     images = data.load(config.data, config.size)
     if config.smoke:
         images = images.first(300)
