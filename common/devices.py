@@ -71,6 +71,8 @@ def spread(config):
         InputError: more devices than there are, or a batch that they cannot share equally.
     """
     alone()
+    if config.devices == 1 and processes() == 1:
+        return
     found = _devices()
     wanted = len(found) if processes() > 1 or config.devices == 0 else config.devices
     if not 0 < wanted <= len(found):
@@ -86,7 +88,7 @@ def spread(config):
     else:
         import tensorflow as tf
 
-        # NCCL, the default, has no kernel for the sparse gradients of embeddings
+        # Unlike the default, it also adds up what embeddings and LSTMs give.
         reduce = tf.distribute.HierarchicalCopyAllReduce()
         tf.distribute.experimental_set_strategy(tf.distribute.MirroredStrategy(found[:wanted], reduce))
     print(f"each batch is shared by {wanted} devices"
