@@ -203,7 +203,7 @@ class GAN(keras.Model):
 
     def descend(self, optimizer, variables, function):
         """One step on the first part of function(), a tuple; returns the tuple."""
-        outputs, gradients = self.gradients(function, variables, optimizer.scale_loss)
+        outputs, gradients = self.gradients(function, variables, optimizer.scale_loss(1.0))
         if keras.backend.backend() != "jax":
             optimizer.apply(gradients, variables)
             return outputs
@@ -215,8 +215,8 @@ class GAN(keras.Model):
                 variable.assign(value)
         return outputs
 
-    def gradients(self, function, variables, scale=lambda loss: loss):
-        """function(), a tuple, and the gradients of its first part, scaled; what the call assigns elsewhere is kept."""
+    def gradients(self, function, variables, scale=1.0):
+        """function(), a tuple, and the gradients of its first part times scale; what the call assigns elsewhere is kept."""
         if keras.backend.backend() == "jax":
             import jax
 
@@ -226,8 +226,7 @@ class GAN(keras.Model):
             def stateless(values, others):
                 with keras.StatelessScope([*zip(variables, values), *zip(rest, others)]) as scope:
                     outputs = function()
-                    loss = scale(outputs[0])
-                return loss, (outputs, [scope.get_current_value(variable) for variable in rest])
+                return outputs[0] * scale, (outputs, [scope.get_current_value(variable) for variable in rest])
 
             (_, (outputs, others)), gradients = jax.value_and_grad(stateless, has_aux=True)(
                 [variable.value for variable in variables], [variable.value for variable in rest])
@@ -238,7 +237,7 @@ class GAN(keras.Model):
 
         with tf.GradientTape() as tape:
             outputs = function()
-            loss = scale(outputs[0])
+            loss = outputs[0] * scale
         return outputs, tape.gradient(loss, [variable.value for variable in variables])
 
 
