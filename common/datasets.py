@@ -90,12 +90,49 @@ DOWNLOADS = {
         ]
     ],
 }
+LARGE = 2 ** 28              # bytes: what would take more is read batch by batch, where a script can do with that
+TESTED = 10_000              # pictures or lines of such data that are held out for testing
 PICTURES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp"}
 TIMEOUT, SLOWEST, LARGEST = 20, 1000, 1 << 30     # seconds of silence, bytes a second after those, bytes of a download
 BOMB_RATIO, BOMB_BYTES = 200, 1 << 28             # a file that unpacks to more than both is no data set: MNIST's ratio is 4
 
 
-def load_images(data="", size=28):
+class Pictures:
+    """Picture files as the rows of an array that is never whole: indexing with an array of rows decodes those.
+
+    images[2:5] is a part, images.map(f) has f(images) for the images, and np.asarray(images) decodes all.
+
+    Args:
+        paths: the files.
+        read: function of a path → its image, an array; all have the same shape.
+        functions: see map.
+    """
+
+    def __init__(self, paths, read, functions=()):
+        self.paths, self.read, self.functions = paths, read, functions
+        example = self[[0]]
+        self.shape, self.dtype, self.ndim = (len(paths), *example.shape[1:]), example.dtype, example.ndim
+
+    def __len__(self):
+        return len(self.paths)
+
+    def __getitem__(self, rows):
+        if isinstance(rows, slice):
+            return Pictures(self.paths[rows], self.read, self.functions)
+        images = np.stack([self.read(self.paths[row]) for row in rows])
+        for function in self.functions:
+            images = function(images)
+        return images
+
+    def __array__(self, dtype=None, copy=None):
+        return self[range(len(self))].astype(dtype or self.dtype, copy=False)
+
+    def map(self, function):
+        """These pictures with a function of an array of them applied after they are decoded."""
+        return Pictures(self.paths, self.read, (*self.functions, function))
+
+
+def load_images(data="", size=28, stream=False):
     """Loads grey images of size × size pixels with a training and a test part.
 
     Args:
@@ -104,6 +141,7 @@ def load_images(data="", size=28):
             the four idx files of MNIST, or of a folder of pictures (one subfolder a class; converted to grey, cropped
             to a square and scaled; every tenth is held out for testing).
         size: height and width in pixels.
+        stream: lets the training images of a folder that would take more than LARGE bytes be Pictures, not an array.
 
     Raises:
         InputError: nothing usable there, with what was expected and what to do.
@@ -116,7 +154,7 @@ def load_images(data="", size=28):
         path = pathlib.Path(data).expanduser()
         if not path.exists():
             raise InputError(f"--data expects {', '.join(DOWNLOADS)}, digits or a path that exists. Received: {data}")
-        images = _read(path, size, name=path.stem)
+        images = _read(path, size, path.stem, stream)
     print(f"data: {images.name}, {len(images.x_train):,} training and {len(images.x_test):,} test images, "
           f"from {images.source}", flush=True)
     return images
@@ -241,7 +279,7 @@ def _find(name, size, required):
     return _read(paths[0] if len(paths) == 1 else paths[0].parent, size, name)
 
 
-def _read(path, size, name):
+def _read(path, size, name, stream=False):
     """Images from an .npz file, a folder of idx files or a folder of pictures."""
     if path.is_file():
         arrays, sha256 = read_npz(path), sha256_of(path)
@@ -252,7 +290,7 @@ def _read(path, size, name):
         if len(pictures) < 10:
             raise InputError(f"{path} should hold the four idx files of MNIST or at least 10 pictures "
                              f"({' '.join(sorted(PICTURES))}). Received: {len(pictures)} pictures")
-        arrays, sha256 = _read_pictures(path, pictures, size), sha256_of_all(pictures)
+        arrays, sha256 = _read_pictures(path, pictures, size, stream), sha256_of_all(pictures)
     for part in ("train", "test"):
         x, y = arrays[f"x_{part}"], arrays.get(f"y_{part}")
         if x.dtype != np.uint8 or x.ndim != 3 or len(x) == 0 or x.shape[1:] != (size, size):
@@ -309,23 +347,36 @@ def _read_idx(folder, found):
     return arrays
 
 
-def _read_pictures(folder, pictures, size):
+def _read_pictures(folder, pictures, size, stream):
     from PIL import Image, ImageOps, UnidentifiedImageError
 
-    x = np.empty((len(pictures), size, size), "uint8")
-    for row, path in zip(x, pictures):
+    def read(path):
         try:
             with Image.open(path) as image:
-                row[:] = np.asarray(ImageOps.fit(image.convert("L"), (size, size), Image.Resampling.LANCZOS))
+                return np.asarray(ImageOps.fit(image.convert("L"), (size, size), Image.Resampling.LANCZOS))
         except (UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
             raise InputError(f"{path} should be a picture, but cannot be read as one: {error}. "
                              f"Take it out of {folder} or replace it.") from error
-    test = np.arange(len(x)) % 10 == 9
-    arrays = {"x_train": x[~test], "x_test": x[test]}
-    classes = sorted({path.parent for path in pictures})
+
+    return parts_of_pictures(pictures, read, stream and len(pictures) * size * size > LARGE)
+
+
+def parts_of_pictures(paths, read, stream):
+    """x_train and x_test, every tenth, and the classes y_train and y_test if the pictures lie in several folders.
+
+    Args:
+        paths: the files.
+        read: function of a path → its image.
+        stream: whether the training images are Pictures; of the others at most TESTED are kept.
+    """
+    test = np.arange(len(paths)) % 10 == 9
+    parts = [np.flatnonzero(~test), np.flatnonzero(test)[:TESTED if stream else None]]
+    x = [Pictures([paths[i] for i in rows], read) for rows in parts]
+    arrays = {"x_train": x[0] if stream else np.asarray(x[0]), "x_test": np.asarray(x[1])}
+    classes = {folder: number for number, folder in enumerate(sorted({path.parent for path in paths}))}
     if len(classes) > 1:
-        y = np.array([classes.index(path.parent) for path in pictures])
-        arrays |= {"y_train": y[~test], "y_test": y[test]}
+        y = np.array([classes[path.parent] for path in paths])
+        arrays |= {"y_train": y[parts[0]], "y_test": y[parts[1]]}
     return arrays
 
 

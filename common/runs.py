@@ -20,7 +20,7 @@ import sys
 import time
 import typing
 import zipfile
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import keras
 import numpy as np
@@ -30,6 +30,7 @@ try:
 except ImportError:      # Windows
     fcntl = None
 
+from common import devices
 from common.datasets import InputError
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
@@ -56,6 +57,10 @@ class BaseConfig:
     """Folder in which each run gets a folder of its own."""
     resume: pathlib.Path | None = None
     """Run folder of a run that was stopped: continues it with its own configuration."""
+    precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
+    """What layers compute in; weights, losses and metrics are float32. mixed_...: for GPUs that have it."""
+    devices: int = 1
+    """Devices of this machine that share each batch; 0: all. Of several machines: see common/launch.py."""
     smoke: bool = False
     """A few steps on the built-in sample, to see that everything works; what it writes is marked as such."""
 
@@ -71,13 +76,14 @@ def main(train, config_class, description):
     sys.stdout.reconfigure(errors="replace")
     config = tyro.cli(config_class, description=description, config=(tyro.conf.FlagCreatePairsOff,))
     try:
+        devices.join(getattr(config, "devices", 1))
         train(settle(config) if isinstance(config, BaseConfig) else config)
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
-        raise SystemExit(2) from None
+        devices.end(2)
     except KeyboardInterrupt:
         print("\nstopped; the run continues with --resume and its folder", file=sys.stderr)
-        raise SystemExit(130) from None
+        devices.end(130)
 
 
 def settle(config):
@@ -143,9 +149,11 @@ def start(config, article, name):
     """A new run folder below config.out, or the one named by config.resume, as a Run; seeds everything.
 
     Raises:
-        InputError: the folder cannot be written, or what config.resume names cannot be continued, or another process is at
-            it.
+        InputError: the folder cannot be written, what config.resume names cannot be continued, another process is at it, or
+            the devices cannot share the batches.
     """
+    devices.spread(config)
+    config = devices.private(config)
     if config.resume:
         run = Run(pathlib.Path(config.resume), config)
         hold(run.folder)
@@ -159,6 +167,7 @@ def start(config, article, name):
         write_json(run.path("config.json"), as_json(config))
     keep_memory()
     keras.utils.set_random_seed(config.seed)
+    keras.config.set_dtype_policy(config.precision)     # until the training ends, see Checkpoint.on_train_end
     print(f"run: {shown(run.folder)}, keras on {keras.backend.backend()}"
           + (f", continuing after epoch {run.epoch}" if run.epoch else ""), flush=True)
     return run
@@ -219,12 +228,13 @@ class Batches(keras.utils.PyDataset):
     """Shuffled batches whose order depends on (seed, epoch) alone, so that a resumed run sees what it would have seen.
 
     What is left over when the number of samples is not a multiple of the batch size waits for the next epoch's shuffle.
+    Of several processes that train together each takes its share of every batch.
     Give model.fit shuffle=False beside it: by default fit shuffles the items of a PyDataset once more, by a random state
     that no checkpoint holds.
 
     Args:
         run: the Run, whose configuration has seed and batch_size and whose epoch is the one to deliver.
-        x, y: one array, or a list of arrays with the same length.
+        x, y: one array, or a list of arrays with the same length; datasets.Pictures will do, too.
         chunk: batches in one item, see fuse_steps; 1 delivers plain batches.
         transform: function of (x, y, NumPy generator) → (x, y) for noise on the data that is fresh in every epoch.
     """
@@ -233,7 +243,10 @@ class Batches(keras.utils.PyDataset):
         super().__init__()
         self.run, self.x, self.y, self.chunk, self.transform = run, x, y, chunk, transform
         self.samples = len(x[0] if isinstance(x, (list, tuple)) else x)
-        self.batch_size = min(run.config.batch_size, self.samples)
+        self.batch_size = devices.whole(min(run.config.batch_size, self.samples))
+        if not self.batch_size:
+            raise InputError(f"expected at least {devices.count()} training samples, one for each device. "
+                             f"Received: {self.samples}")
         self.batches = self.samples // self.batch_size
         self.on_epoch_begin()
 
@@ -247,6 +260,8 @@ class Batches(keras.utils.PyDataset):
     def __getitem__(self, index):
         stop = min((index + 1) * self.chunk, self.batches) * self.batch_size
         rows = self.order[index * self.chunk * self.batch_size:stop]
+        if not self.transform:      # what a transform draws for a batch must not depend on how many processes share it
+            rows = devices.share(rows)
         taken = {}    # an autoencoder's input is its target too: gathered once
 
         def take(arrays):
@@ -259,7 +274,7 @@ class Batches(keras.utils.PyDataset):
 
         x, y = take(self.x), take(self.y)
         if self.transform:
-            x, y = self.transform(x, y, np.random.default_rng([*self.key, index]))
+            x, y = devices.share(self.transform(x, y, np.random.default_rng([*self.key, index])))
         return tuple(x) if isinstance(x, list) else x, y      # tf.data takes tuples of arrays and no lists
 
 
@@ -275,10 +290,11 @@ def fuse_steps(model, x, y):
         model: a compiled model with plain inputs and targets of fixed shape.
         x, y: a few samples, from which the model builds its optimizer and metrics.
     """
-    if keras.backend.backend() != "tensorflow":
+    if keras.backend.backend() != "tensorflow" or devices.count() > 1:
         return 1
     import tensorflow as tf
 
+    x, y = keras.tree.map_structure(np.asarray, (x, y))
     model.evaluate(x, y, verbose=0)                                 # builds the metrics
     model.optimizer.build(model.trainable_variables)
 
@@ -322,7 +338,11 @@ class Checkpoint(keras.callbacks.Callback):
                 variable.assign(value)
         self.clock = time.monotonic()
 
+    def on_train_batch_begin(self, batch, logs=None):
+        devices.training(True)
+
     def on_train_batch_end(self, batch, logs=None):
+        devices.training(False)
         if not np.isfinite(logs["loss"]):
             self._stop_at(f"in epoch {self.run.epoch + 1}")
 
@@ -344,6 +364,11 @@ class Checkpoint(keras.callbacks.Callback):
         np.savez(buffer, state=np.array(json.dumps(state)), **arrays)
         write_whole(self.run.path("checkpoint.npz"), buffer.getvalue())
         write_log(self.run)
+
+    def on_train_end(self, logs=None):
+        # What comes after the training measures: in float32, as losses are, and on one device.
+        keras.config.set_dtype_policy("float32")
+        devices.alone()
 
     def _stop_at(self, where):
         kept = (f"the model of epoch {self.run.epoch} or better is kept in {shown(self.run.path('model.keras'))}"
@@ -369,11 +394,18 @@ def read_checkpoint(path):
 
 
 def save_model(model, path):
-    """Saves a functional model as one whole .keras file, without the optimizer's state: it is three times the model."""
+    """Saves a functional model as one whole .keras file, without the optimizer's state: it is three times the model.
+
+    A model of mixed precision has float32 weights, and is saved as the float32 model that has them."""
     part = path.with_name(f".{os.getpid()}.{path.name}")
     outputs = model.outputs[0] if len(model.outputs) == 1 else model.outputs    # a list of one would come back as a list
+    model = keras.Model(model.inputs, outputs, name=model.name)
+    if "mixed_" in (architecture := model.to_json()):
+        weights = model.get_weights()
+        model = keras.models.model_from_json(re.sub("mixed_b?float16", "float32", architecture))
+        model.set_weights(weights)
     with _written(path, part):
-        keras.Model(model.inputs, outputs, name=model.name).save(part)
+        model.save(part)
 
 
 def load_model(path):
@@ -432,7 +464,7 @@ def write_log(run):
 def as_json(config):
     """The configuration as config.json holds it: what decides the outcome, not where it is kept."""
     return {key: str(value) if isinstance(value, pathlib.Path) else value
-            for key, value in dataclasses.asdict(config).items() if key not in ("out", "resume")}
+            for key, value in dataclasses.asdict(config).items() if key not in ("out", "resume", "devices")}
 
 
 @contextlib.contextmanager

@@ -6,7 +6,7 @@ import pathlib
 import keras
 import numpy as np
 
-from common import datasets
+from common import datasets, devices, streams
 from common.datasets import InputError
 from common.vocab import PADDING, UNKNOWN, is_han
 
@@ -24,7 +24,8 @@ def load_couplets(data=""):
         data: "" for the folder couplets or couplet in KEXUE_DATA or the cache, or the built-in sample where neither is;
             "sample" for the sample; or a path: a file with a first line, a tab and a second line on each line (every tenth
             is held out for testing), the same as couplets_train.tsv and couplets_test.tsv in a folder, or the folder of the
-            public data set, with train/in.txt, train/out.txt, test/in.txt, test/out.txt and blanks between characters.
+            public data set, with train/in.txt, train/out.txt, test/in.txt, test/out.txt and blanks between characters. One
+            file of more than datasets.LARGE bytes is read batch by batch, and its last couplets are held out.
 
     Raises:
         InputError: nothing usable there, with the file and the line.
@@ -37,6 +38,8 @@ def load_couplets(data=""):
               f"      and unpack it in {datasets.cache_folder()}, or name your files with --data.", flush=True)
     if not path.exists():
         raise InputError(f"--data expects sample or a path that exists. Received: {data}")
+    if path.is_file() and path.stat().st_size > datasets.LARGE:
+        return streams.large_text(path, lambda line: pair_of(line.split("\t")[-2:])[0], "a couplet, two lines with a tab")
     if path.is_file():
         files, pairs = [path], read_pairs(path)
         train, test = hold_out(pairs, max(1, len(pairs) // 10))
@@ -87,16 +90,13 @@ def read_pairs(path, second=None):
         rows = [list(pair) for pair in zip(columns, other)]
     pairs, wrong = [], []
     for number, row in enumerate(rows, 1):
-        row = ["".join(line.split()) for line in row]
-        if not any(row):
+        if not any(map(str.strip, row)):
             continue
-        reason = ("there is no tab" if len(row) < 2 else
-                  f"{len(row[0])} characters against {len(row[1])}" if len(row[0]) != len(row[1]) else
-                  None if any(map(is_han, row[0])) and any(map(is_han, row[1])) else "a line without Chinese characters")
+        pair, reason = pair_of(row)
         if reason:
             wrong.append(f"line {number}: {reason}")
         else:
-            pairs.append(tuple(row))
+            pairs.append(pair)
     if len(wrong) > len(rows) // 100 or not pairs:
         raise InputError(f"{path} should hold couplets, two lines of equal length"
                          f"{'' if second else ' with a tab between them'}. Received: {wrong[0] if wrong else 'no line'}"
@@ -104,6 +104,15 @@ def read_pairs(path, second=None):
     if wrong:
         print(f"note: {len(wrong):,} of {len(rows):,} lines of {path} are left out ({wrong[0]})", flush=True)
     return pairs
+
+
+def pair_of(row):
+    """(the couplet in the columns of a row, None), or (None, why there is none)."""
+    row = ["".join(line.split()) for line in row]
+    reason = ("there is no tab" if len(row) < 2 else
+              f"{len(row[0])} characters against {len(row[1])}" if len(row[0]) != len(row[1]) else
+              None if any(map(is_han, row[0])) and any(map(is_han, row[1])) else "a line without Chinese characters")
+    return (None, reason) if reason else (tuple(row), None)
 
 
 def hold_out(pairs, count):
@@ -126,6 +135,15 @@ def targets(rows):
     return np.where(rows == UNKNOWN, PADDING, rows)
 
 
+def stream_batches(run, pairs, vocab):
+    """Batches of couplets that do not fit into memory; what is longer than the configuration's max_length loses its end."""
+    def arrays(pairs, width, rng):
+        x, y = (vocab.pad([line[:width] for line in lines], width) for lines in zip(*pairs))
+        return x, targets(y)
+
+    return streams.LineBatches(run, pairs, arrays, lambda pair: min(len(pair[0]), run.config.max_length))
+
+
 class LengthBatches(keras.utils.PyDataset):
     """Shuffled batches of couplets of equal or neighbouring lengths, whatever lengths there are: hardly any padding.
 
@@ -142,7 +160,7 @@ class LengthBatches(keras.utils.PyDataset):
         self.run = run
         self.lines = [[vocab.encode(line) for line in pair] for pair in pairs]
         self.lengths = np.array([len(first) for first, _ in pairs])
-        self.batch_size = min(run.config.batch_size, len(pairs))
+        self.batch_size = devices.whole(min(run.config.batch_size, len(pairs)))
         self.on_epoch_begin()
 
     def on_epoch_begin(self):
@@ -162,4 +180,4 @@ class LengthBatches(keras.utils.PyDataset):
         x = np.full((2, len(rows), width), PADDING, "int32")
         for i, row in enumerate(rows):
             x[:, i, :self.lengths[row]] = self.lines[row]
-        return x[0], targets(x[1])
+        return devices.share((x[0], targets(x[1])))

@@ -27,7 +27,7 @@ from typing import ClassVar, Literal
 import keras
 from keras import layers, ops
 
-from common import plots, runs
+from common import plots, runs, streams
 from common.gated_conv import gated_conv_stack
 from common.vocab import Vocab
 from couplet import data, evaluate
@@ -120,13 +120,20 @@ def train(config):
     if not 0 <= config.dropout < 1:
         raise runs.InputError(f"--dropout expects a share from 0 to below 1. Received: {config.dropout}")
     couplets = data.load_couplets(config.data)
-    pairs = [pair for pair in couplets.train if len(pair[0]) <= config.max_length]
-    if len(pairs) < 10:
-        raise runs.InputError(f"expected at least 10 couplets of at most {config.max_length} characters a line. "
-                              f"Received: {len(pairs)} in {couplets.source}")
-    pairs, held_out = data.hold_out(pairs, min(config.validation, len(pairs) // 10))
+    stream = isinstance(couplets.train, streams.Lines)
+    if stream:
+        count = min(config.validation, len(couplets.train) // 10)
+        pairs, held_out = couplets.train[:-count], list(couplets.train[-count:])
+    else:
+        pairs = [pair for pair in couplets.train if len(pair[0]) <= config.max_length]
+        if len(pairs) < 10:
+            raise runs.InputError(f"expected at least 10 couplets of at most {config.max_length} characters a line. "
+                                  f"Received: {len(pairs)} in {couplets.source}")
+        pairs, held_out = data.hold_out(pairs, min(config.validation, len(pairs) // 10))
     vocab = Vocab.from_texts((line for pair in pairs for line in pair), config.min_count)
     if config.extra:
+        if stream:
+            raise runs.InputError(f"--extra goes with couplets that fit into memory. Received: {couplets.source}")
         pairs = pairs + [pair for pair in data.load_extra(config.extra, [*held_out, *couplets.test])
                          if len(pair[0]) <= config.max_length]
     run = runs.start(config, "couplet", config.mixer)
@@ -135,7 +142,7 @@ def train(config):
     vocab.save(run.path("vocab.json"))
     model = build_couplet(len(vocab), config.width, config.blocks, config.dropout, config.mixer)
 
-    batches = data.LengthBatches(run, pairs, vocab)
+    batches = data.stream_batches(run, pairs, vocab) if stream else data.LengthBatches(run, pairs, vocab)
     if config.recipe == "cosine":
         rate = runs.cosine_rate(config.learning_rate or 2e-3, config.epochs * len(batches))
     else:

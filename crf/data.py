@@ -1,6 +1,7 @@
 """Corpora of segmented text, their characters and bigrams as numbers, and batches of sentences of similar length."""
 
 import collections
+import dataclasses
 import os
 import pathlib
 import unicodedata
@@ -8,6 +9,7 @@ import unicodedata
 import keras
 import numpy as np
 
+from common import datasets, devices, streams
 from common.datasets import InputError, Texts, read_text, sha256_of
 from common.runs import write_whole
 from common.vocab import UNKNOWN, Vocab
@@ -51,6 +53,9 @@ def load_corpus(data="", test=""):
         path, path_test = SAMPLE, ""
     if not path.is_file():
         raise InputError(f"--data expects {', '.join(CORPORA)}, sample or a file of segmented sentences. Received: {data}")
+    if path.stat().st_size > datasets.LARGE:
+        corpus = streams.large_text(path, str.split, "words separated by blanks")
+        return dataclasses.replace(corpus, test=read_sentences(pathlib.Path(path_test))) if path_test else corpus
     sentences = read_sentences(path)
     if path_test:
         train, held_out = sentences, read_sentences(pathlib.Path(path_test))
@@ -104,12 +109,18 @@ class Features:
     @classmethod
     def of(cls, sentences, least_characters=2, least_bigrams=4):
         """What occurs at least so often in the sentences, and all their words."""
-        texts, bigrams = ["".join(fold(c) for word in words for c in word) for words in sentences], collections.Counter()
-        for text in texts:
-            bigrams.update(map("".join, zip(text, text[1:])))
-        return cls(Vocab.from_texts(texts, least_characters),
-                   [pair for pair, count in bigrams.items() if count >= least_bigrams],
-                   ["".join(map(fold, word)) for words in sentences for word in words if 1 < len(word) <= LONGEST_WORD])
+        bigrams, known = collections.Counter(), set()
+
+        def texts():                     # one pass: the sentences may be a file that is larger than memory
+            for words in sentences:
+                words = ["".join(map(fold, word)) for word in words]
+                text = "".join(words)
+                bigrams.update(map("".join, zip(text, text[1:])))
+                known.update(word for word in words if 1 < len(word) <= LONGEST_WORD)
+                yield text
+
+        vocab = Vocab.from_texts(texts(), least_characters)
+        return cls(vocab, [pair for pair, count in bigrams.items() if count >= least_bigrams], known)
 
     @classmethod
     def load(cls, folder, words=()):
@@ -215,13 +226,9 @@ class Sentences(keras.utils.PyDataset):
         super().__init__()
         self.run, self.training = run, training
         pieces = [piece for words in sentences for piece in cut(words, LENGTHS[-1])]
-        self.rows = [(*features.encode("".join(words)), tags_of(words)) for words in pieces]
+        self.rows = [row_of(words, features) for words in pieces]
         self.buckets = np.searchsorted(LENGTHS, [len(tags) for *_, tags in self.rows])
-        self.hidden = []                                        # for each input the share of each number that is hidden
-        for numbers in list(zip(*self.rows))[:3]:
-            columns = np.concatenate(numbers).reshape(sum(map(len, numbers)), -1).T
-            counts = [np.bincount(column) for column in columns]
-            self.hidden.append([rare / np.maximum(rare + count, 1e-9) for count in counts])
+        self.hidden = hidden_shares(self.rows, rare) if training else None
         self.on_epoch_begin()
 
     def on_epoch_begin(self):
@@ -230,8 +237,10 @@ class Sentences(keras.utils.PyDataset):
         order = rng.permutation(len(self.rows)) if self.training else np.arange(len(self.rows))
         self.batches = []
         for bucket, length in enumerate(LENGTHS):
-            rows, size = order[self.buckets[order] == bucket], max(1, self.run.config.batch_size * 48 // length)
-            whole = len(rows) - len(rows) % size if self.training and len(rows) >= size else len(rows)
+            rows = order[self.buckets[order] == bucket]
+            size = max(devices.count(), devices.whole(self.run.config.batch_size * 48 // length))
+            whole = len(rows) if not self.training else (
+                len(rows) - len(rows) % size if len(rows) >= size else devices.whole(len(rows)))
             self.batches += [(length, rows[i:i + size]) for i in range(0, whole, size)]
         if self.training:
             self.batches = [self.batches[i] for i in rng.permutation(len(self.batches))]
@@ -244,16 +253,48 @@ class Sentences(keras.utils.PyDataset):
 
     def __getitem__(self, index):
         length, rows = self.batches[index]
-        characters, bigrams, tags = np.zeros((3, len(rows), length), "int32")
-        words = np.zeros((len(rows), length, LONGEST_WORD - 1), "int32")
-        arrays = characters, bigrams, words, tags
-        for i, row in enumerate(rows):
-            for array, values in zip(arrays, self.rows[row]):
-                array[i, :len(values)] = values
-        if self.training:
-            rng = np.random.default_rng([*self.key, index])
-            for array, hidden, instead in zip(arrays, self.hidden, (UNKNOWN, UNKNOWN, 0)):
-                columns = array.reshape(len(rows) * length, -1).T
-                for column, share in zip(columns, hidden):
-                    column[(rng.random(len(column), "float32") < share[column]) & (column > 0)] = instead
-        return (characters, bigrams, word_features(words)), tags
+        rng = np.random.default_rng([*self.key, index])
+        item = arrays_of([self.rows[row] for row in rows], length, self.hidden, rng)
+        return devices.share(item) if self.training else item
+
+
+def stream_batches(run, sentences, features, rare):
+    """Batches of sentences that do not fit into memory: of batch_size sentences each, in which one of more than 256
+    characters loses its end. How rare a number is, the first 100,000 sentences tell."""
+    hidden = hidden_shares([row_of(words, features) for words in sentences[:100_000]], rare)
+
+    def arrays(sentences, width, rng):
+        return arrays_of([row_of(cut(words, LENGTHS[-1])[0], features) for words in sentences], width, hidden, rng)
+
+    return streams.LineBatches(run, sentences, arrays, lambda words: min(sum(map(len, words)), LENGTHS[-1]), LENGTHS)
+
+
+def row_of(words, features):
+    """A sentence as (characters, bigrams, words, tags)."""
+    return *features.encode("".join(words)), tags_of(words)
+
+
+def hidden_shares(rows, rare):
+    """For each input and column the share of each number that training hides, rare / (rare + n) of n occurrences."""
+    result = []
+    for numbers in list(zip(*rows))[:3]:
+        columns = np.concatenate(numbers).reshape(sum(map(len, numbers)), -1).T
+        counts = [np.bincount(column) for column in columns]
+        result.append([rare / np.maximum(rare + count, 1e-9) for count in counts])
+    return result
+
+
+def arrays_of(rows, length, hidden, rng):
+    """Rows of sentences as the model takes them, padded to a length; with `hidden`, rare numbers are hidden by chance."""
+    characters, bigrams, tags = np.zeros((3, len(rows), length), "int32")
+    words = np.zeros((len(rows), length, LONGEST_WORD - 1), "int32")
+    arrays = characters, bigrams, words, tags
+    for i, row in enumerate(rows):
+        for array, values in zip(arrays, row):
+            array[i, :len(values)] = values
+    for array, shares, instead in zip(arrays, hidden or (), (UNKNOWN, UNKNOWN, 0)):
+        columns = array.reshape(len(rows) * length, -1).T
+        for column, share in zip(columns, shares):
+            known = np.minimum(column, len(share) - 1)          # the last number of a column may be absent from what counted
+            column[(rng.random(len(column), "float32") < share[known]) & (column > 0)] = instead
+    return (characters, bigrams, word_features(words)), tags

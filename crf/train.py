@@ -30,7 +30,7 @@ from keras import layers, ops
 from matplotlib.colors import CenteredNorm
 from matplotlib.figure import Figure
 
-from common import plots, runs
+from common import plots, runs, streams
 from common.crf import CRF, crf_loss, tag_constraints
 from common.gated_conv import GatedConv1D
 from crf import data, evaluate
@@ -141,15 +141,19 @@ def train(config):
             raise runs.InputError(f"{runs.option(name)} expects {least} to {limit:g}. Received: {getattr(config, name)}")
     corpus = data.load_corpus(config.data, config.test)
     run = runs.start(config, "crf", config.model)
-    order = np.random.default_rng(config.seed).permutation(len(corpus.train))
-    held_out = min(config.validation, len(order) // 10)
-    training, held_out = ([corpus.train[i] for i in part] for part in (order[held_out:], order[:held_out]))
+    held_out = min(config.validation, len(corpus.train) // 10)
+    if stream := isinstance(corpus.train, streams.Lines):
+        training, held_out = corpus.train[:-held_out], list(corpus.train[-held_out:])
+    else:
+        order = np.random.default_rng(config.seed).permutation(len(corpus.train))
+        training, held_out = ([corpus.train[i] for i in part] for part in (order[held_out:], order[:held_out]))
     features = data.Features.of(training)
     features.save(run.folder)
     model = BUILDERS[config.model](features, config.dropout)
 
-    batches, val_batches = (data.Sentences(run, part, features, part is training, config.rare)
-                            for part in (training, held_out))
+    batches = (data.stream_batches(run, training, features, config.rare) if stream else
+               data.Sentences(run, training, features, True, config.rare))
+    val_batches = data.Sentences(run, held_out, features, False)
     steps = config.epochs * len(batches)
     optimizer = keras.optimizers.Adam(runs.cosine_rate(config.learning_rate, steps))
     model.compile(optimizer, loss=[None, crf_loss], jit_compile="auto")    # on CPUs the recursion alone is compiled

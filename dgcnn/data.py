@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import keras
 import numpy as np
 
-from common import datasets
+from common import datasets, devices
 from common.datasets import InputError
 from common.runs import write_whole
 from common.vocab import FIRST, UNKNOWN, Vocab
@@ -329,7 +329,7 @@ class Batches(keras.utils.PyDataset):
         self.texts = [encode(text) for text in texts]
         self.folded = [fold(text) for text in texts]
         self.with_features = encode.features
-        self.batch_size = min(run.config.batch_size, len(self.samples))
+        self.batch_size = devices.whole(min(run.config.batch_size, len(self.samples)))
         self.on_epoch_begin()
 
     def on_epoch_begin(self):
@@ -380,7 +380,7 @@ class Batches(keras.utils.PyDataset):
             for first, last in spans:              # an answer that the crop cuts is none
                 if start <= first and last < stop:
                     y[i, first - start, 0] = y[i, last - start, 1] = 1
-        return (*questions, *passages, *shared), y
+        return devices.share(((*questions, *passages, *shared), y))
 
     def _widths(self, rows):
         """Characters of the longest question, and of the longest passage rounded up to 32s: few shapes to compile for."""

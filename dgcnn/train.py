@@ -147,6 +147,12 @@ class Averages(keras.callbacks.SwapEMAWeights):
         if self.run.epoch:                            # Checkpoint, after this, restores weights that were swapped
             super().on_epoch_end(0)
 
+    def on_epoch_end(self, epoch, logs=None):
+        super().on_epoch_end(epoch, logs)
+        if keras.backend.backend() == "jax":          # the last epoch's weights and averages are one array there, which the
+            for variable in self.model.optimizer.variables:                  # next prediction would give back to JAX
+                variable.assign(ops.copy(variable.value))
+
     def on_predict_begin(self, logs=None):            # the base class would swap once more
         pass
 

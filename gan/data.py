@@ -49,6 +49,8 @@ def as_size(images, size):
     def fit(x):
         from PIL import Image
 
+        if isinstance(x, datasets.Pictures):          # were scaled when they were read
+            return x
         x = x[..., None] if x.ndim == 3 else x
         height, width, channels = x.shape[1:]
         if height == width and 0 <= size - height <= 8 and (size - height) % 2 == 0:
@@ -112,33 +114,34 @@ def cifar10():
 
 
 def from_pictures(folder, size):
-    """Every tenth picture is held out for testing."""
+    """Every tenth picture is held out for testing; very many pictures are decoded batch by batch."""
     from PIL import Image, ImageOps, UnidentifiedImageError
 
+    errors = (UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError)
     paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in datasets.PICTURES and p.is_file())
-    rows, used, modes = [], [], []
+    used, modes = [], []
     for path in paths:
         try:
             with Image.open(path) as image:
+                image.load()
                 modes.append("grey" if image.mode in ("1", "L", "LA", "I", "I;16", "F") else "colour")
-                rows.append(np.asarray(ImageOps.fit(image.convert("RGB"), (size, size), Image.Resampling.LANCZOS)))
-                used.append(path)
-        except (UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-            del modes[len(rows):]
+            used.append(path)
+        except errors as error:
             print(f"left out: {path} cannot be read as a picture: {error}", flush=True)
-    if len(rows) < 10:
+    if len(used) < 10:
         raise InputError(f"{folder} should hold at least 10 pictures ({' '.join(sorted(datasets.PICTURES))}). "
-                         f"Received: {len(rows)} that can be read, {len(paths) - len(rows)} that cannot")
-    if len(rows) < len(paths):
-        print(f"NOTE: {len(paths) - len(rows)} of {len(paths)} pictures were left out; the rest is used.", flush=True)
-    x = np.stack(rows)
-    if set(modes) == {"grey"}:
-        x = x[..., :1]
-    elif len(set(modes)) == 2:
+                         f"Received: {len(used)} that can be read, {len(paths) - len(used)} that cannot")
+    if len(used) < len(paths):
+        print(f"NOTE: {len(paths) - len(used)} of {len(paths)} pictures were left out; the rest is used.", flush=True)
+    if len(set(modes)) == 2:
         print(f"NOTE: {modes.count('grey')} pictures are grey and {modes.count('colour')} colour: all are taken as colour.",
               flush=True)
-    test = np.arange(len(x)) % 10 == 9
-    classes = sorted({path.parent for path in used})
-    y = np.array([classes.index(path.parent) for path in used]) if len(classes) > 1 else None
+    channels = 1 if set(modes) == {"grey"} else 3
+
+    def read(path):
+        with Image.open(path) as image:
+            return np.asarray(ImageOps.fit(image.convert("RGB"), (size, size), Image.Resampling.LANCZOS))[..., :channels]
+
+    arrays = datasets.parts_of_pictures(used, read, len(used) * size * size * channels > datasets.LARGE)
     return Images(folder.name, str(folder), datasets.sha256_of_all(used), False,
-                  x[~test], y if y is None else y[~test], x[test], y if y is None else y[test])
+                  arrays["x_train"], arrays.get("y_train"), arrays["x_test"], arrays.get("y_test"))

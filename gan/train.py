@@ -129,6 +129,8 @@ class GAN(keras.Model):
         self.seeds = keras.random.SeedGenerator(seed)
         self.means = [keras.metrics.Mean(name) for name in ("loss", "generator_loss", "gap", "score_real", "score_fake")]
         optimizer, self.critic_optimizer = (keras.optimizers.Adam(learning_rate, beta_1=0.5) for _ in range(2))
+        if self.dtype_policy.name == "mixed_float16":             # small gradients are 0 there: both losses are scaled up
+            optimizer, self.critic_optimizer = map(keras.optimizers.LossScaleOptimizer, (optimizer, self.critic_optimizer))
         optimizer.build(generator.trainable_variables)
         self.critic_optimizer.build(critic.trainable_variables)
         self.critic_memory = self.critic_optimizer.variables      # weights of this model, so that checkpoints hold them
@@ -165,12 +167,10 @@ class GAN(keras.Model):
     def update_critic(self, real):
         """min_T; a z for each real image, so that a batch of any size makes pairs."""
         count = ops.shape(real)[0]
-        fake = ops.stop_gradient(self.generator(self.codes(count), training=True))
+        fake = ops.stop_gradient(ops.cast(self.generator(self.codes(count), training=True), "float32"))
         epsilon = keras.random.uniform((count, 1, 1, 1), seed=self.seeds) if self.objective.penalty == "gp" else None
-        outputs, gradients = self.gradients(
-            lambda: critic_loss(self.objective, self.critic, real, fake, epsilon), self.critic.trainable_variables)
-        self.critic_optimizer.apply(gradients, self.critic.trainable_variables)
-        return outputs
+        return self.descend(self.critic_optimizer, self.critic.trainable_variables,
+                            lambda: critic_loss(self.objective, self.critic, real, fake, epsilon))
 
     def update_generator(self, real):
         """min_G."""
@@ -180,16 +180,15 @@ class GAN(keras.Model):
             due = ops.equal(self.optimizer.iterations % self.vi_lag, 0)
             for old, new in zip(self.old.weights, self.generator.weights):
                 old.assign(ops.where(due, new.value, old.value))
-        outputs, gradients = self.gradients(lambda: self.generator_loss(z, t_r), self.generator.trainable_variables)
-        self.optimizer.apply(gradients, self.generator.trainable_variables)
-        return outputs[0]
+        return self.descend(self.optimizer, self.generator.trainable_variables, lambda: self.generator_loss(z, t_r))[0]
 
     def generator_loss(self, z, t_r=None):
         """The objective's, and λ ‖G(z) − G°(z)‖² of eq. (26) of 5716; a tuple of one."""
-        fake = self.generator(z, training=True)
+        fake = ops.cast(self.generator(z, training=True), "float32")
         loss = self.objective.generator(t_r, self.scores(fake))
         if self.vi_regularizer:
-            loss = loss + self.vi_regularizer * ops.mean(ops.square(fake - ops.stop_gradient(self.old(z, training=True))))
+            before = ops.stop_gradient(ops.cast(self.old(z, training=True), "float32"))
+            loss = loss + self.vi_regularizer * ops.mean(ops.square(fake - before))
         return (loss,)
 
     def scores(self, x):
@@ -202,8 +201,22 @@ class GAN(keras.Model):
         for average, new in zip(self.average.weights, self.generator.weights):
             average.assign(decay * average + (1 - decay) * new)
 
-    def gradients(self, function, variables):
-        """function(), a tuple, and the gradients of its first part; what the call assigns to other variables is kept."""
+    def descend(self, optimizer, variables, function):
+        """One step on the first part of function(), a tuple; returns the tuple."""
+        outputs, gradients = self.gradients(function, variables, optimizer.scale_loss(1.0))
+        if keras.backend.backend() != "jax":
+            optimizer.apply(gradients, variables)
+            return outputs
+        # A LossScaleOptimizer branches on whether the gradients are finite; JAX allows no assignment inside a branch.
+        groups = variables, optimizer.variables
+        values, memory = ([variable.value for variable in group] for group in groups)
+        for group, new in zip(groups, optimizer.stateless_apply(memory, gradients, values)):
+            for variable, value in zip(group, new):
+                variable.assign(value)
+        return outputs
+
+    def gradients(self, function, variables, scale=1.0):
+        """function(), a tuple, and the gradients of its first part times scale; what the call assigns elsewhere is kept."""
         if keras.backend.backend() == "jax":
             import jax
 
@@ -213,7 +226,7 @@ class GAN(keras.Model):
             def stateless(values, others):
                 with keras.StatelessScope([*zip(variables, values), *zip(rest, others)]) as scope:
                     outputs = function()
-                return outputs[0], (outputs, [scope.get_current_value(variable) for variable in rest])
+                return outputs[0] * scale, (outputs, [scope.get_current_value(variable) for variable in rest])
 
             (_, (outputs, others)), gradients = jax.value_and_grad(stateless, has_aux=True)(
                 [variable.value for variable in variables], [variable.value for variable in rest])
@@ -224,7 +237,8 @@ class GAN(keras.Model):
 
         with tf.GradientTape() as tape:
             outputs = function()
-        return outputs, tape.gradient(outputs[0], [variable.value for variable in variables])
+            loss = outputs[0] * scale
+        return outputs, tape.gradient(loss, [variable.value for variable in variables])
 
 
 class SampleSheet(keras.callbacks.Callback):
@@ -246,6 +260,9 @@ def train(config):
             raise runs.InputError(f"{runs.option(name)} expects at least {least}. Received: {getattr(config, name)}")
     if not 0 <= config.ema < 1:
         raise runs.InputError(f"--ema expects a decay from 0 to below 1. Received: {config.ema}")
+    if config.devices != 1 and keras.backend.backend() == "tensorflow":
+        raise runs.InputError("--devices expects 1 for gan on TensorFlow: MirroredStrategy cannot run its step of two "
+                              f"optimizers. KERAS_BACKEND=jax shares its batches. Received: {config.devices}")
     images = data.load(config.data, config.size)
     if config.smoke:
         images = images.first(300)

@@ -7,7 +7,7 @@ import re
 
 import numpy as np
 
-from common import datasets
+from common import datasets, streams
 from common.datasets import InputError
 from common.vocab import is_han, to_simplified
 
@@ -25,7 +25,8 @@ def load_poems(data=""):
     Args:
         data: "" for the first of NAMES in KEXUE_DATA or the cache, or the built-in sample where none is; "sample" for the
             sample; or a path: a text file with lines such as 秦川雄帝宅，函谷壮皇居, or a folder of chinese-poetry's JSON
-            files, of which the five-character couplets are taken. Traditional characters become simplified ones.
+            files, of which the five-character couplets are taken. Traditional characters become simplified ones. A text file
+            of more than datasets.LARGE bytes is read batch by batch: its last couplets are held out, equal ones stay in.
 
     Raises:
         InputError: nothing usable there, with the file and the line.
@@ -38,6 +39,9 @@ def load_poems(data=""):
               f"      in {datasets.cache_folder()}, or name your copy's folder 全唐诗 with --data.", flush=True)
     if not path.exists():
         raise InputError(f"--data expects sample or a path that exists. Received: {data}")
+    if path.is_file() and path.stat().st_size > datasets.LARGE:
+        return streams.large_text(path, lambda line: to_simplified(couplet) if (couplet := couplet_in(line)) else None,
+                                  "a couplet such as 秦川雄帝宅，函谷壮皇居")
     if path.is_dir():
         files = poem_files(path)
         couplets = ["".join(couplet) for poem in read_poems(files) for couplet in couplets_of(poem, LINE)]
@@ -62,9 +66,8 @@ def read_couplets(path):
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
-        parts = [part for part in CLAUSE.split(line.strip().rstrip("。．.！？；")) if part]
-        if len(parts) == 2 and all(len(part) == LINE and all(map(is_han, part)) for part in parts):
-            couplets.append("".join(parts))
+        if couplet := couplet_in(line):
+            couplets.append(couplet)
         else:
             wrong.append(f"line {number}: {line.strip()[:30]}")
     if len(wrong) > len(lines) // 100 or not couplets:
@@ -74,6 +77,14 @@ def read_couplets(path):
     if wrong:
         print(f"note: {len(wrong):,} lines of {path} are left out ({wrong[0]})", flush=True)
     return couplets
+
+
+def couplet_in(line):
+    """The ten characters of a line such as 秦川雄帝宅，函谷壮皇居, or None."""
+    parts = [part for part in CLAUSE.split(line.strip().rstrip("。．.！？；")) if part]
+    if len(parts) == 2 and all(len(part) == LINE and all(map(is_han, part)) for part in parts):
+        return "".join(parts)
+    return None
 
 
 def simplified(couplets):

@@ -100,7 +100,7 @@ def metrics(poet, train, test, iw_couplets=1000, iw_samples=100, count=1000):
     each = 0.5 * (mean ** 2 + np.exp(log_var) - log_var - 1).mean(axis=0)
     result = {
         "test_negative_elbo": (reconstruction + kl).mean(), "test_reconstruction": reconstruction.mean(),
-        "test_kl": kl.mean(), "test_without_code": without_code(poet.vocab.pad(train), x, len(poet.vocab)),
+        "test_kl": kl.mean(), "test_without_code": without_code(poet.vocab.pad(list(train[:10**6])), x, len(poet.vocab)),
         "test_reconstruction_accuracy": (restored == x)[x >= FIRST].mean(),
         "test_unknown_share": (x < FIRST).mean(), "dimensions_in_use": (each > 0.01).sum(),
     }
@@ -126,8 +126,8 @@ def without_code(train, test, size):
 
 def novel(samples, train):
     """Share of couplets that are not among the training couplets and not the same as another sample."""
-    train = set(train)
-    return len({sample for sample in samples if sample not in train}) / len(samples)
+    different = set(samples)
+    return len(different - {couplet for couplet in train if couplet in different}) / len(samples)
 
 
 def distinct_2(couplets):

@@ -26,7 +26,7 @@ import keras
 import numpy as np
 from keras import layers, ops
 
-from common import plots, runs
+from common import plots, runs, streams
 from common.gated_conv import GatedConv1D
 from common.latent import GaussianSampling
 from common.vocab import Vocab
@@ -123,9 +123,14 @@ def train(config):
         raise runs.InputError(f"the couplets of {poems.source} changed since {run.folder} began. Start a new run.")
     vocab.save(run.path("vocab.json"))
 
-    x = vocab.pad(poems.train)[np.random.default_rng(0).permutation(len(poems.train))]
-    x, x_val = np.split(x, [len(x) - min(config.validation, len(x) // 10)])
-    batches = runs.Batches(run, x, x)
+    held_out = min(config.validation, len(poems.train) // 10)
+    if isinstance(poems.train, streams.Lines):
+        batches = streams.LineBatches(run, poems.train[:-held_out], lambda couplets, *_: (vocab.pad(couplets),) * 2)
+        x_val = vocab.pad(list(poems.train[-held_out:]))
+    else:
+        x = vocab.pad(poems.train)[np.random.default_rng(0).permutation(len(poems.train))]
+        x, x_val = np.split(x, [len(x) - held_out])
+        batches = runs.Batches(run, x, x)
     steps = config.epochs * len(batches)
     vae = build_poetry_vae(len(vocab), config.width, config.latent_dim, free_bits=config.free_bits,
                            warmup_steps=round(config.annealing * steps))

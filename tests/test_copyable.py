@@ -11,7 +11,7 @@ import textwrap
 import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
-PLUMBING = {"datasets", "runs", "plots", "text", "metrics", "vocab", "__init__"}
+PLUMBING = {"datasets", "streams", "runs", "devices", "launch", "plots", "text", "metrics", "vocab", "__init__"}
 LAYERS = sorted(path for path in (ROOT / "common").glob("*.py") if path.stem not in PLUMBING)
 
 

@@ -200,6 +200,8 @@ def test_bad_input_ends_in_one_line_and_code_2(tmp_path, script):
     ("gan", {"data": "EMPTY"}, "at least 10 pictures"),
     ("gan", {"data": "digits", "batch_size": 2000}, "images for one update"),
     ("gan", {"critic_steps": 0}, "--critic-steps expects at least 1"),
+    ("gan", {"devices": 2, "data": "digits"}, "--devices expects"),
+    ("vae", {"devices": -1, "data": "digits"}, "--devices expects 0, for all, to"),
     ("couplet", {"data": "EMPTY"}, "an empty folder"),
     ("couplet", {"width": 1}, "--width expects at least 2"),
     ("couplet", {"dropout": 1.0}, "--dropout expects a share"),

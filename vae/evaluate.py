@@ -9,6 +9,7 @@ import numpy as np
 from keras import ops
 
 from common import plots, runs
+from common.datasets import Pictures
 from common.latent import GaussianSampling
 
 
@@ -23,7 +24,11 @@ def load(path):
 def inputs(model, images, labels=None):
     """uint8 images and labels as the model takes them: pixels in [0, 1], with one-hot labels for the conditional one."""
     x, *y = model.inputs
-    pixels = images.reshape(-1, *x.shape[1:]).astype("float32") / 255
+
+    def scaled(images):
+        return images.reshape(-1, *x.shape[1:]).astype("float32") / 255
+
+    pixels = images.map(scaled) if isinstance(images, Pictures) else scaled(images)
     return [pixels, keras.utils.to_categorical(labels, y[0].shape[-1])] if y else pixels
 
 

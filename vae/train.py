@@ -163,7 +163,7 @@ def train(config):
     for name, least in [("latent_dim", 1), ("clusters", 2), ("validation", 0), ("iw_images", 0)]:
         if getattr(config, name) is not None and getattr(config, name) < least:
             raise runs.InputError(f"{runs.option(name)} expects at least {least}. Received: {getattr(config, name)}")
-    images = datasets.load_images(config.data)
+    images = datasets.load_images(config.data, stream=True)
     if config.smoke:
         images = images.first(500)
     if config.model == "conditional" and images.y_train is None:
@@ -180,6 +180,7 @@ def train(config):
     x = evaluate.inputs(vae, images.x_train, images.y_train)
     held_out = min(config.validation, len(images.x_train) // 10)
     x, x_val = evaluate.split(x, len(images.x_train) - held_out)
+    x_val = keras.tree.map_structure(np.asarray, x_val)         # decodes them where the images are Pictures
     if config.binarize:
         x_val = evaluate.binarized(x_val, np.random.default_rng(config.seed))
 
