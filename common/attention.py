@@ -112,26 +112,23 @@ def attend(q, k, v, mask=None, causal=False, dropout=0.0, seed=None, plain_lengt
         mask = mask[:, None] if pairwise else mask[:, None, None]                  # (batch, 1, queries or 1, keys)
     if causal or pairwise:
         k, v = _hide(k, v)
-    if plain_length is None:
-        plain_length = float("inf")
-    queries, keys = (x.shape[1] if x.shape[1] is not None else ops.shape(x)[1] for x in (q, k))
+    queries, keys = q.shape[1], k.shape[1]
+    short = plain_length is None or (None if queries is None or keys is None else queries * keys <= plain_length ** 2)
     # Kernels of cuDNN and PyTorch take any length without a mask; they turn one into numbers for all pairs.
-    known = isinstance(queries, int) and isinstance(keys, int)
-    short = queries * keys <= plain_length ** 2 if known or plain_length == float("inf") else None
     if seed is None and (mask is None or short):
         y = _by_kernel(q, k, v, mask, causal)
         if y is not None:
             return y
-    q = q * ops.cast(q.shape[-1] ** -0.5, q.dtype)
     if short is None:       # TensorFlow, where a batch's length may be known only when it comes
-        return ops.cond(queries * keys <= plain_length ** 2, lambda: _at_once(q, k, v, mask, causal, dropout, seed),
+        return ops.cond(ops.shape(q)[1] * ops.shape(k)[1] <= plain_length ** 2,
+                        lambda: _at_once(q, k, v, mask, causal, dropout, seed),
                         lambda: _by_chunks(q, k, v, mask, causal, dropout, seed))
     return (_at_once if short else _by_chunks)(q, k, v, mask, causal, dropout, seed)
 
 
 def _at_once(q, k, v, mask, causal, dropout, seed):
     """The formula, with all scores in memory."""
-    scores = _product("bthd,bshd->bhts", q, k)
+    scores = _scores("bthd,bshd->bhts", q, k)
     visible = _visible(mask, causal, ops.shape(q)[1], ops.shape(k)[1])
     if visible is not None:
         # exp(−∞) is exactly 0, and its gradient too. Only a query that sees no key would divide 0 by 0: it gets scores of 0.
@@ -182,8 +179,16 @@ def _hide(k, v):
     return ops.where(sound, k, ops.full_like(k, float("nan"))), ops.where(sound, v, ops.zeros_like(v))
 
 
+def _scores(equation, q, k):
+    """QKᵀ / √d, in float32. Half-precision queries divided by √d would be rounded once more."""
+    scale = q.shape[-1] ** -0.5
+    if keras.backend.backend() == "jax":
+        return _product(equation, q, k) * scale                                    # one pass with what follows
+    return _product(equation, ops.cast(q, "float32") * scale, k)
+
+
 def _product(equation, a, b):
-    """einsum of two tensors of the compute dtype, added up and returned in float32."""
+    """einsum of two tensors, added up and returned in float32."""
     if keras.backend.backend() == "jax":
         import jax.numpy as jnp
 
@@ -262,13 +267,13 @@ def _split(x, axis, size):
     return ops.reshape(ops.concatenate([x, fill], axis=axis), (*shape[:axis], -1, size, *shape[axis + 1:]))
 
 
-def _scores(q, k, mask, causal, i, j):
+def _block(q, k, mask, causal, i, j):
     """The scores of block i of the queries and block j of the keys, −∞ where hidden."""
     visible = mask[i if mask.shape[0] != 1 else 0, j]
     if causal:
         row, column = i * q.shape[-2] + ops.arange(q.shape[-2]), j * k.shape[-2] + ops.arange(k.shape[-2])
         visible = ops.logical_and(visible, column <= row[:, None])
-    return ops.where(visible, _product("bhtd,bhsd->bhts", q[i], k[j]), -float("inf"))
+    return ops.where(visible, _scores("bhtd,bhsd->bhts", q[i], k[j]), -float("inf"))
 
 
 def _forward(q, k, v, mask, seed, causal, dropout):
@@ -278,7 +283,7 @@ def _forward(q, k, v, mask, seed, causal, dropout):
     def row(i, state):
         def column(j, state):
             m, total, y = state
-            scores = _scores(q, k, mask, causal, i, j)
+            scores = _block(q, k, mask, causal, i, j)
             new = ops.maximum(m, ops.max(scores, axis=-1, keepdims=True))
             p, shrink = ops.exp(scores - new), ops.exp(m - new)
             total = total * shrink + ops.sum(p, axis=-1, keepdims=True)             # dropout is on the weights, after it
@@ -303,12 +308,12 @@ def _backward(q, k, v, y, logs, dy, mask, seed, causal, dropout):
     def column(j, state):
         def row(i, state):
             dq, dk, dv = state
-            p = ops.exp(_scores(q, k, mask, causal, i, j) - logs[i])
+            p = ops.exp(_block(q, k, mask, causal, i, j) - logs[i])
             dropped, dp = p, _product("bhtd,bhsd->bhts", dy[i], v[j])
             if seed is not None:
                 keep = _drop(ops.ones_like(p), dropout, _block_seed(seed, i * count + j))
                 dropped, dp = p * keep, dp * keep
-            ds = ops.cast(p * (dp - delta[i]), q.dtype)
+            ds = ops.cast(p * (dp - delta[i]) * q.shape[-1] ** -0.5, q.dtype)
             dv = dv + _product("bhts,bhtd->bhsd", ops.cast(dropped, q.dtype), dy[i])
             dk = dk + _product("bhts,bhtd->bhsd", ds, q[i])
             return _put(dq, i, dq[i] + _product("bhts,bhsd->bhtd", ds, k[j])), dk, dv
@@ -333,6 +338,7 @@ if keras.backend.backend() == "tensorflow":       # XLA makes one pass of exp, m
     import tensorflow as tf
 
     _forward, _backward = tf.function(_forward, jit_compile=True), tf.function(_backward, jit_compile=True)
+    _by_chunks = tf.function(_by_chunks)          # or a gradient of one's own would not work within a branch of ops.cond
 
 
 # ------------------------------------------------------------------------------------------------------------ positions
@@ -348,7 +354,7 @@ def rotate(x, positions=None, base=10000.0):
         positions: t, (time,); 0, 1, 2, … by default.
         base: of the angles.
 
-    Output: as x, in its dtype; computed in float32, since a position beyond 2,048 is no float16 number.
+    Output: as x, in its dtype; computed in float32, since not every position beyond 2,048 is a float16 number.
 
     Reference: 苏剑林, Transformer升级之路：2、博采众长的旋转式位置编码, https://kexue.fm/archives/8265; Su et al., RoFormer,
         https://arxiv.org/abs/2104.09864
@@ -398,7 +404,7 @@ def decode(layer, inputs, cache, index):
         q, k = rotate(q, positions), rotate(k, positions)
     keys, values = (ops.slice_update(old, (0, index, 0, 0), new) for old, new in zip(cache, (k, v)))
     mask = (ops.arange(keys.shape[1]) <= positions[:, None])[None, None]
-    y = _at_once(q * ops.cast(layer.size ** -0.5, q.dtype), keys, values, mask, False, 0.0, None)
+    y = _at_once(q, keys, values, mask, False, 0.0, None)
     return _merge(layer, y), (keys, values)
 
 
@@ -432,11 +438,11 @@ class CrossAttention(SelfAttention):
     Reference: Vaswani et al., Attention Is All You Need, https://arxiv.org/abs/1706.03762
     """
 
-    def __init__(self, num_heads, **kwargs):
+    def __init__(self, num_heads, head_dim=None, **kwargs):
         for name in ("causal", "rotary"):
             if kwargs.pop(name, False):
                 raise ValueError(f"{name} expects sequences with common positions: use SelfAttention. Received: {name}=True")
-        super().__init__(num_heads, **kwargs)
+        super().__init__(num_heads, head_dim, **kwargs)
 
     def build(self, inputs_shape, context_shape):
         self.size = _head_size(self, inputs_shape)
