@@ -339,6 +339,10 @@ if keras.backend.backend() == "tensorflow":       # XLA makes one pass of exp, m
 
     _forward, _backward = tf.function(_forward, jit_compile=True), tf.function(_backward, jit_compile=True)
     _by_chunks = tf.function(_by_chunks)          # or a gradient of one's own would not work within a branch of ops.cond
+elif keras.backend.backend() == "jax":            # outside of a compiled step, or each call would compile anew
+    import jax
+
+    _forward, _backward = jax.jit(_forward, static_argnums=(5, 6)), jax.jit(_backward, static_argnums=(8, 9))
 
 
 # ------------------------------------------------------------------------------------------------------------ positions
