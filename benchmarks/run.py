@@ -67,6 +67,13 @@ CONTENDERS = {
         "PyTorch 2": (sys.executable, f"dgcnn_torch.py answers {size}"),
         "original formulation, Keras 2.2.4": (KERAS2, f"dgcnn_keras2.py answers {size}"),
     }) for size in (1, 128)},
+    # Memory, and all lengths to 16,384, by benchmarks/attention.py itself.
+    **{f"attention {task} {length}": (f"tokens/s, {task}, 4 heads of 64, sequences of {length}", {
+        name: (sys.executable, f"attention.py {contender} {task} {length}") for name, contender in [
+            ("common/attention.py, TensorFlow", "ours-tensorflow"), ("MultiHeadAttention, TensorFlow", "keras-tensorflow"),
+            ("common/attention.py, JAX", "ours-jax"), ("MultiHeadAttention, JAX", "keras-jax"),
+            ("PyTorch, scaled_dot_product_attention", "torch")]
+    }) for task in ("forward", "step") for length in (128, 2048)},
     "gan": ("real images/s, GAN-QP at 32 × 32 × 3, batch 64, two critic updates and one generator update for 128 images", {
         "python gan/train.py": (sys.executable, "gan_ours.py"),
         "PyTorch 2, channels last, fused Adam": (sys.executable, "gan_torch.py"),

@@ -6,7 +6,8 @@ import keras
 import numpy as np
 
 from common import runs
-from common.gated_conv import GatedConv1D  # noqa: F401  registers the layer that the models hold
+from common.attention import SelfAttention  # noqa: F401  registers a layer that models hold
+from common.gated_conv import GatedConv1D  # noqa: F401  as well
 from common.vocab import FIRST, Vocab, is_han
 from couplet.decoding import ARTICLE, Decoder, Rules, clean
 

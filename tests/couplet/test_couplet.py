@@ -17,7 +17,7 @@ from common.datasets import InputError
 from common.vocab import FIRST, Vocab
 from couplet import baseline, data, decoding, evaluate, predict
 from couplet.decoding import ARTICLE, Decoder, Rules, clean
-from couplet.train import build_couplet, character_loss
+from couplet.train import MIXERS, build_couplet, character_loss
 
 PAIRS = [("晚风摇树树还挺", "夜雨敲花花更香"), ("今天天气不错", "昨日人情无明"), ("鱼跃此时海", "鸟鸣何日人"),
          ("春风，又绿", "秋雨，初红"), ("山", "水"), ("江南", "塞北")]
@@ -34,11 +34,11 @@ def random_log_p(rng, time, vocab=VOCAB):
 def test_parameter_counts():
     model = build_couplet(8000)
     assert model.count_params() == 8000 * 128 + 6 * (3 * 128 * 256 + 256) + 128 * 8000 + 8000
-    bilstm = build_couplet(8000, mixer="bilstm").count_params()
-    assert abs(bilstm - model.count_params()) < 0.01 * 591_360
+    for mixer in ("bilstm", "attention"):
+        assert abs(build_couplet(8000, mixer=mixer).count_params() - model.count_params()) < 0.01 * 591_360
 
 
-@pytest.mark.parametrize("mixer", ["gated_conv", "bilstm"])
+@pytest.mark.parametrize("mixer", list(MIXERS))
 def test_a_line_is_answered_alike_alone_and_padded(mixer):
     keras.utils.set_random_seed(0)
     log_probs = evaluate.compiled(build_couplet(len(VOCAB), width=8, mixer=mixer))
