@@ -26,6 +26,9 @@ import numpy as np
 from common.datasets import InputError
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
+# nl2sql/ runs this file with tf_keras in Keras' place, see nl2sql/legacy_keras.py: there these are missing.
+LEGACY = not hasattr(keras, "ops")
+PyDataset, to_numpy = (object, np.asarray) if LEGACY else (keras.utils.PyDataset, keras.ops.convert_to_numpy)
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD = -1, -2, -3     # from glibc's malloc.h
 
 
@@ -170,7 +173,7 @@ def cosine_rate(peak, steps):
     return keras.optimizers.schedules.CosineDecay(0.0, max(1, steps - warmup), warmup_target=peak, warmup_steps=warmup)
 
 
-class Batches(keras.utils.PyDataset):
+class Batches(PyDataset):
     """Shuffled batches whose order depends on (seed, epoch) alone, so that a resumed run sees what it would have seen.
 
     What is left over when the number of samples is not a multiple of the batch size waits for the next epoch's shuffle.
@@ -294,17 +297,21 @@ class Checkpoint(keras.callbacks.Callback):
         value, before = values.get(self.monitor), state["best"]
         if None in (value, before) or value != before and self.best(value, before) == value:
             state["best"] = value
-            save_model(self.model, self.run.path("model.keras"))
-        arrays = {f"v{i}": keras.ops.convert_to_numpy(v) for i, v in enumerate(self._variables())}
+            self.save_best()
+        arrays = {f"v{i}": to_numpy(v) for i, v in enumerate(self._variables())}
         buffer = io.BytesIO()
         np.savez(buffer, state=np.array(json.dumps(state)), **arrays)
         write_whole(self.run.path("checkpoint.npz"), buffer.getvalue())
         write_log(self.run)
 
+    def save_best(self):
+        """Writes the model, which is better than all before it."""
+        save_model(self.model, self.run.path("model.keras"))
+
     def _stop_at(self, where):
-        kept = (f"the model of epoch {self.run.epoch} or better is kept in {shown(self.run.path('model.keras'))}"
+        kept = (f"the model of epoch {self.run.epoch} or better is kept in {shown(self.run.folder)}"
                 if self.run.epoch else "no epoch was finished, so there is no model")
-        rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
+        rate = float(to_numpy(self.model.optimizer.learning_rate))
         raise InputError(f"the loss is no longer a finite number at {where}; {kept}. Try a smaller --learning-rate. "
                          f"Received: a learning rate of {rate:g}")
 
@@ -446,5 +453,6 @@ def machine():
 
 def versions():
     """Versions of Python and of what computes."""
-    packages = ["keras", "numpy", {"tensorflow": "tensorflow", "jax": "jax", "torch": "torch"}[keras.backend.backend()]]
+    packages = ["tf_keras", "bert4keras"] if LEGACY else ["keras"]
+    packages += ["numpy", {"tensorflow": "tensorflow", "jax": "jax", "torch": "torch"}[keras.backend.backend()]]
     return {"python": platform.python_version(), **{name: importlib.metadata.version(name) for name in packages}}
