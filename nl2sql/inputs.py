@@ -9,6 +9,7 @@ the table, and the columns that have such a cell: what a user would see at a gla
 No Keras in here.
 """
 
+import difflib
 import itertools
 import math
 import pathlib
@@ -20,7 +21,7 @@ from rapidfuzz import fuzz
 from common import datasets
 from common.datasets import InputError
 from common.vocab import is_han
-from nl2sql.values import Matcher, find_numbers, fold, plain, readings, same_value
+from nl2sql.values import Matcher, find_dates, find_numbers, fold, plain, readings, same_date, same_value, variants
 
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 NONE, NO_COLUMN = 4, 6       # the operator of a character in no value, the aggregate of a column that is not selected
@@ -218,6 +219,11 @@ def occurrences(question, table, condition, matcher):
         for rank, reading in enumerate(values):
             if same_value(reading, value):
                 found[number.start, number.end - number.year * (not real)] = 1.0 - 0.2 * rank
+    if not real:
+        written = {plain(str(value))}
+        found |= {(n.start, n.end): 1.0 for n in numbers
+                  if n.year and written & set(map(plain, variants(text[n.start:n.end])))}
+        found |= {(start, end): 1.0 for start, end, date in find_dates(text) if same_date(date, str(value))}
     if not (real and found):
         wanted = fold(str(value))
         inside = [(n.start, n.end) for n in numbers]
@@ -227,10 +233,19 @@ def occurrences(question, table, condition, matcher):
             cut = any(a <= at and end <= b and (at - a, b - end) not in ((0, 0), (0, 1)) for a, b in inside)
             found[at, end] = found.get((at, end), 1.0) - 0.5 * (cut and wanted[0].isdigit())    # the 10 in 2010: hardly
             at = text.find(wanted, at + 1)
-        if not found and (span := _alike(text, wanted)):
+        if not found and (span := _part(text, wanted, condition, matcher) or _alike(text, wanted)):
             found[span] = 0.5
     scored = [((start, end), score + _nearness(text, name, start, end)) for (start, end), score in found.items()]
     return sorted(scored, key=lambda item: -item[1])
+
+
+def _part(text, wanted, condition, matcher):
+    """The longest part of a value that the text has, if it means that value alone: 万象能源 in 北京万象能源有限公司."""
+    match = difflib.SequenceMatcher(None, text, wanted, autojunk=False).find_longest_match()
+    span = match.a, match.a + match.size
+    part = text[slice(*span)]
+    known = match.size > 1 and same_value(matcher.resolve(condition[0], 2, part)[0], condition[2])
+    return span if known and plain(part) == part else None
 
 
 def _alike(text, wanted):

@@ -24,7 +24,10 @@ NUMBER = re.compile(r"""(?P<percent>百分之)?
     (?:(?P<arabic>(?<![\d.])[-+]?\d+(?:,\d{3})+(?:\.\d+)? | (?<!\d)[-+]?\d+(?:\.\d+)? | \.\d+)
           (?:[多余来]?(?P<unit>[十百千万亿]+|[kw](?![a-z])))?
       |(?P<chinese>负?[零〇一二两三四五六七八九十百千万亿]+(?:点[零〇一二两三四五六七八九]+(?:[百千万亿]+)?)?))
-    (?P<sign>%|个?百分点)?(?P<year>年)?""", re.VERBOSE)
+    (?:(?P<sign>%|个?百分点)|(?P<tenths>成)(?![交立本为功员都]))?(?P<year>年)?""", re.VERBOSE)
+DATE = re.compile(r"""(?:(?P<year>[\d零〇一二三四五六七八九]{2,4})年)?
+    (?P<month>[\d一二三四五六七八九十]{1,3})月份?(?:(?P<day>[\d一二三四五六七八九十]{1,3})[日号])?
+    | (?P<y>\d{4})[-/.](?P<m>\d{1,2})(?:[-/.](?P<d>\d{1,2}))?""", re.VERBOSE)
 CELL = re.compile(r"""[¥$]?([-+]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d*)?(?:e[-+]?\d+)? | [-+]?\.\d+)
     (百万|千万|万亿|[千万亿])?(元)?(%)?""", re.VERBOSE)
 HEADER_UNIT = re.compile(r"(百万|千万|十亿|百亿|万亿|[百千万亿])(?!克|米|瓦|卡|伏|赫|分)")
@@ -106,11 +109,34 @@ def find_numbers(text):
             mantissa, factor = chinese_number(words), 1.0
             if mantissa is None:
                 continue
-            if (unit := re.search("[万亿]+$", words)) and (rest := chinese_number(words[:unit.start()])) is not None:
-                mantissa, factor = rest, factor_of(unit[0])          # as 两万 in a column that counts in 万
-        percent = bool(match["percent"] or match["sign"])
+            measure = words.endswith("千") and text[match.end():match.end() + 1] in ("", "克", "米", "瓦", "卡")
+            unit = re.fullmatch("([^万亿]+)([万亿]+)", words) or measure and re.fullmatch("(.+)(千)", words)
+            if unit and (rest := chinese_number(unit[1])) is not None:
+                mantissa, factor = rest, factor_of(unit[2])    # 两万 may be 2 in 万, and 两千米 2000 米 or 2 千米
+        percent = bool(match["percent"] or match["sign"] or match["tenths"])
+        mantissa *= 10 if match["tenths"] else 1                     # 七成 is 70 %
         found.append(Number(mantissa, factor, percent, bool(match["year"]), start, match.end()))
     return found
+
+
+def find_dates(text):
+    """(start, end, (year, month, day)) of the dates in a text; what is not said is None: 3月5号, 18年三月, 2018-03-05."""
+    found = []
+    for match in DATE.finditer(fold(text)):
+        parts = [match["year"] or match["y"], match["month"] or match["m"], match["day"] or match["d"]]
+        parts = [None if part is None else int(part) if part.isdigit() and part.isascii() else chinese_number(part)
+                 for part in parts]
+        if parts[0] is not None and parts[0] < 100:
+            parts[0] += 2000 if parts[0] < 50 else 1900
+        if sum(part is not None for part in parts) >= 2 and parts[1] is not None and 1 <= parts[1] <= 12:
+            found.append((*match.span(), tuple(parts)))
+    return found
+
+
+def same_date(date, cell):
+    """Whether a cell is the day, or the month, that (year, month, day) means; None matches anything."""
+    found = find_dates(cell) if isinstance(cell, str) else []
+    return bool(found) and all(part in (None, other) for part, other in zip(date, found[0][2]))
 
 
 def cell_number(cell):
@@ -150,7 +176,7 @@ def readings(number, unit, cells):
     else:
         values = [m * f / factor_of(unit), m] if f != 1 else [m, m / factor_of(unit)]
     if f == 1 and not number.percent and 0 <= m < 100 and m == int(m) and 1900 <= low and high <= 2100:
-        values = [2000 + m, 1900 + m] if m < 50 else [1900 + m, 2000 + m]
+        return sorted([2000 + m, 1900 + m], key=lambda year: (year not in cells, max(low - year, year - high, 0)))
     values = [float(f"{value:.12g}") for value in values]              # 0.07 × 100 is 7
     spread = 10 * max(abs(low), abs(high), 1) if cells and not unit else math.inf      # without a unit sizes must tell
     return sorted(dict.fromkeys(values), key=lambda v: (v not in cells, not low <= v <= high, abs(v) > spread))
@@ -174,10 +200,17 @@ def variants(text):
         for mark in "-/.":
             yield mark.join([year, *[f"{int(part):02}" for part in (month, day) if part]])
         yield year
-    digits = re.sub("[零〇一二两三四五六七八九十百千]+", lambda match: f"{chinese_number(match[0]) or 0:.0f}"
-                    if chinese_number(match[0]) is not None else match[0], text)
+    digits = re.sub("[零〇一二两三四五六七八九十百千]+", as_digits, text)
     if digits != text:
         yield from variants(digits)
+
+
+def as_digits(match):
+    """A match of Chinese numerals as digits: 二十 → 20, 零七 → 07."""
+    if len(match[0]) > 1 and all(c in DIGITS for c in match[0]):
+        return "".join(str(DIGITS[c]) for c in match[0])
+    number = chinese_number(match[0])
+    return match[0] if number is None else f"{number:.0f}"
 
 
 def likeness(left, right, **_):
@@ -216,6 +249,9 @@ class Matcher:
             whole = len(plain(words)) - len(plain(words[number.start:number.end])) <= 2
             return value, (100.0 if known else 70.0) if whole else 40.0
         cells = self.table.cells(column)
+        if dates := find_dates(words):
+            if day := next((cell for cell in cells if same_date(dates[0][2], cell)), None):
+                return day, 100.0
         best, score = None, 0.0
         for variant in dict.fromkeys(plain(variant) for variant in variants(words)):
             found = process.extractOne(variant, self._plain(column), scorer=likeness) if variant and cells else None
@@ -265,7 +301,7 @@ class Matcher:
     def mentions(self, question):
         """(start, end, column) of each cell that the question names: whole, or by its first half at least."""
         text, found = fold(question), []
-        numbers = find_numbers(question)
+        numbers, dates = find_numbers(question), find_dates(question)
         for column, kind in enumerate(self.table.types):
             cells = self.table.cells(column)
             if kind == "real":
@@ -273,6 +309,7 @@ class Matcher:
                 found += [(n.start, n.end, column) for n in numbers
                           if readings(n, self.table.units[column], self._numbers(column))[0] in known]
                 continue
+            found += [(a, b, column) for a, b, date in dates if any(same_date(date, cell) for cell in cells)]
             for cell in map(fold, cells):
                 least = max(2, -(-len(cell) // 2)) if len(cell) > 1 else 1
                 if least <= len(cell) and (at := text.find(cell[:least])) >= 0:
@@ -287,7 +324,9 @@ class Matcher:
         if self.table.types[column] == "real":
             around = [(n.start, n.end) for n in find_numbers(question) if n.start < end and start < n.end]
         else:
-            text, around = fold(question), []
+            text = fold(question)
+            around = [(a, b) for a, b, _ in find_dates(question)
+                      if a < end and start < b and self.resolve(column, 2, question[a:b])[1] >= SAME]
             for cell in map(fold, self.table.cells(column)):
                 at = text.find(cell)
                 while at >= 0:

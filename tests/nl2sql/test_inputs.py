@@ -99,6 +99,8 @@ def test_padding():
     ("呼市的利润", [(0, 2, "呼和浩特")], None),                   # two of four characters are not enough to know it
     ("内蒙古呼和浩特市的利润", [(0, 2, "呼和浩特")], ["呼和浩特"]),
     ("全部城市", [(0, 2, "广州")], None),
+    ("呼和的利润", [(0, 2, "呼和浩特")], ["呼和"]),
+    ("八八年建成或5月2号上线的", [(0, 2, "1988年"), (0, 2, "2018-05-02")], ["八八年", "5月2号"]),
 ])
 def test_alignment(question, conditions, words):
     spans = inputs.align(question, SALES, Query(((0, 0),), tuple(conditions), min(1, len(conditions) - 1)))

@@ -56,7 +56,9 @@ def test_chinese_numbers_as_they_are_spoken(text, number):
     ("低于-3.5", [(-3.5, 1, False)]),
     ("三百二十人", [(320, 1, False)]), ("两万", [(2, 1e4, False)]), ("100多万", [(100, 1e4, False)]),
     ("3k", [(3, 1e3, False)]),
-    ("5个百分点", [(5, 1, True)]), ("2千万", [(2, 1e7, False)]), ("没有数字", []), ("十二三月", [(12, 1, False)]),
+    ("5个百分点", [(5, 1, True)]), ("2千万", [(2, 1e7, False)]), ("没有数字", []),
+    ("七成以下", [(70, 1, True)]), ("成交三成交", [(3, 1, False)]), ("十五千克", [(15, 1e3, False)]),
+    ("一亿两千万", [(1.2e8, 1, False)]), ("3千克", [(3, 1e3, False)]), ("十二三月", [(12, 1, False)]),
 ])
 def test_numbers_in_a_question(text, expected):
     found = [(n.mantissa, n.factor, n.percent) for n in values.find_numbers(text)]
@@ -111,8 +113,18 @@ def test_texts_are_matched_through_quotes_years_and_numerals():
     assert matcher.resolve(0, 2, "流浪地球")[0] == "《流浪地球》"
     assert matcher.resolve(1, 2, "18年")[0] == "2018年" and matcher.resolve(1, 2, "一九年")[0] == "2019年"
     assert matcher.resolve(2, 2, "三年级")[0] == "3年级"
-    dates = Table(["日期"], [["2019-03-01"], ["2019-04-01"]])
-    assert values.Matcher(dates).resolve(0, 2, "2019年4月1日")[0] == "2019-04-01"
+    dates = Table(["日期", "上线"], [["2019-03-01", "2017年5月2日"], ["2019-04-01", "2018/12/20"], ["2019.5.25", "x"]])
+    matcher = values.Matcher(dates)
+    for column, words, cell in [
+            (0, "2019年4月1日", "2019-04-01"), (0, "4月1号", "2019-04-01"), (0, "五月二十五号", "2019.5.25"),
+            (1, "12月20号", "2018/12/20"), (1, "一七年五月", "2017年5月2日"), (0, "19年3月", "2019-03-01")]:
+        assert matcher.resolve(column, 2, words) == (cell, 100.0)
+    assert matcher.best_column(0, 2, "12月20号") == 1 and matcher.snap("那么12月20号的", 5, 7, 1) == (2, 8)
+    old = values.Matcher(Table(["建馆年份", "距离(米)"], [[1952, 700], [1988, 900], [2001, 3000]]))
+    assert [old.resolve(0, 0, words)[0] for words in ("30年", "零五年", "88年")] == [1930, 2005, 1988]
+    heavy = values.Matcher(Table(["含沙量（千克/立方米）"], [[3], [12], [40]]))
+    assert [heavy.resolve(0, 0, words)[0] for words in ("十五千克", "十五千", "3千克", "三千")] == [15, 15, 3, 3]
+    assert [old.resolve(1, 0, words)[0] for words in ("两千米", "2千米", "八百米")] == [2000, 2000, 800]
 
 
 def test_the_column_is_repaired_where_another_one_has_the_value():
