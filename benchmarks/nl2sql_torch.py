@@ -37,7 +37,8 @@ class Parser(nn.Module):
 
 tokens, segments = torch.randint(5, 3855, (samples, 80)), torch.randint(0, 2, (samples, 80))
 headers = torch.arange(32, 80, 6)
-labels = [torch.randint(0, n, shape) for n, shape in [(3, (samples,)), (7, (samples, 8)), (5, (samples, 30)), (8, (samples, 30))]]
+shapes = [(3, (samples,)), (7, (samples, 8)), (5, (samples, 30)), (8, (samples, 30))]
+labels = [torch.randint(0, classes, shape) for classes, shape in shapes]
 model, speeds = Parser(), []
 if sys.argv[2:3] == ["answers"]:
     model.eval()
@@ -56,7 +57,8 @@ else:
         start = time.perf_counter()
         for rows in torch.randperm(samples).split(32):
             outputs = model(tokens[rows], segments[rows], headers)
-            loss = sum(f.cross_entropy(logits.flatten(0, -2), label[rows].flatten()) for logits, label in zip(outputs, labels))
+            loss = sum(f.cross_entropy(logits.flatten(0, -2), label[rows].flatten())
+                       for logits, label in zip(outputs, labels))
             optimizer.zero_grad()
             loss.backward()
             nn.utils.clip_grad_norm_(model.parameters(), 1.0)

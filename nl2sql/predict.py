@@ -24,7 +24,7 @@ from common import runs
 from common.datasets import InputError
 from nl2sql import data, inputs, model
 from nl2sql.decode import Heads, decode
-from nl2sql.sql import Database, shown
+from nl2sql.sql import AGGREGATES, Database, shown
 from nl2sql.values import Matcher
 
 WEIGHTS = pathlib.Path(__file__).resolve().parent / "weights"
@@ -134,7 +134,7 @@ def ask(parser, database, question):
         return found
     statement, values = database.statement(parse.query)
     names = [f"{aggregate}({database.table.columns[column]})" if aggregate else database.table.columns[column]
-             for column, a in parse.query.select for aggregate in [("", "AVG", "MAX", "MIN", "COUNT", "SUM")[a]]]
+             for column, a in parse.query.select for aggregate in [AGGREGATES[a]]]
     return found | {"sql": database.text(parse.query), "statement": statement, "values": values, "columns": names,
                     "query": parse.query.to_json(), "rows": [list(row) for row in database.rows(parse.query)]}
 
@@ -193,7 +193,10 @@ def questions(config, table):
     while True:
         if asked:
             print("? ", end="", flush=True)
-        line = sys.stdin.readline()
+        try:
+            line = sys.stdin.readline()
+        except KeyboardInterrupt:
+            return
         if not line.strip():
             if asked or not line:
                 return
