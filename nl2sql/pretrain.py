@@ -36,12 +36,13 @@ HIDDEN = 0.15
 @dataclass
 class Config(runs.BaseConfig):
     builtin: ClassVar[str] = "sample"
-    epochs: int = 5
+    epochs: int = 3
     batch_size: int = 64
     learning_rate: float = 1e-3
     data: str = ""
     """Comma-separated: sample, folders in TableQA's format, or text files; of .json files the entry "question" of each
-    line. Empty: the built-in corpus, and TableQA's questions where KEXUE_DATA has them."""
+    line. Empty: the built-in corpus, and TableQA's validation questions where KEXUE_DATA has them (name sample alone for a
+    parser that will be measured on those)."""
     width: int = 256
     """Channels."""
     depth: int = 4
