@@ -17,8 +17,12 @@ help:
 	@echo "make faults       kill, starve and attack every script for hours; counts what happened in faults.json"
 	@echo "make clean        remove .venv; runs/ stays"
 
-$(ARTICLES): .venv/run
+$(filter-out nl2sql,$(ARTICLES)): .venv/run
 	.venv/bin/python $@/train.py $(ARGS)
+
+nl2sql: .venv/run        # a BERT first, unless one is named: without it the parser begins with random weights
+	$(if $(filter --bert --smoke --resume --help,$(ARGS)),,.venv/bin/python nl2sql/pretrain.py)
+	.venv/bin/python nl2sql/train.py $(ARGS)
 
 test: .venv/dev lint
 	.venv/bin/python -m pytest -n auto --maxprocesses 4 $(ARGS)

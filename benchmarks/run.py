@@ -22,6 +22,7 @@ import tyro
 
 FOLDER = pathlib.Path(__file__).resolve().parent
 KERAS2 = os.environ.get("KERAS2_PYTHON", str(FOLDER.parent / ".venv-keras2/bin/python"))
+NL2SQL = {"small": "BERT of 4 layers × 256", "base": "BERT of 12 layers × 768"}
 # article → what is counted → contender → (interpreter, script). The first contender is ours.
 CONTENDERS = {
     "vae": ("training samples/s, 784-256-2, batch 100", {
@@ -74,6 +75,14 @@ CONTENDERS = {
             ("common/attention.py, JAX", "ours-jax"), ("MultiHeadAttention, JAX", "keras-jax"),
             ("PyTorch, scaled_dot_product_attention", "torch")]
     }) for task in ("forward", "step") for length in (128, 2048)},
+    **{f"nl2sql {size}": (f"training samples/s, {shape}, questions of 30 characters and 8 columns, batch 32", {
+        "python nl2sql/train.py": (sys.executable, f"nl2sql_ours.py {size}"),
+        "PyTorch 2, nn.TransformerEncoder, fused Adam": (sys.executable, f"nl2sql_torch.py {size}"),
+    }) for size, shape in NL2SQL.items()},
+    **{f"nl2sql {size} answers {count}": (f"questions/s, {shape}, {count} at a time", {
+        "python nl2sql/predict.py": (sys.executable, f"nl2sql_ours.py {size} answers {count}"),
+        "PyTorch 2, without values and SQL": (sys.executable, f"nl2sql_torch.py {size} answers {count}"),
+    }) for size, shape in NL2SQL.items() for count in (1, 64)},
     "gan": ("real images/s, GAN-QP at 32 × 32 × 3, batch 64, two critic updates and one generator update for 128 images", {
         "python gan/train.py": (sys.executable, "gan_ours.py"),
         "PyTorch 2, channels last, fused Adam": (sys.executable, "gan_torch.py"),

@@ -25,6 +25,8 @@ import keras
 from common.datasets import InputError
 from common.launch import COORDINATOR, LOCAL, PROCESS, PROCESSES, SCHEDULER
 
+# nl2sql/ runs this file with tf_keras in Keras' place, which cannot share batches: it trains on one device.
+DataParallel = keras.distribution.DataParallel if hasattr(keras, "distribution") else object
 MISSING, LOST = 300, 30       # seconds until a process that never came, or one that fell silent, counts as lost
 
 
@@ -152,7 +154,7 @@ def share(batch):
     return keras.tree.map_structure(lambda rows: rows[len(rows) * mine // total:len(rows) * (mine + 1) // total], batch)
 
 
-class SharedBatches(keras.distribution.DataParallel):
+class SharedBatches(DataParallel):
     """Data parallelism for what model.fit trains on; what validates and predicts goes to every device whole.
 
     Validation data have any length, which need not divide by the number of devices, and callbacks predict what they like:
@@ -169,8 +171,8 @@ class SharedBatches(keras.distribution.DataParallel):
 
 def training(begins):
     """Says that a training step begins, or ends."""
-    if isinstance(distribution := keras.distribution.distribution(), SharedBatches):
-        distribution.training = begins
+    if keras.backend.backend() == "jax" and isinstance(found := keras.distribution.distribution(), SharedBatches):
+        found.training = begins
 
 
 # ----------------------------------------------------------------------------------------------------------- processes

@@ -35,6 +35,9 @@ from common.datasets import InputError
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 HELD = {}                                                      # run folders of this process → handles that lock them
+# nl2sql/ runs this file with tf_keras in Keras' place, see nl2sql/legacy_keras.py: there these are missing.
+LEGACY = not hasattr(keras, "ops")
+PyDataset, to_numpy = (object, np.asarray) if LEGACY else (keras.utils.PyDataset, keras.ops.convert_to_numpy)
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD = -1, -2, -3     # from glibc's malloc.h
 
 
@@ -152,6 +155,9 @@ def start(config, article, name):
         InputError: the folder cannot be written, what config.resume names cannot be continued, another process is at it, or
             the devices cannot share the batches.
     """
+    if LEGACY and (config.precision, config.devices) != ("float32", 1):
+        raise InputError("bert4keras computes in float32 on one device: leave out --precision and --devices. "
+                         f"Received: {config.precision}, {config.devices}")
     devices.spread(config)
     config = devices.private(config)
     if config.resume:
@@ -167,7 +173,7 @@ def start(config, article, name):
         write_json(run.path("config.json"), as_json(config))
     keep_memory()
     keras.utils.set_random_seed(config.seed)
-    keras.config.set_dtype_policy(config.precision)     # until the training ends, see Checkpoint.on_train_end
+    set_precision(config.precision)     # until the training ends, see Checkpoint.on_train_end
     print(f"run: {shown(run.folder)}, keras on {keras.backend.backend()}"
           + (f", continuing after epoch {run.epoch}" if run.epoch else ""), flush=True)
     return run
@@ -204,6 +210,12 @@ def release(folder):
         os.close(handle)
 
 
+def set_precision(policy):
+    """What the layers that are made from here on compute in."""
+    if not LEGACY:
+        keras.config.set_dtype_policy(policy)
+
+
 def keep_memory():
     """Asks the C library to keep freed memory for the next step; to be called before TensorFlow's first operation.
 
@@ -224,7 +236,7 @@ def cosine_rate(peak, steps):
     return keras.optimizers.schedules.CosineDecay(0.0, max(1, steps - warmup), warmup_target=peak, warmup_steps=warmup)
 
 
-class Batches(keras.utils.PyDataset):
+class Batches(PyDataset):
     """Shuffled batches whose order depends on (seed, epoch) alone, so that a resumed run sees what it would have seen.
 
     What is left over when the number of samples is not a multiple of the batch size waits for the next epoch's shuffle.
@@ -358,22 +370,26 @@ class Checkpoint(keras.callbacks.Callback):
         value, before = values.get(self.monitor), state["best"]
         if None in (value, before) or value != before and self.best(value, before) == value:
             state["best"] = value
-            save_model(self.model, self.run.path("model.keras"))
-        arrays = {f"v{i}": keras.ops.convert_to_numpy(v) for i, v in enumerate(self._variables())}
+            self.save_best()
+        arrays = {f"v{i}": to_numpy(v) for i, v in enumerate(self._variables())}
         buffer = io.BytesIO()
         np.savez(buffer, state=np.array(json.dumps(state)), **arrays)
         write_whole(self.run.path("checkpoint.npz"), buffer.getvalue())
         write_log(self.run)
 
+    def save_best(self):
+        """Writes the model, which is better than all before it."""
+        save_model(self.model, self.run.path("model.keras"))
+
     def on_train_end(self, logs=None):
         # What comes after the training measures: in float32, as losses are, and on one device.
-        keras.config.set_dtype_policy("float32")
+        set_precision("float32")
         devices.alone()
 
     def _stop_at(self, where):
-        kept = (f"the model of epoch {self.run.epoch} or better is kept in {shown(self.run.path('model.keras'))}"
+        kept = (f"the model of epoch {self.run.epoch} or better is kept in {shown(self.run.folder)}"
                 if self.run.epoch else "no epoch was finished, so there is no model")
-        rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
+        rate = float(to_numpy(self.model.optimizer.learning_rate))
         step = int(self.model.optimizer.iterations)
         raise InputError(f"the loss is no longer a finite number at step {step:,}, {where}; {kept}. Try a smaller "
                          f"--learning-rate. Received: a learning rate of {rate:g}")
@@ -554,5 +570,6 @@ def machine():
 
 def versions():
     """Versions of Python and of what computes."""
-    packages = ["keras", "numpy", {"tensorflow": "tensorflow", "jax": "jax", "torch": "torch"}[keras.backend.backend()]]
+    packages = ["tf_keras", "bert4keras"] if LEGACY else ["keras"]
+    packages += ["numpy", {"tensorflow": "tensorflow", "jax": "jax", "torch": "torch"}[keras.backend.backend()]]
     return {"python": platform.python_version(), **{name: importlib.metadata.version(name) for name in packages}}

@@ -31,6 +31,8 @@ SMOKE = [
     ("capsule/train.py", "--routing", "none", "--recipe", "article", "--validation", "0"),
     ("gan/train.py",),
     ("gan/features.py",),
+    ("nl2sql/pretrain.py", "--width", "64", "--depth", "1"),
+    ("nl2sql/train.py", "--bert", "none", "--width", "64", "--depth", "1"),
 ]
 MORE = [    # by make test-slow
     ("couplet/train.py", "--mixer", "bilstm", "--recipe", "article"),
@@ -43,7 +45,8 @@ MORE = [    # by make test-slow
 # These need no --smoke: they run in seconds; their tests stand below or in the article's own tests.
 OTHERS = ["vae/generate.py", "flow_nice/generate.py", "crf/predict.py", "crf/evaluate.py", "couplet/predict.py",
           "couplet/baseline.py", "dgcnn/predict.py", "dgcnn/evaluate.py", "dgcnn/baseline.py", "poetry_vae/generate.py",
-          "poetry_vae/convert.py", "capsule/predict.py", "capsule/compare.py", "gan/generate.py", "gan/toy.py"]
+          "poetry_vae/convert.py", "capsule/predict.py", "capsule/compare.py", "gan/generate.py", "gan/toy.py",
+          "nl2sql/predict.py", "nl2sql/evaluate.py", "nl2sql/samples.py"]
 
 
 def run(script, *arguments, code=0, cwd=None, **environment):
@@ -75,7 +78,8 @@ def test_smoke_run(command, tmp_path):
     results = json.loads((folder / "results.json").read_text())
     assert results["smoke"] is True and results["data"]["builtin"] is True
     assert results["metrics"] and all(np.isfinite(value) for value in results["metrics"].values())
-    assert {"config.json", "log.csv", "model.keras"} <= {path.name for path in folder.iterdir()}
+    trained = "weights.npz" if command[0].startswith("nl2sql") else "model.keras"
+    assert {"config.json", "log.csv", trained} <= {path.name for path in folder.iterdir()}
     assert list(folder.glob("*.png"))
     assert [path.name for path in tmp_path.iterdir()] == ["out"]    # nothing is written anywhere else
 
@@ -146,6 +150,17 @@ def test_the_toy_of_gan_runs_and_images_come_from_a_run(tmp_path):
     run("gan/generate.py", "--run", folder, "--out", tmp_path / "pictures")
     assert {path.name for path in (tmp_path / "pictures").iterdir()} == {"samples.png", "walks.png"}
     assert "expected a run folder" in last_line(run("gan/generate.py", "--run", tmp_path, code=2))
+
+
+@pytest.mark.skipif(not (ROOT / "nl2sql/weights/weights.npz").exists(), reason="no model ships yet")
+def test_a_table_is_asked_with_the_shipped_model(tmp_path):
+    (tmp_path / "sales.csv").write_text("城市,年份,销售额（万元）\n广州,2018,120.5\n深圳,2019,300\n北京,2019,80\n", "utf-8")
+    arguments = ["--table", tmp_path / "sales.csv", "--question", "2019年销售额超过100万的城市有哪些"]
+    lines = run("nl2sql/predict.py", *arguments, cwd=tmp_path).stdout.splitlines()
+    assert lines[0].startswith('SELECT "城市" FROM "sales" WHERE') and lines[1:] == ["城市", "深圳", "(1 row)"]
+    assert json.loads(run("nl2sql/predict.py", *arguments, "--json").stdout)["rows"] == [["深圳"]]
+    arguments[1] = "none.csv"
+    assert "--table expects a CSV" in last_line(run("nl2sql/predict.py", *arguments, code=2))
 
 
 def test_a_killed_training_continues(tmp_path):

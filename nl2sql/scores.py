@@ -1,0 +1,92 @@
+"""How good predicted queries are, by the measures of the field; framework-free.
+
+    logical_form(predicted, gold)              the same connector, selected columns, and conditions
+    same_answer(database, predicted, gold)     the same rows, whatever the query: execution accuracy
+    scores(predictions, records)               both over a corpus, and each part of the query by itself
+"""
+
+from common.datasets import InputError
+from nl2sql.sql import Database
+from nl2sql.values import same_value
+
+
+def same_conditions(left, right):
+    """Whether two lists of conditions are the same set, with values compared by values.same_value."""
+    rest = list(right)
+    for column, operator, value in left:
+        match = next((c for c in rest if c[:2] == (column, operator) and same_value(c[2], value)), None)
+        if match is None:
+            return False
+        rest.remove(match)
+    return not rest
+
+
+def logical_form(predicted, gold):
+    """Whether a predicted query (None: nothing was asked) is the gold one, by the article's measure."""
+    return (predicted is not None and predicted.connector == gold.connector and set(predicted.select) == set(gold.select)
+            and same_conditions(predicted.conditions, gold.conditions))
+
+
+def same_answer(database, predicted, gold):
+    """Whether two queries give the same rows, in whatever order, columns in the table's order."""
+    if predicted is None:
+        return False
+    try:
+        return answer(database, predicted) == answer(database, gold)
+    except (InputError, ValueError):
+        return False
+
+
+def answer(database, query):
+    """A query's rows as a sorted list that compares."""
+    order = sorted(range(len(query.select)), key=lambda i: query.select[i])
+    rows = [[row[i] for i in order] for row in database.rows(query)]
+    return sorted([f"{cell:.9g}" if isinstance(cell, float) else str(cell) for cell in row] for row in rows)
+
+
+def parts(predicted, gold):
+    """Whether each part of the query is right: what each of the article's heads is for."""
+    if predicted is None:
+        return dict.fromkeys(PARTS, False)
+
+    def items(query, number):
+        return sorted(condition[:number] for condition in query.conditions)
+
+    return {
+        "connector": predicted.connector == gold.connector,
+        "select": {column for column, _ in predicted.select} == {column for column, _ in gold.select},
+        "aggregate": set(predicted.select) == set(gold.select),
+        "condition_column": items(predicted, 1) == items(gold, 1),
+        "operator": items(predicted, 2) == items(gold, 2),
+        "value": same_conditions(predicted.conditions, gold.conditions),
+    }
+
+
+PARTS = ("connector", "select", "aggregate", "condition_column", "operator", "value")
+
+
+def scores(predictions, records, prefix=""):
+    """Means over a corpus: logical_form, execution, and each of the parts.
+
+    Args:
+        predictions: a Query or None for each record.
+        records: data.Records with their gold queries, those of one table side by side or not.
+        prefix: of the names.
+    """
+    totals = dict.fromkeys(["logical_form", "execution", *PARTS], 0)
+    order = sorted(range(len(records)), key=lambda i: id(records[i].table))      # one database at a time
+    database = None
+    for i in order:
+        predicted, record = predictions[i], records[i]
+        if database is None or database.table is not record.table:
+            if database:
+                database.connection.close()
+            database = Database(record.table)
+        exact = logical_form(predicted, record.query)
+        totals["logical_form"] += exact
+        totals["execution"] += exact or same_answer(database, predicted, record.query)
+        for name, right in parts(predicted, record.query).items():
+            totals[name] += right
+    if database:
+        database.connection.close()
+    return {f"{prefix}{name}": total / max(len(records), 1) for name, total in totals.items()}

@@ -1,0 +1,68 @@
+"""nl2sql/ needs tf_keras in Keras' place, so tests with a network run in one process of their own; and it stays apart."""
+
+import ast
+import os
+import pathlib
+import subprocess
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+NEEDS_KERAS = {"keras", "tensorflow", "common.runs", "common.plots", "nl2sql.model", "nl2sql.predict", "nl2sql.train",
+               "nl2sql.evaluate", "nl2sql.pretrain"}
+
+
+def imports(path):
+    """Modules that a file imports at its top, in their order."""
+    names = []
+    for node in ast.parse(path.read_text()).body:
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            names += [f"{node.module}.{alias.name}" for alias in node.names] + [node.module]
+    return names
+
+
+def python(code, **settings):
+    return subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=300,
+                          env={**os.environ, **settings})
+
+
+def test_network_training_and_answers_under_tf_keras():
+    result = subprocess.run([sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-p", "no:xdist", "-rs",
+                             str(ROOT / "tests/nl2sql/under_tf_keras.py")], capture_output=True, text=True, timeout=900)
+    assert result.returncode == 0 and "passed" in result.stdout, result.stdout[-6000:] + result.stderr[-2000:]
+
+
+def test_legacy_keras_comes_before_everything_that_imports_keras():
+    for path in (ROOT / "nl2sql").glob("*.py"):
+        names = imports(path)
+        if needs := [i for i, name in enumerate(names) if name in NEEDS_KERAS]:
+            assert "nl2sql.legacy_keras" in names[:needs[0]], path.name
+        assert not [name for name in names if name.startswith("bert4keras")] or path.stem == "legacy_keras"
+
+
+def test_no_other_folder_imports_bert4keras():
+    for path in ROOT.glob("*/*.py"):
+        if path.parent.name not in ("nl2sql", "benchmarks"):
+            assert not [name for name in imports(path) if "bert4keras" in name or "tf_keras" in name], path
+
+
+def test_what_needs_no_network_imports_none():
+    """Readers of TableQA, values, SQL and scores work beside any Keras, or none."""
+    code = "import sys, nl2sql.data, nl2sql.values, nl2sql.sql, nl2sql.inputs, nl2sql.decode, nl2sql.scores\n" \
+           "assert not {'keras', 'tensorflow', 'tf_keras'} & set(sys.modules)"
+    assert python(code).returncode == 0
+
+
+def test_a_missing_package_is_named_with_its_command():
+    for name, command in [("bert4keras", "pip install --no-deps bert4keras==0.11.5"), ("tf_keras", "-r requirements.txt")]:
+        result = python(f"import sys; sys.modules['{name}'] = None; import nl2sql.legacy_keras")
+        assert result.returncode == 2 and result.stderr.strip() == f"error: nl2sql needs the package {name}: " + (
+            command if name == "bert4keras" else f"pip install {command}")
+
+
+def test_beside_keras_3_it_says_so():
+    code = "import sys, types; k = sys.modules['keras'] = types.ModuleType('keras'); k.__version__ = '3.15.0'\n" \
+           "import nl2sql.legacy_keras"
+    result = python(code)
+    assert result.returncode == 1 and "in a process of its own: Keras 3 is already imported" in result.stderr
