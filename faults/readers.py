@@ -17,6 +17,7 @@ import os
 import pathlib
 import pickle
 import shutil
+import sqlite3
 import struct
 import tempfile
 import traceback
@@ -64,8 +65,8 @@ def edited(content, edits):
 
 
 def exchanged(content, changes):
-    """JSON with some of its values, at relative places among all of them, replaced; as bytes."""
-    tree = [json.loads(content)]
+    """JSON, one value a line, with some of its values, at relative places among all of them, replaced; as bytes."""
+    tree = [json.loads(line) for line in content.splitlines()]
     for place, value in changes:
         slots, stack = [], [tree]
         while stack:
@@ -76,7 +77,7 @@ def exchanged(content, changes):
                     stack.append(node[key])
         node, key = slots[int(place * len(slots))]
         node[key] = copy.deepcopy(value)
-    return json.dumps(tree[0]).encode()
+    return "\n".join(map(json.dumps, tree)).encode()
 
 
 def spoiled(name, content, inside, edits, changes):
@@ -85,7 +86,7 @@ def spoiled(name, content, inside, edits, changes):
         return exchanged(content, changes)
     if inside and name.endswith(".gz"):
         return gzip.compress(edited(gzip.decompress(content), edits), 1)
-    if inside and name.endswith(".npz"):
+    if inside and name.endswith((".npz", ".xlsx")):
         buffer = io.BytesIO()
         with zipfile.ZipFile(io.BytesIO(content)) as old, zipfile.ZipFile(buffer, "w") as new:
             chosen = int(edits[0][1] * len(old.namelist()))
@@ -136,6 +137,14 @@ OURS = dumped([{"id": str(i), "question": f"第{i}座山有多高？", "passages
     {"answer": f"{i}米", "passage": f"这座山高{i}米，在南方。"}, {"answer": "", "passage": "山很远。"}]} for i in range(30)])
 SQUAD = dumped({"version": "1", "data": [{"title": "山", "paragraphs": [{"context": f"这座山高{i}米。", "qas": [
     {"id": f"q{i}", "question": "山有多高？", "answers": [{"text": f"{i}米", "answer_start": 4}]}]}]} for i in range(30)]})
+TABLE = {"id": "t0", "name": "t", "title": "电影", "header": ["片名", "票房（万元）", "年份"],
+         "types": ["text", "real", "text"], "rows": [["春风", 120, "2018年"], ["山水", 99.5, "2019年"], ["花", None, ""]]}
+ASKED = {"question": "2018年票房超过100万的电影有哪些", "table_id": "t0", "sql": {
+    "sel": [0], "agg": [0], "cond_conn_op": 1, "conds": [[1, 0, "100"], [2, 2, "2018年"]]}}
+TABLES = b"\n".join(dumped({**TABLE, "id": f"t{i}"}) for i in range(2))
+RECORDS = b"\n".join(dumped({**ASKED, "table_id": f"t{i}"}) for i in range(2))
+CHARACTERS = "\n".join(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *"春风山水"]).encode()
+CSV = "片名,票房（万元）,年份\n春风,120,2018年\n\"山,水\",99.5,2019年\n花,,\n".encode()
 VECTORS = "4 3\n的 0.1 0.2 0.3\n山 1 2 3\n水 -1 0 1e-3\n风 4 5 6\n".encode()
 BINARY = b"2 3\n" + b"".join(word.encode() + b" " + np.arange(3, dtype="<f4").tobytes() + b"\n" for word in "山水")
 
@@ -161,6 +170,22 @@ def checkpoint():
     state = {"epoch": 1, "best": 0.5, "seconds": 1.0, "log": [{"epoch": 1, "loss": 1.0, "seconds": 1.0}]}
     content = npz(state=np.array(json.dumps(state)), v0=X[:1].astype("float32"), v1=Y)
     return {"checkpoint.npz": content}, lambda folder: runs.read_checkpoint(folder / "checkpoint.npz")
+
+
+def excel():
+    import pandas
+
+    buffer = io.BytesIO()
+    pandas.DataFrame(TABLE["rows"], columns=TABLE["header"]).to_excel(buffer, index=False)
+    return buffer.getvalue()
+
+
+def sqlite():
+    with contextlib.closing(sqlite3.connect(":memory:")) as connection:
+        connection.execute('CREATE TABLE t ("片名" TEXT, "票房" REAL, "年份" TEXT)')
+        connection.executemany("INSERT INTO t VALUES (?, ?, ?)", TABLE["rows"])
+        connection.commit()
+        return connection.serialize()
 
 
 def images(path):
@@ -206,6 +231,13 @@ READERS = {      # name → (article, whose train.py the process has imported; f
     "vectors": ("dgcnn", lambda: files(vectors, "x.txt", x_txt=VECTORS)),
     "binary vectors": ("dgcnn", lambda: files(vectors, "x.bin", x_bin=BINARY)),
     "pickled vectors": ("dgcnn", lambda: files(vectors, "x.kv", x_kv=gensim_vectors())),
+    # TableQA, and tables of one's own. Nothing of nl2sql that imports Keras 2.
+    "tableqa": ("nl2sql", lambda: files(module("nl2sql.data").read_tableqa, train_json=RECORDS, train_tables_json=TABLES,
+                                        val_json=RECORDS, val_tables_json=TABLES)),
+    "csv": ("nl2sql", lambda: files(module("nl2sql.data").read_table, "x.csv", x_csv=CSV)),
+    "excel": ("nl2sql", lambda: files(module("nl2sql.data").read_table, "x.xlsx", x_xlsx=excel())),
+    "sqlite": ("nl2sql", lambda: files(module("nl2sql.data").read_table, "x.db", x_db=sqlite())),
+    "characters": ("nl2sql", lambda: files(module("nl2sql.inputs").Characters.load, "vocab.txt", vocab_txt=CHARACTERS)),
     **{f"config of {article}": (article, lambda article=article: config_of(article)) for article in (
         "vae", "flow_nice", "crf", "couplet", "poetry_vae", "dgcnn", "gan", "capsule")},
 }

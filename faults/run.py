@@ -96,7 +96,7 @@ def run(config):
         print("".join(f"             FAULT {fault}\n" for fault in found["faults"]), end="", flush=True)
 
     for article in config.articles:
-        if parts := [part for part in config.parts if part not in COMMON]:
+        if parts := [part for part in config.parts if part not in (*COMMON, *SCRIPTS[article].without)]:
             with Warm(f"{article}.train") as warm, processes.workplace() as place:
                 for part in parts:
                     keep(part, article, one, part, SCRIPTS[article], warm, place, config)
