@@ -348,6 +348,7 @@ class Checkpoint(keras.callbacks.Callback):
                 raise InputError(f"{self.run.path('checkpoint.npz')} belongs to another model than config.json beside it.")
             for variable, value in zip(self._variables(), saved):
                 variable.assign(value)
+            write_log(self.run)     # a kill may have come between the two files
         self.clock = time.monotonic()
 
     def on_train_batch_begin(self, batch, logs=None):

@@ -129,26 +129,22 @@ def test_all_promises_of_all_layers():
 
 def test_a_gradient_that_overflows_in_float16_is_scaled_and_survives_a_kill(tmp_path):
     """1e5 times the output has gradients beyond float16's 65,504: LossScaleOptimizer leaves steps out until they fit."""
-    keras.config.set_dtype_policy("mixed_float16")
-    try:
-        x = np.ones((40, 3), "float32")
+    x = np.ones((40, 3), "float32")
 
-        def fit(config, epochs):
-            found = runs.start(config, "test", "half")
-            model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(4), keras.layers.Dense(1, dtype="float32")])
-            model.compile(keras.optimizers.SGD(1e-9), lambda y, p: 1e5 * keras.ops.mean(p - y, axis=-1))
-            model.fit(runs.Batches(found, x, x[:, :1]), shuffle=False, verbose=0, epochs=epochs, initial_epoch=found.epoch,
-                      callbacks=[runs.Checkpoint(found, monitor=None)])
-            return found, model
+    def fit(config, epochs):
+        found = runs.start(config, "test", "half")
+        model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(4), keras.layers.Dense(1, dtype="float32")])
+        model.compile(keras.optimizers.SGD(1e-9), lambda y, p: 1e5 * keras.ops.mean(p - y, axis=-1))
+        model.fit(runs.Batches(found, x, x[:, :1]), shuffle=False, verbose=0, epochs=epochs, initial_epoch=found.epoch,
+                  callbacks=[runs.Checkpoint(found, monitor=None)])
+        return found, model
 
-        config = runs.BaseConfig(epochs=2, batch_size=4, out=tmp_path)
-        found, model = fit(config, 1)
-        scale = float(model.optimizer.dynamic_scale)
-        assert 0 < scale < 2.0 ** 15 and all(np.isfinite(w).all() for w in model.get_weights())
-        resumed, model = fit(runs.settle(dataclasses.replace(config, resume=found.folder)), 2)
-        assert resumed.epoch == 2 and float(model.optimizer.dynamic_scale) <= scale
-    finally:
-        keras.config.set_dtype_policy("float32")
+    config = runs.BaseConfig(epochs=2, batch_size=4, precision="mixed_float16", out=tmp_path)
+    found, model = fit(config, 1)
+    scale = float(model.optimizer.dynamic_scale)
+    assert 0 < scale < 2.0 ** 15 and all(np.isfinite(w).all() for w in model.get_weights())
+    resumed, model = fit(runs.settle(dataclasses.replace(config, resume=found.folder)), 2)
+    assert resumed.epoch == 2 and float(model.optimizer.dynamic_scale) <= scale
 
 
 def test_the_readme_shows_the_figures_of_the_committed_run():

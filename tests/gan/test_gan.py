@@ -211,7 +211,7 @@ def test_every_real_image_has_a_fake_partner_in_a_partial_batch_too(monkeypatch,
         return critic_loss(objective, critic, real, fake, epsilon)
 
     monkeypatch.setattr(train, "critic_loss", spy)
-    monkeypatch.setattr(GAN, "gradients", lambda self, function, variables: (
+    monkeypatch.setattr(GAN, "gradients", lambda self, function, variables, scale=1.0: (
         function(), [ops.zeros(variable.shape) for variable in variables]))
     small().update(IMAGES[:count])
     assert [(len(real), len(fake)) for real, fake in seen] == [(expected, expected)] * 2
