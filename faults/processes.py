@@ -24,7 +24,7 @@ EPOCH_END = re.compile("(write|replace) (checkpoint.npz|model.keras|log.csv)")
 
 
 @contextlib.contextmanager
-def workplace():
+def scratch_folder():
     """A folder that is removed afterwards."""
     with tempfile.TemporaryDirectory(prefix="kexue-faults-") as folder:
         yield pathlib.Path(folder)

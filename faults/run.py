@@ -1,7 +1,7 @@
 """make faults: everything that can go wrong, to every article, counted. Hours on two cores; each part runs alone, too.
 
     python faults/run.py                                       all, into faults.json
-    python faults/run.py --parts kill --articles vae crf --kills 5 --out /tmp/faults.json
+    python faults/run.py --parts kill --articles vae crf --kills 5 --out try.json
     python faults/run.py --readme                              writes the figures of faults.json into README.md
 
 Parts: kill, surroundings, diverge, twice (training scripts), models (model files), readers (fuzzing), downloads, layers.
@@ -97,12 +97,12 @@ def run(config):
 
     for article in config.articles:
         if parts := [part for part in config.parts if part not in (*COMMON, *SCRIPTS[article].without)]:
-            with Warm(f"{article}.train") as warm, processes.workplace() as place:
+            with Warm(f"{article}.train") as warm, processes.scratch_folder() as place:
                 for part in parts:
                     keep(part, article, one, part, SCRIPTS[article], warm, place, config)
     for part in config.parts:
         if part in COMMON:
-            with processes.workplace() as place:
+            with processes.scratch_folder() as place:
                 keep(part, "all", common, part, place, config)
     print(f"{faults} faults; the figures are in {runs.shown(config.out)}")
     return faults

@@ -30,7 +30,7 @@ def test_every_training_script_is_in_the_table():
 
 @TENSORFLOW
 def test_a_run_that_is_killed_thrice_ends_as_the_undisturbed_one(vae):
-    with processes.workplace() as place:
+    with processes.scratch_folder() as place:
         found = processes.kill(*vae, place, 3)
     assert found["faults"] == [] and found["kills"] == 3 and found["bit for bit"] == found["runs"]
 
@@ -40,7 +40,7 @@ def test_a_run_that_is_killed_thrice_ends_as_the_undisturbed_one(vae):
 @pytest.mark.parametrize("article", SCRIPTS)
 def test_processes_of_every_script(article):
     script = SCRIPTS[article]
-    with Warm(f"{article}.train") as warm, processes.workplace() as place:
+    with Warm(f"{article}.train") as warm, processes.scratch_folder() as place:
         for found in (processes.kill(script, warm, place, 4), processes.surroundings(script, warm, place),
                       processes.diverge(script, warm, place), processes.twice(script, warm, place)):
             assert found["faults"] == []
