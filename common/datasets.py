@@ -240,6 +240,34 @@ def read_text(path, keep_mark=False):
         raise InputError(f"expected a text file. Received: {path} ({error.strerror})") from error
 
 
+def parse_rows(path, rows, parse, wanted):
+    """The samples in the rows of a text file, blank ones apart. Up to one in a hundred that is none is left out with a note.
+
+    Args:
+        rows: lines, or lists of columns.
+        parse: row → (sample, None), or (None, why there is none).
+        wanted: what the file should hold, for the message.
+
+    Raises:
+        InputError: no sample, or more rows that are none, with the first one's line.
+    """
+    samples, wrong = [], []
+    for number, row in enumerate(rows, 1):
+        if not "".join(row).strip():
+            continue
+        sample, reason = parse(row)
+        if reason:
+            wrong.append(f"line {number}: {reason}")
+        else:
+            samples.append(sample)
+    if len(wrong) > len(rows) // 100 or not samples:
+        raise InputError(f"{path} should hold {wanted}. Received: {wrong[0] if wrong else 'no line'}"
+                         f"{f', and {len(wrong) - 1:,} more such lines' if len(wrong) > 1 else ''}")
+    if wrong:
+        print(f"note: {len(wrong):,} of {len(rows):,} lines of {path} are left out ({wrong[0]})", flush=True)
+    return samples
+
+
 def decoded(content, name):
     """The text of UTF-8 bytes, or an InputError that says in which line of `name` they are none."""
     try:

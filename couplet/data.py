@@ -88,22 +88,8 @@ def read_pairs(path, second=None):
         if len(columns) != len(other):
             raise InputError(f"{path} and {second} should have as many lines. Received: {len(columns):,} and {len(other):,}")
         rows = [list(pair) for pair in zip(columns, other)]
-    pairs, wrong = [], []
-    for number, row in enumerate(rows, 1):
-        if not any(map(str.strip, row)):
-            continue
-        pair, reason = pair_of(row)
-        if reason:
-            wrong.append(f"line {number}: {reason}")
-        else:
-            pairs.append(pair)
-    if len(wrong) > len(rows) // 100 or not pairs:
-        raise InputError(f"{path} should hold couplets, two lines of equal length"
-                         f"{'' if second else ' with a tab between them'}. Received: {wrong[0] if wrong else 'no line'}"
-                         f"{f', and {len(wrong) - 1:,} more such lines' if len(wrong) > 1 else ''}")
-    if wrong:
-        print(f"note: {len(wrong):,} of {len(rows):,} lines of {path} are left out ({wrong[0]})", flush=True)
-    return pairs
+    wanted = f"couplets, two lines of equal length{'' if second else ' with a tab between them'}"
+    return datasets.parse_rows(path, rows, pair_of, wanted)
 
 
 def pair_of(row):

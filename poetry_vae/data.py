@@ -61,22 +61,12 @@ def load_poems(data=""):
 
 def read_couplets(path):
     """The couplets of a text file as strings of ten characters. Up to one line in a hundred that is none is left out."""
-    lines = datasets.read_text(path).split("\n")
-    couplets, wrong = [], []
-    for number, line in enumerate(lines, 1):
-        if not line.strip():
-            continue
-        if couplet := couplet_in(line):
-            couplets.append(couplet)
-        else:
-            wrong.append(f"line {number}: {line.strip()[:30]}")
-    if len(wrong) > len(lines) // 100 or not couplets:
-        raise InputError(f"{path} should hold couplets such as 秦川雄帝宅，函谷壮皇居, one a line. Received: "
-                         f"{wrong[0] if wrong else 'no line'}"
-                         f"{f', and {len(wrong) - 1:,} more such lines' if len(wrong) > 1 else ''}")
-    if wrong:
-        print(f"note: {len(wrong):,} lines of {path} are left out ({wrong[0]})", flush=True)
-    return couplets
+    def parse(line):
+        couplet = couplet_in(line)
+        return couplet, None if couplet else line.strip()[:30]
+
+    return datasets.parse_rows(path, datasets.read_text(path).split("\n"), parse,
+                               "couplets such as 秦川雄帝宅，函谷壮皇居, one a line")
 
 
 def couplet_in(line):
