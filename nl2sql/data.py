@@ -16,6 +16,7 @@ import math
 import pathlib
 import re
 import sqlite3
+import time
 import unicodedata
 from dataclasses import dataclass, field
 
@@ -26,6 +27,8 @@ from nl2sql.values import cell_number, header_unit
 
 EMPTY = {"", "-", "--", "—", "——", "/", "\\", "n/a", "na", "nan", "null", "none", "#n/a", "无", "暂无", "未知"}
 ENCODINGS = ("utf-8-sig", "gb18030", "big5")
+VIEW_SECONDS = 5
+PRIVATE = re.compile("[\ue000-\uf8ff]")            # what most texts in Big5 have when they are read as GBK
 PARTS = ("train", "valid", "test")
 
 
@@ -70,6 +73,8 @@ class Table:
         self.rows = [list(row) for row in zip(*cells)] if rows else []
         self.columns = unique_names(self.header)
         self.name = clean(self.name) or "table"
+        if self.name.lower().startswith("sqlite_"):          # SQLite keeps these names for itself
+            self.name = f"table_{self.name}"
 
     def cells(self, column):
         """A column's cells that are not empty, each once, in their order."""
@@ -109,7 +114,7 @@ def load_corpus(data=""):
         InputError: nothing usable there.
     """
     folder = datasets.find("tableqa") if data == "" else None if data == "sample" else pathlib.Path(data).expanduser()
-    if data == "" and folder and not _part(folder, "train"):
+    if data == "" and folder and not is_corpus(folder):
         folder = None                                    # questions without tables are no corpus
     if folder:
         if not folder.is_dir():
@@ -168,6 +173,11 @@ def read_tableqa(folder):
                   records["train"], records["test"], records["valid"])
 
 
+def is_corpus(folder):
+    """Whether a folder has training questions in TableQA's format, with their tables."""
+    return _part(folder, "train") is not None
+
+
 def _part(folder, name):
     """The two files of a part, or None."""
     for place in (folder, folder / name):
@@ -219,7 +229,7 @@ def record_of(line, tables, where):
     try:
         question, table_id, sql = str(line["question"]), str(line["table_id"]), line.get("sql")
         query = None if not sql else Query.from_json(sql)
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise InputError(f"{where}: expected question, table_id and sql with sel, agg, cond_conn_op and conds. "
                          f"Received: {error!r:.200}") from error
     if table_id not in tables:
@@ -272,12 +282,15 @@ def _read_csv(path):
     import pandas
 
     content = path.read_bytes()
+    texts = []
     for encoding in ENCODINGS:
         with contextlib.suppress(UnicodeDecodeError):
-            text = content.decode(encoding)
-            break
-    else:
-        raise InputError(f"{path} should be a text in UTF-8 or GBK, and is neither. Save it as CSV in UTF-8.")
+            texts.append(content.decode(encoding))
+            if encoding == "utf-8-sig" or not PRIVATE.search(texts[-1]):
+                break
+    if not texts:
+        raise InputError(f"{path} should be a text in UTF-8, GBK or Big5, and is none. Save it as CSV in UTF-8.")
+    text = texts[0] if PRIVATE.search(texts[-1]) else texts[-1]
     if "\0" in text:
         raise InputError(f"{path} should be a CSV text, but holds NUL characters: is it another kind of file?")
     if not text.strip():
@@ -289,7 +302,8 @@ def _read_csv(path):
                                 skip_blank_lines=True, on_bad_lines="error", engine="python", skipinitialspace=True)
     except (pandas.errors.ParserError, pandas.errors.EmptyDataError, ValueError) as error:
         raise InputError(f"{path} should be a CSV table, but cannot be read as one: {str(error).strip()[:200]}") from error
-    rows = frame.values.tolist()
+    # A row that ends early ends in NaN.
+    rows = [[None if cell != cell else cell for cell in row] for row in frame.values.tolist()]
     return Table(rows[0], rows[1:], name=path.stem)
 
 
@@ -315,12 +329,19 @@ def _read_excel(path, name):
 
 
 def _read_sqlite(path, name):
+    with open(path, "rb") as file:
+        closed = file.read(20)[18:19] == b"\2" and not pathlib.Path(f"{path}-wal").exists()
+    options = "?mode=ro" + "&immutable=1" * closed         # to a write-ahead log that is closed SQLite would add two files
     try:
-        with contextlib.closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=2)) as connection:
+        with contextlib.closing(sqlite3.connect(path.resolve().as_uri() + options, uri=True, timeout=2)) as connection:
             connection.text_factory = lambda content: content.decode("utf-8", "replace")
-            tables = [row[0] for row in connection.execute(
-                "SELECT name FROM sqlite_master WHERE type IN ('table', 'view') AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'")]
-            name = choose(dict.fromkeys(tables), name, path, "table")
+            connection.execute("PRAGMA trusted_schema = OFF")
+            tables = dict(connection.execute("SELECT name, type FROM sqlite_master WHERE type IN ('table', 'view') "
+                                             "AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"))
+            name = choose(tables, name, path, "table")
+            if tables[name] == "view":                      # which may compute for ever
+                end = time.monotonic() + VIEW_SECONDS
+                connection.set_progress_handler(lambda: time.monotonic() > end, 10_000)
             cursor = connection.execute('SELECT * FROM "' + name.replace('"', '""') + '"')
             header, rows = [column[0] for column in cursor.description], [list(row) for row in cursor]
     except sqlite3.OperationalError as error:

@@ -157,9 +157,13 @@ def read_config(folder):
 def read_weights(path):
     """The arrays of weights.npz, as float32 by name."""
     try:
+        with zipfile.ZipFile(path) as archive:
+            datasets.check_unpacked(path, sum(member.file_size for member in archive.infolist()))
         with np.load(path, allow_pickle=False) as file:
             return {name: file[name].astype("float32") for name in file.files}
-    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
+    except InputError:
+        raise
+    except Exception as error:         # zipfile and NumPy raise a dozen kinds for a damaged file
         raise InputError(f"{path} should be a NumPy archive of weights, but cannot be read as one: {error}") from error
 
 
@@ -210,7 +214,13 @@ def load_parser(folder):
     config, vocab, weights = read_bert(folder)
     if "parser" not in config or not isinstance(weights, dict):
         raise InputError(f"{folder} holds a BERT but no parser: train one with nl2sql/train.py --bert {folder}")
-    bert = build_bert(config)
+    try:
+        asked = config["parser"]
+        if type(asked["max_length"]) is not int or type(asked["links"]) is not bool:
+            raise ValueError("max_length and links of its entry parser are none")
+        bert = build_bert(config)
+    except Exception as error:         # bert4keras raises many kinds for sizes that do not fit together
+        raise InputError(f"{folder} should hold the bert_config.json of a parser, but: {error!r:.200}") from error
     load_weights(bert, weights, folder)
     try:
         parser = build_parser(bert, weights["nl2sql/column_character/bias"].shape[0])

@@ -41,8 +41,8 @@ class Config(runs.BaseConfig):
     learning_rate: float = 1e-3
     data: str = ""
     """Comma-separated: sample, folders in TableQA's format, or text files; of .json files the entry "question" of each
-    line. Empty: the built-in corpus, and TableQA's validation questions where KEXUE_DATA has them (name sample alone for a
-    parser that will be measured on those)."""
+    line. Empty: the built-in corpus, and TableQA's training questions where KEXUE_DATA has them, or, of a copy that has
+    nothing else, its validation questions."""
     width: int = 256
     """Channels."""
     depth: int = 4
@@ -64,7 +64,9 @@ def load_lines(config):
     """(describe() of the data, texts for the vocabulary, a function from an Encoder to the Lines)."""
     names = [name.strip() for name in config.data.split(",") if name.strip()]
     if not names:
-        names = ["sample"] + ([str(path)] if (path := datasets.find("tableqa/val.json")) else [])
+        folder = datasets.find("tableqa")
+        found = folder if folder and data.is_corpus(folder) else datasets.find("tableqa/val.json")
+        names = ["sample"] + ([str(found)] if found else [])
     records, texts, digests = [], [], []
     for name in names:
         path = pathlib.Path(name).expanduser()

@@ -1003,47 +1003,6 @@ def corpus(seed=0, sizes=None):
     return result
 
 
-def sentences(seed=0, count=60_000):
-    """Lines of Chinese from the training schemas alone, for masked language modelling: half questions, half statements."""
-    rng, tables, lines = random.Random(f"sentences {seed}"), tables_of("train", f"sentences {seed}"), []
-    while len(lines) < count:
-        table = rng.choice(tables)
-        if rng.random() < 0.5:
-            record = make_question(table, rng)
-            lines += [record["question"]] if record else []
-        else:
-            lines += [state(table, rng)]
-    return lines
-
-
-def state(table, rng):
-    """Something that is true of a table."""
-    row, key = rng.randrange(table.size), table.key
-    others = [column for column in table.columns if not column.spec.key]
-    column = rng.choice(others)
-    slots = {"k": str(key.cells[row]), "E": rng.choice(table.schema.rows), "m": table.schema.measure,
-             "t": table.schema.title, "n": column.noun(rng)}
-    kind = rng.choice(["state"] * 2 + ["state_clauses"] * 2 + ["state_compare", "state_group", "state_header", "state_same"])
-    if kind == "state_clauses":
-        conditions = [compare(c, rng.choice([GT, LT, EQ, EQ]), row, table, rng) if c.type == "real"
-                      else match(c, EQ, [c.cells[row]], table, rng)[0] for c in rng.sample(others, min(len(others), 3))]
-        return say(kind, rng, C="，".join(condition.clause for condition in conditions), **slots)
-    if kind == "state_compare" and column.spec.kind == "number" and column.cells[row] > min(column.cells):
-        smaller = next(i for i in range(table.size) if column.cells[i] < column.cells[row])
-        return say(kind, rng, k2=str(key.cells[smaller]), **slots, **column.slots())
-    if kind == "state_group" and column.type == "text":
-        condition, _ = match(column, EQ, [column.cells[row]], table, rng)
-        names = distinct([str(key.cells[i]) for i in range(table.size) if condition.holds(i)])[:4]
-        return say(kind, rng, A=condition.before, C=condition.clause, l="、".join(names), **slots)
-    if kind == "state_header":
-        return say(kind, rng, l="、".join(c.header for c in rng.sample(others, min(len(others), 4))), **slots)
-    if kind == "state_same" and column.asks and len(column.nouns) > 1:
-        return say(kind, rng, x=rng.choice(column.nouns[1:]), q=rng.choice(column.asks), **slots | {"n": column.name})
-    written = (write_number(column.cells[row], column.unit, rng) if column.spec.kind == "number"
-               else write_cell(column.cells[row], column, table, rng))
-    return say("state", rng, v=written, **slots)
-
-
 def write(folder, seed=0):
     """The six files of TableQA, one JSON object a line."""
     folder = pathlib.Path(folder)

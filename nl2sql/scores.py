@@ -82,9 +82,8 @@ def scores(predictions, records, prefix=""):
             if database:
                 database.connection.close()
             database = Database(record.table)
-        exact = logical_form(predicted, record.query)
-        totals["logical_form"] += exact
-        totals["execution"] += exact or same_answer(database, predicted, record.query)
+        totals["logical_form"] += logical_form(predicted, record.query)
+        totals["execution"] += same_answer(database, predicted, record.query)
         for name, right in parts(predicted, record.query).items():
             totals[name] += right
     if database:

@@ -55,6 +55,8 @@ class Config(runs.BaseConfig):
     """Channels of a BERT that begins with random weights."""
     depth: int = 4
     """Its layers."""
+    dropout: float = 0.1
+    """Of its units and attention; a BERT that is loaded has its own. Its noise is not what it would be without --resume."""
     max_length: int = 160
     """Tokens of a question with its columns. Training leaves longer ones out, prediction drops columns."""
     unrelated: float = 0.05
@@ -122,7 +124,13 @@ class Checkpoint(runs.Checkpoint):
 
     def __init__(self, run, write, monitor="val_logical_form", best=max):
         super().__init__(run, monitor, best)
-        self.save_best = write
+        self.write = write
+
+    def save_best(self):
+        try:
+            self.write()
+        except runs.InputError as error:
+            raise runs.InputError(f"{error} Received: step {int(self.model.optimizer.iterations):,}") from error
 
 
 def build_training(parser):
@@ -148,16 +156,16 @@ def find_bert(config):
     return max(found, key=lambda folder: folder.joinpath("results.json").stat().st_mtime)
 
 
-def small_bert(vocab, width, depth, max_length):
+def small_bert(vocab, width, depth, max_length, dropout=0.1):
     """The configuration of a BERT for two CPU cores, in Google's words."""
     return {"vocab_size": len(vocab), "hidden_size": width, "num_hidden_layers": depth, "intermediate_size": 4 * width,
-            "num_attention_heads": width // 64 or 1, "hidden_act": "gelu", "hidden_dropout_prob": 0.1,
-            "attention_probs_dropout_prob": 0.1, "max_position_embeddings": max_length, "type_vocab_size": 2}
+            "num_attention_heads": width // 64 or 1, "hidden_act": "gelu", "hidden_dropout_prob": dropout,
+            "attention_probs_dropout_prob": dropout, "max_position_embeddings": max_length, "type_vocab_size": 2}
 
 
 def check(config):
-    for name, least, most in [("width", 16, 4096), ("depth", 1, 48), ("max_length", 32, 512), ("unrelated", 0, 0.9),
-                              ("rename", 0, 0.9), ("validation", 1, 10**9)]:
+    for name, least, most in [("width", 16, 4096), ("depth", 1, 48), ("max_length", 32, 512), ("dropout", 0, 0.9),
+                              ("unrelated", 0, 0.9), ("rename", 0, 0.9), ("validation", 1, 10**9)]:
         if not least <= getattr(config, name) <= most:
             raise runs.InputError(f"{runs.option(name)} expects {least} to {most:g}. Received: {getattr(config, name)}")
     if config.width % 64 and config.width > 64:
@@ -174,8 +182,8 @@ def train(config):
         bert_config, vocab, weights = model.read_bert(folder)
     else:
         vocab = inputs.Characters.from_texts(text for r in corpus.train for text in (r.question, *r.table.header))
-        bert_config = small_bert(vocab, config.width, config.depth, config.max_length)
-    config = dataclasses.replace(config, bert=str(runs.shown(folder)) if folder else "none")     # what --resume begins with
+        bert_config = small_bert(vocab, config.width, config.depth, config.max_length, config.dropout)
+    config = dataclasses.replace(config, bert=str(folder.resolve()) if folder else "none")     # what --resume begins with
     run = runs.start(config, "nl2sql", config.recipe)
     before = run.path("vocab.txt")
     if config.resume and before.exists() and inputs.Characters.load(before).tokens != vocab.tokens:

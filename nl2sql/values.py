@@ -71,7 +71,7 @@ def chinese_number(text):
         return None
     if all(c in DIGITS for c in text):
         return float("".join(str(DIGITS[c]) for c in text))
-    total = section = number = 0
+    total = section = number = 0.0                       # floats: a row of forty 亿 is infinite, and no error
     unit = None
     for i, c in enumerate(text):
         if c in DIGITS:
@@ -92,7 +92,7 @@ def chinese_number(text):
 
 def factor_of(unit):
     """万 → 10,000, 百万 → 1,000,000, k → 1,000; nothing → 1."""
-    return float(math.prod({"k": 1000, "w": 10**4}.get(c) or UNITS[c] for c in unit or ""))
+    return math.prod((float({"k": 1000, "w": 10**4}.get(c) or UNITS[c]) for c in unit or ""), start=1.0)
 
 
 def find_numbers(text):
@@ -144,7 +144,10 @@ def cell_number(cell):
     if isinstance(cell, bool):
         return None
     if isinstance(cell, (int, float)):
-        return Number(float(cell)) if math.isfinite(cell) else None
+        try:
+            return Number(float(cell)) if math.isfinite(cell) else None
+        except OverflowError:                            # an integer of JSON may have a thousand digits
+            return None
     match = CELL.fullmatch("".join(fold(str(cell)).split()))
     return match and Number(float(match[1].replace(",", "")), factor_of(match[2]), bool(match[4]))
 
@@ -186,7 +189,7 @@ def readings(number, unit, cells):
 
 def plain(text):
     """A text by its letters, digits and characters alone: 《明史演义》 and 明史演义 are the same."""
-    return "".join(c for c in fold(text) if c.isalnum() or c in "+-.%")
+    return "".join(c for c in fold(text) if c.isalnum() or c in "+-.%/:")
 
 
 def variants(text):
@@ -211,6 +214,11 @@ def as_digits(match):
         return "".join(str(DIGITS[c]) for c in match[0])
     number = chinese_number(match[0])
     return match[0] if number is None else f"{number:.0f}"
+
+
+def form(text):
+    """How a text with numbers is written: years are ####, other numbers #."""
+    return re.sub(r"\d+", lambda digits: "#" if len(digits[0]) < 3 else "####", fold(text))
 
 
 def likeness(left, right, **_):
@@ -252,6 +260,10 @@ class Matcher:
         if dates := find_dates(words):
             if day := next((cell for cell in cells if same_date(dates[0][2], cell)), None):
                 return day, 100.0
+        if operator < 2 and find_numbers(words):         # a bound need not be a cell, but is written as the cells are
+            forms = {form(cell) for cell in cells}
+            bound = next((variant for variant in variants(words) if form(variant) in forms), None)
+            return (words, 0.0) if bound is None else (bound, 100.0)
         best, score = None, 0.0
         for variant in dict.fromkeys(plain(variant) for variant in variants(words)):
             found = process.extractOne(variant, self._plain(column), scorer=likeness) if variant and cells else None

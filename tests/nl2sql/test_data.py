@@ -1,5 +1,6 @@
 """nl2sql/data.py: TableQA's files with their quirks, CSV, Excel and SQLite, and whatever else people give it."""
 
+import contextlib
 import hashlib
 import json
 import sqlite3
@@ -148,6 +149,35 @@ def test_sqlite_is_only_read(tmp_path):
     assert hashlib.sha256(path.read_bytes()).hexdigest() == before and [p.name for p in tmp_path.iterdir()] == ["sales.db"]
 
 
+def test_a_database_with_a_closed_write_ahead_log_gets_no_files_beside_it(tmp_path):
+    path = tmp_path / "sales.db"
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute('CREATE TABLE t ("城市", "年份", "销售额（万元）")')
+        connection.executemany("INSERT INTO t VALUES (?, ?, ?)", [["广州", 2018, 120.5], ["深圳", "2019", 300]])
+        connection.commit()
+    check_sales(read_table(path))
+    assert [p.name for p in tmp_path.iterdir()] == ["sales.db"]
+
+
+def test_a_view_that_never_ends_is_given_up(tmp_path, monkeypatch):
+    monkeypatch.setattr(data, "VIEW_SECONDS", 0.2)
+    with contextlib.closing(sqlite3.connect(tmp_path / "x.db")) as connection:
+        connection.execute("CREATE VIEW v AS WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c) "
+                           "SELECT n FROM c WHERE n < 0")
+    with pytest.raises(InputError, match="cannot be read as an SQLite database: interrupted"):
+        read_table(tmp_path / "x.db")
+
+
+def test_csv_files_as_they_come(tmp_path):
+    path = tmp_path / "sqlite_export.csv"
+    path.write_text("城市,人口\n广州,1868\n深圳\n", encoding="utf-8")
+    table = read_table(path)
+    assert table.rows == [["广州", 1868.0], ["深圳", None]] and table.name == "table_sqlite_export"
+    path.write_bytes("縣市,人口\n臺北市,2602418\n高雄市,2773093\n".encode("big5"))
+    assert read_table(path).cells(0) == ["臺北市", "高雄市"]
+
+
 def test_a_locked_database(tmp_path):
     path = tmp_path / "sales.db"
     connection = sqlite3.connect(path, isolation_level=None)
@@ -167,7 +197,7 @@ def test_tableqa_table(tmp_path):
 
 @pytest.mark.parametrize("name, content, message", [
     ("x.csv", b"", "is empty"), ("x.csv", b" \n \n", "is empty"), ("x.csv", "城市,年份\n".encode(), "without rows"),
-    ("x.csv", b"a,b\n1,2\n1,2,3\n", "cannot be read as one"), ("x.csv", b"\xff\xff\xff\xff", "is neither"),
+    ("x.csv", b"a,b\n1,2\n1,2,3\n", "cannot be read as one"), ("x.csv", b"\xff\xff\xff\xff", "and is none"),
     ("x.csv", b"a,b\n\0,1\n", "NUL characters"), ("x.xlsx", b"PK\3\4 no excel", "should be an Excel file"),
     ("x.xlsx", b"", "should be an Excel file"), ("x.db", b"no database at all, only text", "no SQLite database or damaged"),
     ("x.db", b"SQLite format 3\0" + bytes(range(256)) * 8, "no SQLite database or damaged|cannot be read"),

@@ -244,8 +244,9 @@ def test_scores_against_rows_computed_by_hand():
     gold = Query(((1, 0),), ((0, 2, "广州"),))
     record = Record("广州的销售额", SALES, gold)
     same_rows = Query(((1, 0),), ((1, 1, "121"), (1, 0, "100")), 1)             # another query, the same rows
+    quoted = Query(((1, 0),), ((0, 2, "《广州》"),))                             # no cell: the same form, no rows
     wrong = Query(((1, 5),), ((0, 2, "广州"), (0, 2, "深圳")), 2)
-    for predicted, form, execution in [(gold, 1, 1), (same_rows, 0, 1), (wrong, 0, 0), (None, 0, 0)]:
+    for predicted, form, execution in [(gold, 1, 1), (same_rows, 0, 1), (quoted, 1, 0), (wrong, 0, 0), (None, 0, 0)]:
         found = scores.scores([predicted], [record])
         assert (found["logical_form"], found["execution"]) == (form, execution)
     assert scores.parts(wrong, gold) == {"connector": False, "select": True, "aggregate": False, "condition_column": False,

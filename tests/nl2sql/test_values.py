@@ -49,6 +49,23 @@ def test_chinese_numbers_as_they_are_spoken(text, number):
     assert found is None if number is None else found == pytest.approx(number)
 
 
+@pytest.mark.parametrize("text", ["1" + "亿" * 40, "一" + "亿" * 40, "三点五" + "亿" * 40])
+def test_numbers_beyond_all_bounds(text):
+    assert [number.value for number in values.find_numbers(f"超过{text}的")] == [float("inf")]
+    assert values.cell_number(10**400) is None
+
+
+@pytest.mark.parametrize("cells, words, bound", [
+    (["2016年", "2018年", "2013年"], "2015年", "2015年"), (["2016年", "2018年"], "14年", "2014年"),
+    (["2019-03-15", "2019-04-18"], "2019年4月1日", "2019-04-01"), (["2019-03-15", "2019-04-18"], "2019-03-20", "2019-03-20"),
+    (["2016年", "2018年"], "2016年", "2016年"),
+])
+def test_a_bound_on_texts_need_not_be_a_cell(cells, words, bound):
+    matcher = values.Matcher(Table(["时间", "票房"], [[cell, 1.0] for cell in cells], ["text", "real"]))
+    for operator in (0, 1):
+        assert matcher.resolve(0, operator, words) == (bound, 100.0)
+
+
 @pytest.mark.parametrize("text, expected", [
     ("超过100万的", [(100, 1e4, False)]), ("1.5亿以上", [(1.5, 1e8, False)]), ("大于5%", [(5, 1, True)]),
     ("百分之五", [(5, 1, True)]), ("百分之十二点五", [(12.5, 1, True)]), ("1,200,000元", [(1200000, 1, False)]),

@@ -4,6 +4,7 @@ from nl2sql import legacy_keras
 
 # isort: split
 
+import contextlib
 import io
 import json
 import pathlib
@@ -302,6 +303,19 @@ def test_files_hold_what_was_saved_in_half_the_size(tmp_path):
     batch = random_batch()
     for ours, theirs in zip(parser(batch, training=False), loaded(batch, training=False)):
         np.testing.assert_allclose(ours, theirs, atol=5e-3)
+    content, rng = (tmp_path / "weights.npz").read_bytes(), np.random.default_rng(0)
+    for bit in rng.integers(8 * len(content), size=300):                # refused, or a byte that means nothing
+        wrong = bytearray(content)
+        wrong[bit // 8] ^= 1 << bit % 8
+        (tmp_path / "weights.npz").write_bytes(wrong)
+        with contextlib.suppress(InputError):
+            assert model.read_weights(tmp_path / "weights.npz").keys() <= {*np.load(io.BytesIO(content)).files}
+    (tmp_path / "weights.npz").write_bytes(content)
+    for edit in [{"parser": "x"}, {"parser": {"max_length": 20}}, {"num_attention_heads": 0}, {"hidden_act": "gemu"},
+                 {"parser": {"max_length": "20", "links": True}}]:
+        (tmp_path / "bert_config.json").write_text(json.dumps(config | edit))
+        with pytest.raises(InputError, match="bert_config.json"):
+            model.load_parser(tmp_path)
     parser.get_layer("select").set_weights([w + np.nan for w in parser.get_layer("select").get_weights()])
     with pytest.raises(InputError, match="no finite numbers"):
         model.save(tmp_path, bert, SMALL, VOCAB, parser)
