@@ -135,6 +135,10 @@ def train(config):
 
     held_out = min(config.validation, len(images.x_train) // 10)
     (x, x_val), (y, y_val) = (np.split(part, [len(images.x_train) - held_out]) for part in (images.x_train, images.y_train))
+    for part in (y, y_val)[:1 + bool(held_out)]:
+        if config.digits > (different := len(set(part.tolist()))):
+            raise runs.InputError(f"--digits {config.digits} expects as many classes among the training and among the "
+                                  f"validation images: mix their order. Received: {different}")
     x_val, y_val = stack(x_val, y_val, config.digits, np.random.default_rng(config.seed)) if held_out else (x_val, y_val)
 
     def margin(progress):

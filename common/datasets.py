@@ -268,6 +268,22 @@ def parse_rows(path, rows, parse, wanted):
     return samples
 
 
+def groups_of(keys):
+    """For each list of keys the number of its group: lists that share a key, directly or over others, are in one group."""
+    parent, numbers = {}, {}
+
+    def root(key):
+        while parent.setdefault(key, key) != key:
+            parent[key] = parent[parent[key]]
+            key = parent[key]
+        return key
+
+    for first, *rest in keys:
+        for key in rest:
+            parent[root(key)] = root(first)
+    return [numbers.setdefault(root(first), len(numbers)) for first, *_ in keys]
+
+
 def decoded(content, name):
     """The text of UTF-8 bytes, or an InputError that says in which line of `name` they are none."""
     try:
@@ -397,8 +413,10 @@ def parts_of_pictures(paths, read, stream):
         read: function of a path → its image.
         stream: whether the training images are Pictures; of the others at most TESTED are kept.
     """
-    test = np.arange(len(paths)) % 10 == 9
-    parts = [np.flatnonzero(~test), np.flatnonzero(test)[:TESTED if stream else None]]
+    test, rng = np.arange(len(paths)) % 10 == 9, np.random.default_rng(0)
+    # Mixed, as the paths come class by class: scripts hold the last training images out, and take the first for a look.
+    parts = [rng.permutation(np.flatnonzero(rows)) for rows in (~test, test)]
+    parts[1] = parts[1][:TESTED if stream else None]
     x = [Pictures([paths[i] for i in rows], read) for rows in parts]
     arrays = {"x_train": x[0] if stream else np.asarray(x[0]), "x_test": np.asarray(x[1])}
     classes = {folder: number for number, folder in enumerate(sorted({path.parent for path in paths}))}

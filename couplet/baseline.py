@@ -35,6 +35,8 @@ class Config:
     """File for the metrics."""
     min_count: int = 2
     """A character that occurs less often in the training couplets is unknown."""
+    max_length: int = 32
+    """As for couplet/train.py."""
     validation: int = 2000
     """Training couplets, at most a tenth, that choose s."""
 
@@ -61,9 +63,12 @@ class Counts:
 
 def baseline(config):
     couplets = data.load_couplets(config.data)
-    pairs, held_out = data.hold_out(couplets.train, min(config.validation, len(couplets.train) // 10))
+    short = [pair for pair in couplets.train if len(pair[0]) <= config.max_length]
+    pairs, held_out = data.hold_out(short, min(config.validation, len(short) // 10))
     vocab = Vocab.from_texts((line for pair in pairs for line in pair), config.min_count)
-    pairs += data.load_extra(config.extra, [*held_out, *couplets.test]) if config.extra else []
+    if config.extra:
+        pairs += [pair for pair in data.load_extra(config.extra, [*held_out, *couplets.test])
+                  if len(pair[0]) <= config.max_length]
     counts = Counts(pairs, vocab)
     losses = {}
     for counts.strength in STRENGTHS:

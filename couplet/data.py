@@ -102,11 +102,11 @@ def pair_of(row):
 
 
 def hold_out(pairs, count):
-    """(the rest, at least `count` pairs), drawn with a fixed seed. Couplets with the same first line, apart from
-    punctuation, stay together: the web has many of them in several versions."""
+    """(the rest, at least `count` pairs), drawn with a fixed seed. Couplets that share a line, apart from punctuation, stay
+    together: the web has many of them in several versions."""
     groups = {}
-    for pair in pairs:
-        groups.setdefault("".join(filter(is_han, pair[0])), []).append(pair)
+    for pair, group in zip(pairs, datasets.groups_of([["".join(filter(is_han, line)) for line in pair] for pair in pairs])):
+        groups.setdefault(group, []).append(pair)
     groups, held = list(groups.values()), []
     for index in np.random.default_rng(0).permutation(len(groups)):
         if len(held) >= count or len(held) + len(groups[index]) == len(pairs):

@@ -64,7 +64,12 @@ def typed(stream, prompt):
     """Lines of a stream, until an empty one where there is a prompt; empty lines of a file are left out."""
     while True:
         print("上联：", end="", flush=True) if prompt else None
-        line = stream.readline()
+        try:
+            line = stream.readline()
+            line.encode()
+        except UnicodeError as error:
+            raise runs.InputError("standard input should be text in UTF-8: convert it, for instance with "
+                                  f"iconv -f gb18030 -t utf-8. Received: {error}") from error
         if not line or (prompt and not line.strip()):
             return
         if line.strip():

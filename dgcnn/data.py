@@ -232,7 +232,7 @@ class Encoder:
         folder = pathlib.Path(folder)
         vocab = Vocab.load(folder / "vocab.json", size=characters)
         try:
-            known = (folder / "words.txt").read_text(encoding="utf-8").splitlines() if words else []
+            known = (folder / "words.txt").read_text(encoding="utf-8").split("\n")[:-1] if words else []
         except (OSError, UnicodeDecodeError) as error:
             raise InputError(f"the model needs the words of its vectors beside it. Not readable: {folder / 'words.txt'} "
                              f"({error})") from error
@@ -260,26 +260,14 @@ def split(files):
     """
     every = [question for questions, held_out in files if not held_out for question in questions]
     held_out = [question for questions, for_test in files if for_test for question in questions]
-    parent = {}
-
-    def root(key):
-        while parent.setdefault(key, key) != key:
-            parent[key] = parent[parent[key]]
-            key = parent[key]
-        return key
-
-    for question in every:
-        for passage in question.passages:
-            a, b = root(_key(question.text)), root("passage " + fold(passage.text))
-            parent[max(a, b)] = min(a, b)
-    asked = {root(_key(question.text)) for question in held_out}
+    groups = datasets.groups_of([[_key(question.text), *("passage " + fold(passage.text) for passage in question.passages)]
+                                 for question in every + held_out])
+    asked, first = set(groups[len(every):]), {}
     train, validation, test = [], [], []
-    first = {}
-    for question in every:
+    for question, group in zip(every, groups):
         key = _key(question.text)
-        first[root(key)] = min(key, first.get(root(key), key))
-    for question in every:
-        group = root(_key(question.text))
+        first[group] = min(key, first.get(group, key))
+    for question, group in zip(every, groups):
         share = int(hashlib.sha1(first[group].encode()).hexdigest(), 16) % 20
         (test if group in asked or share < 2 else validation if share == 2 else train).append(question)
     return train, validation, test + held_out

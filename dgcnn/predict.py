@@ -15,6 +15,7 @@ import json
 from dataclasses import dataclass
 
 from common import runs
+from common.datasets import decoded
 from dgcnn.features import fold
 from dgcnn.reading import Reader
 
@@ -47,7 +48,7 @@ def predict(config):
     passages = [(str(path), _read(path)) for path in config.passage]
     passages += [(f"text {number}", text) for number, text in enumerate(config.text, 1)]
     if not passages:
-        lines = sys.stdin.read().splitlines()
+        lines = decoded(sys.stdin.buffer.read(), "standard input").splitlines()
         passages = [(f"line {number}", line) for number, line in enumerate(lines, 1) if line.strip()]
         if not passages:
             raise runs.InputError("expected a passage: --passage FILE, --text, or lines on standard input. Received: none")

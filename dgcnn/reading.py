@@ -1,6 +1,8 @@
 """From curves to answers: spans of a passage, the vote of several passages, and the Reader that asks a trained model."""
 
+import contextlib
 import dataclasses
+import json
 import pathlib
 import unicodedata
 from dataclasses import dataclass
@@ -105,8 +107,14 @@ class Reader:
             raise runs.InputError("expected a model trained by dgcnn/train.py. "
                                   f"Received: {path}, a model named {model.name}")
         sizes = {layer.name: layer.input_dim for layer in model.layers if isinstance(layer, keras.layers.Embedding)}
-        folder = path if path.is_dir() else path.parent
-        return cls(model, Encoder.load(folder, sizes["characters"], sizes.get("vectors", 0), len(model.inputs) % 2 == 1))
+        folder, size = path if path.is_dir() else path.parent, 256
+        for name in ("config.json", "results.json"):           # of a run folder; of weights/
+            with contextlib.suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
+                found = json.loads((folder / name).read_text(encoding="utf-8"))
+                size = min(4096, max(32, int(found.get("config", found)["max_length"])))
+                break
+        encode = Encoder.load(folder, sizes["characters"], sizes.get("vectors", 0), len(model.inputs) % 2 == 1)
+        return cls(model, encode, size)
 
     def answers(self, question, passages, count=5):
         """Ranked answers to a question by the vote of its passages; none where no passage has one."""

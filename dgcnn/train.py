@@ -62,7 +62,7 @@ class Config(runs.BaseConfig):
     """Trains word vectors on the training questions and passages first."""
     vector_dim: int = 128
     """Numbers of a word vector that is trained here."""
-    max_words: int = 20000
+    max_words: int = 9000
     """Word vectors that the model keeps, those of the data's most frequent words first."""
     features: bool = False
     """The eight match features of the 2018 article, which the release of 2019 left out."""

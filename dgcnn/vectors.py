@@ -41,7 +41,8 @@ def train_vectors(questions, dimension, most, seed=0):
     # One worker: with more the order of updates, and so the vectors, would differ from run to run.
     model = Word2Vec(sentences, vector_size=dimension, window=5, sg=1, negative=8, epochs=8, min_count=2, workers=1,
                      seed=seed, max_final_vocab=most)
-    return list(model.wv.index_to_key), np.array(model.wv.vectors, "float32")
+    kept = [i for i, word in enumerate(model.wv.index_to_key) if _writable(word)]
+    return [model.wv.index_to_key[i] for i in kept], np.array(model.wv.vectors[kept], "float32")
 
 
 def load_vectors(path, counts, most):
@@ -61,12 +62,17 @@ def load_vectors(path, counts, most):
         raise InputError(f"--vectors expects a file of word vectors. Received: {path}")
     words, vectors = _gensim(path) if path.suffix in (".bin", ".model", ".kv") else _text(path, counts, most)
     order = sorted(range(len(words)), key=lambda i: (-counts[words[i]], i))[:most]
-    kept = list(dict.fromkeys(words[i] for i in order if words[i].strip() and "\n" not in words[i]))
+    kept = list(dict.fromkeys(words[i] for i in order if _writable(words[i])))
     place = {words[i]: i for i in reversed(order)}
     found = sum(counts[word] for word in kept) / max(1, counts.total())
     print(f"vectors: {len(kept):,} of {path.name}, {vectors.shape[1]} numbers each, for {found:.0%} of the data's words",
           flush=True)
     return kept, vectors[[place[word] for word in kept]]
+
+
+def _writable(word):
+    """Whether a word can stand on a line of words.txt: texts have line ends, and files of vectors broken bytes as well."""
+    return bool(word.strip()) and not any(c in "\r\n" or "\ud800" <= c <= "\udfff" for c in word)
 
 
 def _gensim(path):
@@ -98,8 +104,8 @@ def _text(path, counts, most):
                 parts = line.rstrip().split(" ")
                 if not parts[0] or number == 1 and len(parts) == 2:
                     continue
-                size = size or len(parts) - 1
-                if len(parts) != size + 1:
+                size = len(parts) - 1 if size is None else size
+                if len(parts) != size + 1 or not size:
                     raise InputError(f"{path} should hold a word and {size} numbers on each line. "
                                      f"Received: {len(parts) - 1} numbers in line {number}")
                 word = fold(parts[0])

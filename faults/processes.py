@@ -20,7 +20,8 @@ import tempfile
 
 AIMS = ("reading", "first step", "epoch end", "writing", "anywhere")
 CHAIN = 6               # kills of one run before it may end
-EPOCH_END = re.compile("(write|replace) (checkpoint.npz|model.keras|log.csv)")
+BEST = ("model.keras", "weights.npz")
+EPOCH_END = re.compile("(write|replace) (checkpoint.npz|model.keras|weights.npz|log.csv)")
 
 
 @contextlib.contextmanager
@@ -89,8 +90,9 @@ def moment(aim, accesses, rng):
     first_end = next(i for i, (_, name, _) in enumerate(accesses) if EPOCH_END.match(name))
     if aim == "anywhere":
         return rng.uniform(0, accesses[-1][0])
-    if aim == "first step":     # in the silence between the last file of the beginning and the first of an epoch's end
-        (begin, name, number), (end, *_) = accesses[first_end - 1], accesses[first_end]
+    if aim == "first step":     # in the longest silence before the first files of an epoch's end
+        longest = max(range(made, first_end), key=lambda i: accesses[i + 1][0] - accesses[i][0])
+        (begin, name, number), (end, *_) = accesses[longest], accesses[longest + 1]
         return {"at": [name, number], "delay": rng.uniform(0.01, end - begin)}
     choice = {"reading": accesses[:made], "epoch end": [a for a in accesses if EPOCH_END.match(a[1])],
               "writing": accesses[made:]}[aim]
@@ -106,11 +108,14 @@ def kill(script, warm, place, count, seed=0):
         folder = place / f"chain-{found['runs']}"
         folder.mkdir()
         found["runs"] += 1
-        run, hits = None, 0
+        run, hits, before = None, 0, len(faults)
         while True:
             aim = rng.choice(AIMS) if hits < CHAIN and sum(kills.values()) < count else None
             when = moment(aim, accesses, rng) if aim else {}
+            begun = run and (run / "checkpoint.npz").exists()
             code, text = attempt(script, warm, folder, run, when)
+            if begun and code == 0 and "continuing after epoch" not in text:
+                faults.append(f"{run.name} began anew")
             run = next(iter((folder / "out").glob("*/*")), None)
             if code == -9:
                 kills[aim] += 1
@@ -128,7 +133,7 @@ def kill(script, warm, place, count, seed=0):
             else:
                 faults.append(f"after a kill: code {code}: {text[-600:]}")
                 break
-        if not faults:
+        if len(faults) == before:
             found["bit for bit"] += outcome(run) == outcome(whole)
             if printed(outcome(run)) != printed(outcome(whole)):
                 faults.append(f"{run.name}: {outcome(run)} instead of {outcome(whole)}")
@@ -143,6 +148,7 @@ def attempt(script, warm, folder, run, when):
     options = when if isinstance(when, dict) else {}
     arguments = ["--resume", run] if run else [*script.options.split(), "--out", folder / "out"]
     log = folder / "log.txt"
+    log.unlink(missing_ok=True)
     pid = warm.start("faults.warm:run_script", script.path, *arguments, log=log, out=folder / "out", **options)
     code = warm.wait(pid, when if isinstance(when, float) else 600)
     if code is None:
@@ -176,7 +182,7 @@ def surroundings(script, warm, place):
     def resumed(name, folder, **options):
         case(name, clean(*resume(script, warm, folder, **options), refused))
         changed = [path for path, content in before.items() if digest(folder).get(path) != content]
-        case(f"{name}: earlier files", [path for path in changed if path != "model.keras"])   # it may be a better epoch's
+        case(f"{name}: earlier files", [path for path in changed if path not in BEST])        # it may be a better epoch's
 
     resumed("files of 16 kB at most", run, limit=1 << 14)
     with tmpfs(place / "small", 4096 * pages) as disk:
@@ -227,8 +233,9 @@ def diverge(script, warm, place):
     """A learning rate of a million ends within the epoch, with the step."""
     (place / "nan").mkdir()
     run, code, text = begin(script, warm, place / "nan", more=["--learning-rate", "1e6"])
-    wrong = clean(code, text, r"no longer a finite number at step [\d,]+, in .*epoch \d+; (.* is kept in|no epoch was)")
-    where = re.search(r"at step ([\d,]+), in", text)
+    wrong = clean(code, text, r"no longer a finite number at step [\d,]+, in .*epoch \d+; (.* is kept in|no epoch was)",
+                  r"no finite numbers of 16 bits: the training diverged.* step [\d,]+")
+    where = re.search(r"step ([\d,]+)", text)
     left = wrong is None and [p.name for p in run.rglob(".*")]
     return {"stopped at step": where and int(where[1].replace(",", "")), "faults": [w for w in (wrong, left) if w]}
 

@@ -5,7 +5,7 @@
     python faults/run.py --readme                              writes the figures of faults.json into README.md
 
 Parts: kill, surroundings, diverge, twice (training scripts), models (model files), readers (fuzzing), downloads, layers.
-A part that runs replaces its figures in the file; each keeps its own commit and machine.
+A part that runs replaces its figures in the file, each with its own commit and machine.
 """
 
 import pathlib
@@ -13,6 +13,7 @@ import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
+import collections
 import json
 import time
 from dataclasses import dataclass
@@ -85,12 +86,14 @@ def run(config):
     def keep(part, article, function, *arguments):
         nonlocal faults
         start = time.monotonic()
-        found = function(*arguments)
+        try:
+            found = function(*arguments)
+        except (RuntimeError, OSError) as error:        # the other parts can still run
+            found = {"faults": [f"it could not be tried: {str(error)[-600:]}"]}
         found["seconds"] = round(time.monotonic() - start, 1)
         faults += len(found["faults"])
-        entry = figures.setdefault(part, {"of": {}})
-        entry.update(commit=runs.commit(), machine=runs.machine(), versions=runs.versions())
-        entry["of"][article] = found
+        made = {"commit": runs.commit(), "machine": runs.machine(), "versions": runs.versions()}
+        figures.setdefault(part, {})[article] = {**found, **made}
         runs.write_json(config.out, figures)
         print(f"{part:>12} {article:>11}", ", ".join(f"{name} {value}" for name, value in found.items() if name != "faults"))
         print("".join(f"             FAULT {fault}\n" for fault in found["faults"]), end="", flush=True)
@@ -135,9 +138,10 @@ def table(figures):
     """The figures as the README shows them; cells of parts that have not run are empty."""
     rows = ["| promise | tested by | figures | faults |", "|---|---|---|---|"]
     for promise, part, pattern in ROWS:
-        found = list(figures.get(part, {"of": {}})["of"].values())
+        found = list(figures.get(part, {}).values())
         sums = {name: sum(f.get(name) or 0 for f in found) for f in found for name in f if isinstance(f[name], int)}
-        cells = [pattern.format_map({"articles": len(found), **sums}) if found else "",
+        sums = collections.defaultdict(int, articles=len(found), **sums)
+        cells = [pattern.format_map(sums) if found else "",
                  sum(len(f["faults"]) for f in found) if found else ""]
         rows.append("| " + " | ".join(map(str, [promise, f"`make faults ARGS=\"--parts {part}\"`", *cells])) + " |")
     return "\n".join(rows) + "\n"

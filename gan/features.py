@@ -44,10 +44,10 @@ def as_inputs(images):
     return np.asarray(images, "float32") / 255
 
 
-def compiled(images):
+def compiled(images, learning_rate=1e-3):
     """A new classifier for these images, ready to fit."""
     model = build_classifier(images.x_train.shape[1], images.x_train.shape[-1], int(images.y_train.max()) + 1)
-    model.compile(keras.optimizers.Adam(1e-3), keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+    model.compile(keras.optimizers.Adam(learning_rate), keras.losses.SparseCategoricalCrossentropy(from_logits=True),
                   metrics=["accuracy"], jit_compile="auto")
     return model
 
@@ -69,7 +69,7 @@ def train(config):
     if config.smoke:
         images = images.first(300)
     run = runs.start(config, "gan", "features")
-    model = compiled(images)
+    model = compiled(images, config.learning_rate)
     held_out = len(images.x_train) // 12
     x, x_val = np.split(as_inputs(images.x_train), [len(images.x_train) - held_out])
     y, y_val = np.split(images.y_train, [len(images.y_train) - held_out])

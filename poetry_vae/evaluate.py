@@ -96,7 +96,7 @@ def metrics(poet, train, test, iw_couplets=1000, iw_samples=100, count=1000):
     x = poet.vocab.pad(test)
     reconstruction, kl, _ = bound(poet.model, 1).predict(x, batch_size=250, verbose=0)
     mean, log_var = poet.encode(x)
-    restored = choose(poet.log_probs(mean))
+    restored = np.concatenate([choose(poet.log_probs(mean[i:i + 500])) for i in range(0, len(mean), 500)])
     each = 0.5 * (mean ** 2 + np.exp(log_var) - log_var - 1).mean(axis=0)
     result = {
         "test_negative_elbo": (reconstruction + kl).mean(), "test_reconstruction": reconstruction.mean(),

@@ -45,7 +45,7 @@ class Config:
 
 def generate(config):
     """Prints and returns the couplets."""
-    for name, least, most in [("count", 1, 1000), ("temperature", 0, 10)]:
+    for name, least, most in [("count", 1, 1000 if config.fill is None else 100), ("temperature", 0, 10)]:
         if not least <= getattr(config, name) <= most:
             raise runs.InputError(f"{runs.option(name)} expects {least} to {most}. Received: {getattr(config, name)}")
     if sum(option is not None for option in (config.between, config.like, config.fill)) > 1:
@@ -104,7 +104,7 @@ def fill(poet, given, count, temperature, rng, chains=64, rounds=15):
     those of many random codes to which the given characters are the likeliest.
     """
     chains, here = max(chains, 4 * count), given >= FIRST
-    codes = rng.normal(size=(8 * chains, poet.latent_dim))
+    codes = rng.normal(size=(max(512, chains), poet.latent_dim))
     for _ in range(rounds):
         log_p = poet.log_probs(codes)
         score = log_p[:, here, given[here]].sum(axis=-1)

@@ -221,7 +221,11 @@ def test_both_formats_and_a_held_out_tenth(tmp_path):
     single = write(tmp_path, "mine.tsv", "\ufeff" + LINES * 4 + "\n\n")
     found = data.load_couplets(str(single))
     assert sorted(found.train + found.test) == sorted(PAIRS * 4)
-    assert not {first for first, _ in found.train} & {first for first, _ in found.test}
+    lines = [{line for pair in part for line in pair} for part in (found.train, found.test)]
+    assert not lines[0] & lines[1]
+    family = [("春风", "秋雨"), ("春山", "秋雨"), ("春山", "秋水"), ("东海", "西湖")]
+    rest, held = data.hold_out(family, 1)
+    assert sorted(map(len, (rest, held))) == [1, 3]                       # the first three share a line with the next
     write(tmp_path, "both/couplets_train.tsv", LINES)
     write(tmp_path, "both/couplets_test.tsv", "山\t水\n")
     both = data.load_couplets(str(tmp_path / "both"))
@@ -304,6 +308,9 @@ def test_predict_answers_arguments_input_and_a_conversation(trained, capsys, mon
     monkeypatch.setattr(sys, "stdin", io.StringIO("，\n江南\n\n山\n"))
     predict.predict(dataclasses.replace(trained, interactive=True))
     captured = capsys.readouterr()
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO("江南\n".encode("gb18030")), "utf-8"))
+    with pytest.raises(InputError, match="should be text in UTF-8"):
+        predict.predict(trained)
     assert "at least one Chinese character" in captured.err and "江南" in captured.out and "山\n" not in captured.out
 
 

@@ -281,6 +281,8 @@ def test_splits_are_fixed_and_tell_the_test_nothing():
     assert {"7", "157", "6", "156", "ir"} <= {q.id for q in test}              # its wording, and what shares its passage
     parts = [{text for q in part for text in (q.text, q.passages[0].text)} for part in (train, validation, test)]
     assert not parts[0] & parts[1] and not parts[0] & parts[2] and not parts[1] & parts[2]
+    told = [Question("ir", "别的", [Passage(f"材料{i}") for i in range(150)], "ir")]           # passages of the test under
+    assert not any(data.split([(every, False), (told, True)])[:2])                            # other questions
 
 
 # --------------------------------------------------------------------------------------------------------------- files
@@ -370,7 +372,17 @@ def test_vectors_from_gensim_and_trained_ones(tmp_path):
     np.testing.assert_array_equal(a[1], b[1])
 
 
+def test_words_that_no_line_can_hold_are_no_words(tmp_path):
+    (tmp_path / "x.txt").write_bytes(b"\xff\xfe 1 2\n" + "山 3 4\n".encode())
+    words, table = vectors.load_vectors(tmp_path / "x.txt", collections.Counter(), 9)
+    assert words == ["山"] and table.tolist() == [[3, 4]]
+    lines = [Question(str(i), QUESTION, [Passage(TEXT.replace("，", "\n"))], "x") for i in range(6)]
+    words, table = vectors.train_vectors(lines, 5, 99, seed=1)
+    assert len(words) == len(table) and "\n" not in words
+
+
 @pytest.mark.parametrize("name, text, message", [
+    ("x.txt", "山\n水 1 2 3\n", "a word and 0 numbers on each line. Received: 0 numbers in line 1"),
     ("x.txt", "海拔 1 2 3\n主峰 4 5\n", "a word and 3 numbers on each line. Received: 2 numbers in line 2"),
     ("x.txt", "海拔 1 2\n主峰 4 x\n", "line 2 does not"), ("x.txt", "", "no vector"), ("x.kv", "x", "gensim can read"),
     ("x.bin", "x", "gensim can read")])
@@ -482,7 +494,7 @@ def test_predict_prints_ranked_answers_and_marks_the_best(trained, tmp_path, cap
     assert any(line.startswith("…") and "海拔【382米】 山 山" in line and line.endswith("…") for line in out)
     predict.predict(dataclasses.replace(trained, text=("春风",)))
     assert capsys.readouterr().out == "(no answer)\n"
-    monkeypatch.setattr(sys, "stdin", io.StringIO(f"{TEXT}\n\n春风\n"))
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(f"{TEXT}\n\n春风\n".encode())))
     predict.predict(dataclasses.replace(trained, json=True))
     [answer] = json.loads(capsys.readouterr().out)["answers"]
     start = TEXT.index("382")
@@ -496,7 +508,7 @@ def test_predict_prints_ranked_answers_and_marks_the_best(trained, tmp_path, cap
     ({"answers": 0, "text": ("山",)}, "--answers expects 1 to 100. Received: 0"), ({}, "expected a passage.*Received: none"),
 ])
 def test_predict_names_what_is_wrong(trained, monkeypatch, options, message):
-    monkeypatch.setattr(sys, "stdin", io.StringIO("\n"))
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"\n")))
     if "question" in options:
         options = {"text": (TEXT,), **options}
     with pytest.raises(InputError, match=message):

@@ -113,11 +113,17 @@ def test_the_fuzzer_finds_what_a_reader_gets_wrong(monkeypatch):
     assert "ZeroDivisionError" in fault or "IndexError" in fault
 
 
-@pytest.mark.parametrize("name", ["GatedConv1D", "CRF", "Flow"])
+@pytest.mark.parametrize("name", ["GatedConv1D", "CRF", "Flow", "CrossAttention"])
 def test_layers_give_the_same_numbers_in_whatever_way_they_are_used(name):
     trial = layers.Trial(name, 0)
     for promise in (layers.cloned, layers.shared_twice, layers.half_precision, layers.masks):
         promise(trial)
+
+
+def test_every_layer_of_common_is_tried():
+    ours = {kind.__name__ for kind in keras.saving.get_custom_objects().values()
+            if isinstance(kind, type) and issubclass(kind, keras.layers.Layer) and kind.__module__.startswith("common.")}
+    assert ours == {name.split()[0] for name in layers.CASES} | {"Reverse", "Permutation", "Scale"}     # those within Flow
 
 
 @pytest.mark.slow
@@ -152,5 +158,5 @@ def test_the_readme_shows_the_figures_of_the_committed_run():
     figures = json.loads(path.read_text()) if path.exists() else {}
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     assert run.BEGIN + run.table(figures) + run.END in text, "python faults/run.py --readme brings README.md up to date"
-    for entry in figures.values():
-        assert re.fullmatch("[0-9a-f]{12}(-modified)?", entry["commit"])
+    for found in (found for part in figures.values() for found in part.values()):
+        assert re.fullmatch("[0-9a-f]{12}(-modified)?", found["commit"])
