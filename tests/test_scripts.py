@@ -4,13 +4,15 @@ import importlib
 import json
 import os
 import pathlib
+import re
 import subprocess
 import sys
 
 import numpy as np
 import pytest
+from PIL import Image
 
-from common import runs
+from common import datasets, runs
 from common.datasets import InputError
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
@@ -140,6 +142,16 @@ def test_verse_is_written_from_the_shipped_model(tmp_path):
     lines = run("poetry_vae/generate.py", "--fill", "春□□□□□□□花□", "--count", "3", cwd=tmp_path).stdout.splitlines()
     assert len(lines) == 3 and all(line[0] == "春" and line[9] == "花" and len(line) == 12 for line in lines)
     assert "expected two lines of five" in last_line(run("poetry_vae/generate.py", "--like", "春", code=2))
+
+
+def test_digits_are_named_by_the_shipped_model(tmp_path):
+    digits = datasets.builtin_digits()                       # not those that it was trained on
+    seven, zero = (digits.x_test[digits.y_test == digit][0] for digit in (7, 0))
+    Image.fromarray(np.concatenate([seven, zero])).save(tmp_path / "two.png")
+    Image.fromarray(zero).save(tmp_path / "one.png")
+    one, two = run("capsule/predict.py", "one.png", "two.png", "--digits", "2", cwd=tmp_path).stdout.splitlines()[-2:]
+    assert one.startswith("one.png: 0 (0.") and two.startswith("two.png: ")
+    assert set(re.findall(r"(\d) \(", two)) == {"0", "7"}
 
 
 def test_the_toy_of_gan_runs_and_images_come_from_a_run(tmp_path):
