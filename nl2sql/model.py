@@ -43,7 +43,9 @@ def build_bert(config, seed=0):
     """A bert4keras BERT or ALBERT: its .model reads tokens and segments, (batch, T) each, and gives (batch, T, width).
 
     Its random weights are drawn here: bert4keras gives the query, key, value and output of an attention one initializer,
-    and one initializer of tf_keras draws the same numbers every time.
+    and one initializer of tf_keras draws the same numbers every time. Queries and keys do begin equal, and all but the
+    embeddings with a variance of 1 / width, 0.02² for 2,500 channels: so a character looks first for its like, which is how a
+    question finds its columns.
     """
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "The initializer TruncatedNormal is unseeded")
@@ -53,7 +55,11 @@ def build_bert(config, seed=0):
     generator = np.random.default_rng(seed)
     for weight in bert.model.trainable_weights:
         if len(weight.shape) > 1:
-            weight.assign(0.02 * np.clip(generator.standard_normal(weight.shape, "float32"), -2, 2))
+            scale = 0.02 if "mbedding" in weight.name else config["hidden_size"] ** -0.5
+            weight.assign(scale * np.clip(generator.standard_normal(weight.shape, "float32"), -2, 2))
+    for layer in bert.model.layers:
+        if isinstance(layer, legacy_keras.layers.MultiHeadAttention):
+            layer.k_dense.kernel.assign(layer.q_dense.kernel)
     return bert
 
 
