@@ -43,9 +43,8 @@ def build_bert(config, seed=0):
     """A bert4keras BERT or ALBERT: its .model reads tokens and segments, (batch, T) each, and gives (batch, T, width).
 
     Its random weights are drawn here: bert4keras gives the query, key, value and output of an attention one initializer,
-    and one initializer of tf_keras draws the same numbers every time. Queries and keys do begin equal, and all but the
-    embeddings with a variance of 1 / width, 0.02² for 2,500 channels: so a character looks first for its like, which is how a
-    question finds its columns.
+    and one initializer of tf_keras draws the same numbers every time. Queries and keys do begin equal, and kernels with a
+    variance of 1 / width: so a character first looks at its like, which is how a question finds its columns.
     """
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "The initializer TruncatedNormal is unseeded")
