@@ -43,8 +43,7 @@ def build_bert(config, seed=0):
     """A bert4keras BERT or ALBERT: its .model reads tokens and segments, (batch, T) each, and gives (batch, T, width).
 
     Its random weights are drawn here: bert4keras gives the query, key, value and output of an attention one initializer,
-    and one initializer of tf_keras draws the same numbers every time. Queries and keys do begin equal, and kernels with a
-    variance of 1 / width: so a character first looks at its like, which is how a question finds its columns.
+    and one initializer of tf_keras draws the same numbers every time.
     """
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "The initializer TruncatedNormal is unseeded")
@@ -54,11 +53,7 @@ def build_bert(config, seed=0):
     generator = np.random.default_rng(seed)
     for weight in bert.model.trainable_weights:
         if len(weight.shape) > 1:
-            scale = 0.02 if "mbedding" in weight.name else config["hidden_size"] ** -0.5
-            weight.assign(scale * np.clip(generator.standard_normal(weight.shape, "float32"), -2, 2))
-    for layer in bert.model.layers:
-        if isinstance(layer, legacy_keras.layers.MultiHeadAttention):
-            layer.k_dense.kernel.assign(layer.q_dense.kernel)
+            weight.assign(0.02 * np.clip(generator.standard_normal(weight.shape, "float32"), -2, 2))
     return bert
 
 
