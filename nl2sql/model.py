@@ -216,8 +216,8 @@ def load_parser(folder):
         raise InputError(f"{folder} holds a BERT but no parser: train one with nl2sql/train.py --bert {folder}")
     try:
         asked = config["parser"]
-        if type(asked["max_length"]) is not int or type(asked["links"]) is not bool:
-            raise ValueError("max_length and links of its entry parser are none")
+        if any(type(asked[name]) is not int or asked[name] < 1 for name in ("max_length", "segments")):
+            raise ValueError("max_length and segments of its entry parser are no sizes")
         bert = build_bert(config)
     except Exception as error:         # bert4keras raises many kinds for sizes that do not fit together
         raise InputError(f"{folder} should hold the bert_config.json of a parser, but: {error!r:.200}") from error

@@ -74,7 +74,7 @@ class Parser:
             InputError: there is none.
         """
         network, config, vocab = model.load_parser(folder)
-        return cls(network, inputs.Encoder(vocab, config["parser"]["max_length"], config["parser"]["links"]))
+        return cls(network, inputs.Encoder(vocab, config["parser"]["max_length"], config["parser"]["segments"]))
 
     def heads(self, lines):
         """The Heads of each of some Encoded lines, computed together."""

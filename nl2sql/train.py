@@ -50,7 +50,7 @@ class Config(runs.BaseConfig):
     bert: str = ""
     """Folder of a BERT, see model.py. Empty: what pretrain.py wrote last below --out; none: begin with random weights."""
     recipe: Literal["cosine", "article"] = "cosine"
-    """article: 0 to the peak in the first epoch, to a fifth in the second, then constant; no cell marks, no renaming."""
+    """article: 0 to the peak in the first epoch, to a fifth in the second, then constant; no marks, no renaming."""
     width: int = 256
     """Channels of a BERT that begins with random weights."""
     depth: int = 4
@@ -160,7 +160,8 @@ def small_bert(vocab, width, depth, max_length, dropout=0.1):
     """The configuration of a BERT for two CPU cores, in Google's words."""
     return {"vocab_size": len(vocab), "hidden_size": width, "num_hidden_layers": depth, "intermediate_size": 4 * width,
             "num_attention_heads": width // 64 or 1, "hidden_act": "gelu", "hidden_dropout_prob": dropout,
-            "attention_probs_dropout_prob": dropout, "max_position_embeddings": max_length, "type_vocab_size": 2}
+            "attention_probs_dropout_prob": dropout, "max_position_embeddings": max_length,
+            "type_vocab_size": inputs.SEGMENTS}
 
 
 def check(config):
@@ -190,9 +191,9 @@ def train(config):
         raise runs.InputError(f"the questions of {corpus.source} changed since {run.folder} began. Start a new run.")
     vocab.save(before)
     length = min(config.max_length, bert_config.get("max_position_embeddings", 512))
-    links = config.recipe != "article" and bert_config.get("type_vocab_size", 2) > 1
-    bert_config["parser"] = {"max_length": length, "links": links}
-    encoder = inputs.Encoder(vocab, length, links)
+    segments = 1 if config.recipe == "article" else min(bert_config.get("type_vocab_size", 2), inputs.SEGMENTS)
+    bert_config["parser"] = {"max_length": length, "segments": segments}
+    encoder = inputs.Encoder(vocab, length, segments)
     rename = 0.0 if config.recipe == "article" else config.rename
     samples = inputs.Samples(corpus.train, encoder, config.unrelated, rename)
     if not len(samples):

@@ -41,8 +41,13 @@ def test_tokens_segments_and_positions():
     assert names[8:12] == ["[CLS]", "城", "市", "[SEP]"] and encoded.positions[0] == 8
     assert [names[i] for i in encoded.positions] == ["[CLS]"] * 4 and encoded.columns == [0, 1, 2, 3]
     assert encoded.segments[:8] == [0, 1, 1, 0, 0, 0, 0, 0] and encoded.segments[8:12] == [1] * 4    # 广州 is a cell of 城市
-    assert not any(inputs.Encoder(VOCAB, links=False).encode(
-        inputs.Encoder(VOCAB, links=False).prepare("广州", SALES)).segments)                         # the article's input
+    both = "广州这个城市销售额多少"
+    for segments, expected in [(4, [0, 1, 1, 0, 0, 2, 2, 2, 2, 2, 0, 0, 0]), (2, [0, 1, 1] + 10 * [0]), (1, [0] * 13)]:
+        encoder = inputs.Encoder(VOCAB, segments=segments)
+        encoded = encoder.encode(encoder.prepare(both, SALES))
+        assert encoded.segments[:13] == expected
+        columns = [encoded.segments[position] for position in encoded.positions]
+        assert columns[0] == {4: 3, 2: 1, 1: 0}[segments] and max(columns) < segments       # of 城市 a cell and the name
 
 
 def test_the_vocabulary_is_the_same_in_every_process_and_on_disk(tmp_path):

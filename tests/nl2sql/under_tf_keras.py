@@ -25,8 +25,8 @@ from tests.nl2sql import corpus
 from tests.nl2sql.test_sql import INJECTIONS, content
 
 SMALL = {"vocab_size": 50, "hidden_size": 24, "num_hidden_layers": 2, "num_attention_heads": 3, "intermediate_size": 48,
-         "hidden_act": "gelu", "hidden_dropout_prob": 0.1, "attention_probs_dropout_prob": 0.1, "type_vocab_size": 2,
-         "max_position_embeddings": 20}
+         "hidden_act": "gelu", "hidden_dropout_prob": 0.1, "attention_probs_dropout_prob": 0.1,
+         "type_vocab_size": inputs.SEGMENTS, "max_position_embeddings": 20}
 VOCAB = inputs.Characters([*inputs.SPECIAL, *map(chr, range(0x4E00, 0x4E00 + 45))])
 
 
@@ -121,7 +121,7 @@ def google_variables(config, albert, seed=0):
         found[f"{name}/gamma"] = generator.uniform(0.5, 1.5, size).astype("float32")
 
     add("bert/embeddings/word_embeddings", config["vocab_size"], narrow)
-    add("bert/embeddings/token_type_embeddings", 2, narrow)
+    add("bert/embeddings/token_type_embeddings", config["type_vocab_size"], narrow)
     add("bert/embeddings/position_embeddings", config["max_position_embeddings"], narrow)
     norm("bert/embeddings/LayerNorm", narrow)
     if albert:
@@ -292,12 +292,12 @@ def test_the_articles_learning_rate():
 def test_files_hold_what_was_saved_in_half_the_size(tmp_path):
     bert = model.build_bert(SMALL)
     parser = model.build_parser(bert, 16)
-    model.save(tmp_path, bert, {**SMALL, "parser": {"max_length": 20, "links": True}}, VOCAB, parser)
+    model.save(tmp_path, bert, {**SMALL, "parser": {"max_length": 20, "segments": 4}}, VOCAB, parser)
     with np.load(tmp_path / "weights.npz") as file:
         assert {file[name].dtype for name in file.files} == {np.dtype("float16")}
         assert sum(file[name].size for name in file.files) == parser.count_params()
     loaded, config, vocab = model.load_parser(tmp_path)
-    assert vocab.tokens == VOCAB.tokens and config["parser"]["links"] is True
+    assert vocab.tokens == VOCAB.tokens and config["parser"]["segments"] == 4
     for ours, theirs in zip(parser.get_weights(), loaded.get_weights()):
         np.testing.assert_array_equal(ours.astype("float16"), theirs)
     batch = random_batch()
@@ -312,7 +312,7 @@ def test_files_hold_what_was_saved_in_half_the_size(tmp_path):
             assert model.read_weights(tmp_path / "weights.npz").keys() <= {*np.load(io.BytesIO(content)).files}
     (tmp_path / "weights.npz").write_bytes(content)
     for edit in [{"parser": "x"}, {"parser": {"max_length": 20}}, {"num_attention_heads": 0}, {"hidden_act": "gemu"},
-                 {"parser": {"max_length": "20", "links": True}}]:
+                 {"parser": {"max_length": "20", "segments": 4}}]:
         (tmp_path / "bert_config.json").write_text(json.dumps(config | edit))
         with pytest.raises(InputError, match="bert_config.json"):
             model.load_parser(tmp_path)
@@ -410,7 +410,7 @@ def test_a_stopped_training_continues(tableqa, tmp_path, monkeypatch):
     assert folder.joinpath("weights.npz").exists() and not folder.joinpath("results.json").exists()
     run = train.train(runs.settle(train.Config(resume=folder)))
     assert [row["epoch"] for row in run.state["log"]] == [1, 2, 3] and folder.joinpath("results.json").exists()
-    assert json.loads(folder.joinpath("bert_config.json").read_text())["parser"] == {"max_length": 64, "links": False}
+    assert json.loads(folder.joinpath("bert_config.json").read_text())["parser"] == {"max_length": 64, "segments": 1}
 
 
 @pytest.mark.parametrize("options, message", [
