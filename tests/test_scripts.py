@@ -157,6 +157,8 @@ def test_digits_are_named_by_the_shipped_model(tmp_path):
 def test_the_toy_of_gan_runs_and_images_come_from_a_run(tmp_path):
     result = run("gan/toy.py", "--steps", "20", "--distances", "2", "--out", tmp_path / "toy", cwd=tmp_path)
     assert "|∂L_G/∂θ|" in result.stdout and (tmp_path / "toy/gradients.png").exists()
+    run("gan/generate.py", "--out", tmp_path / "shipped", cwd=tmp_path)
+    assert {path.name for path in (tmp_path / "shipped").iterdir()} == {"samples.png", "walks.png"}
     run("gan/train.py", "--smoke", "--width", "4", "--out", tmp_path)
     folder, = (tmp_path / "gan").iterdir()
     run("gan/generate.py", "--run", folder, "--out", tmp_path / "pictures")
