@@ -40,7 +40,7 @@ EXAMPLES = ["晚风摇树树还挺", "今天天气不错", "鱼跃此时海", "�
 @dataclass
 class Config(runs.BaseConfig):
     builtin: ClassVar[str] = "sample"
-    epochs: int = 20
+    epochs: int = 6
     batch_size: int = 64
     learning_rate: float | None = None
     """The peak. By default 2e-3, and the article's constant 1e-3 for its recipe."""

@@ -11,7 +11,7 @@ Gaussian, and a mirrored network restores every character from a sample of it, a
     交叉熵, summed over ten characters      couplet_loss
 
     python poetry_vae/train.py                        the article's model and loss
-    python poetry_vae/train.py --free-bits 0.1        against a collapse of the posterior; or --annealing 0.2
+    python poetry_vae/train.py --free-bits 0.1        against a collapse of the posterior; or --annealing 0.5: −ELBO 64.3
 """
 
 import pathlib
@@ -36,7 +36,7 @@ from poetry_vae import data, evaluate
 @dataclass
 class Config(runs.BaseConfig):
     builtin: ClassVar[str] = "sample"
-    epochs: int = 20
+    epochs: int = 10
     batch_size: int = 64
     learning_rate: float | None = None
     """The peak. By default 2e-3, and the article's constant 1e-3 for its recipe."""
