@@ -118,7 +118,6 @@ def test_segmenting_arguments_standard_input_and_a_test_set(tmp_path):
     assert {path.name for path in tmp_path.iterdir()} == {"in.txt", "bad.txt"}
 
 
-@pytest.mark.skipif(not (ROOT / "couplet/weights/couplet.keras").exists(), reason="no model ships yet")
 def test_couplets_are_answered_from_the_shipped_model(tmp_path):
     lines = run("couplet/predict.py", "晚风摇树树还挺", cwd=tmp_path).stdout.splitlines()
     assert lines[0] == "晚风摇树树还挺" and len(lines) == 6
@@ -137,7 +136,6 @@ def test_questions_are_answered_from_the_shipped_model(tmp_path):
     assert "a passage expects text" in last_line(run("dgcnn/predict.py", "--question", "谁", "--text", " ", code=2))
 
 
-@pytest.mark.skipif(not (ROOT / "poetry_vae/weights/poetry.keras").exists(), reason="no model ships yet")
 def test_verse_is_written_from_the_shipped_model(tmp_path):
     lines = run("poetry_vae/generate.py", "--fill", "春□□□□□□□花□", "--count", "3", cwd=tmp_path).stdout.splitlines()
     assert len(lines) == 3 and all(line[0] == "春" and line[9] == "花" and len(line) == 12 for line in lines)
