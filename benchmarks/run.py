@@ -36,6 +36,7 @@ CONTENDERS = {
         "Keras 3 model.fit, defaults": (sys.executable, "nice_keras3.py"),
         "PyTorch 2, plain loop, fused Adam": (sys.executable, "nice_torch.py"),
         "original formulation, Keras 2.2.4": (KERAS2, "nice_keras2.py"),
+        "its matrix products alone": (sys.executable, "nice_limit.py"),
     }),
     "couplet": ("training couplets/s, 6 gated convolutions of 128, vocabulary 8,000, lines of 7, batch 64", {
         "python couplet/train.py": (sys.executable, "couplet_ours.py"),
