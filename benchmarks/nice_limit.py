@@ -1,4 +1,4 @@
-"""The limit of flow_nice/train.py: the matrix products of its training steps and nothing else; samples per second, as JSON."""
+"""The limit of flow_nice/train.py: the matrix products of its training steps alone, in samples per second, as JSON."""
 
 import json
 import pathlib
