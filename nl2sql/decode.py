@@ -46,8 +46,9 @@ def decode(heads, encoded, prepared, matcher, matching=True, repair=True):
         repair: move a condition to the column in which its value stands.
     """
     columns, question = np.asarray(encoded.columns), prepared.question
-    select = sorted((int(columns[i]), int(a)) for i, a in enumerate(heads.select.argmax(1)) if a != NO_COLUMN)
-    sure = [float(heads.select.max(1).min())]
+    chosen, aggregates = selected(heads.select), heads.select[:, :NO_COLUMN]
+    select = sorted((int(columns[i]), int(aggregates[i].argmax())) for i in np.flatnonzero(chosen))
+    sure = [float(np.where(chosen, aggregates.max(1), heads.select[:, NO_COLUMN]).min())]
     conditions, spans, notes = [], [], []
     for start, end, operator in runs_of(heads.operator.argmax(1)):
         sure.append(float(heads.operator[start:end, operator].mean()))
@@ -77,6 +78,18 @@ def decode(heads, encoded, prepared, matcher, matching=True, repair=True):
         if matching and len({column for column, *_ in conditions}) == 1 and all(op == 2 for _, op, _ in conditions):
             connector = 2                         # no cell is two values at once
     return Parse(Query(tuple(select), tuple(conditions), connector), min(sure), spans, notes)
+
+
+def selected(select):
+    """Which columns are selected, (N,): those that are likelier selected than not, with whatever aggregate.
+
+    If none is, but it is not likely either that none of them is, it is the likeliest one: where it is in doubt which of two
+    columns is meant, the question is still about the table.
+    """
+    none = select[:, NO_COLUMN]
+    if none.min() >= 0.5 > none.prod():
+        return np.arange(len(none)) == none.argmin()
+    return none < 0.5
 
 
 def runs_of(operators):

@@ -5,8 +5,12 @@
 One token for each character, as in the article; the first [CLS] stands for the connector, the later ones for columns. BERT's
 two segments are free here, the article has 0 everywhere. Segment 1 marks the characters of the question that name a cell of
 the table, and the columns that have such a cell: what a user would see at a glance, and no header says. A BERT of our own
-has two more, 2 for characters that the question and a header share, and for that header, and 3 for both: it need not find
-out from 20,000 questions that the same characters mean the same.
+has more. Mark 2 stands for characters that the question and a header share, and for that header, mark 3 for both; and the
+columns that the question mentions are numbered, so that the segment also says which characters belong to which column:
+
+    segment = mark + 3 · number of the column, if there is a mark
+
+It need not find out from 20,000 questions that the same characters mean the same.
 
 No Keras in here.
 """
@@ -29,7 +33,7 @@ from nl2sql.values import Matcher, find_dates, find_numbers, fold, plain, readin
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 NONE, NO_COLUMN = 4, 6       # the operator of a character in no value, the aggregate of a column that is not selected
 HEADER = 30                  # characters of a header that are read
-SEGMENTS = 4                 # that a BERT of our own has
+SEGMENTS = 1 + 3 * 8         # that a BERT of our own has: three marks, of eight columns
 
 
 class Characters:
@@ -117,7 +121,8 @@ class Encoder:
     Args:
         vocab: Characters.
         max_length: tokens of a line; columns that do not fit are left out, those that the question names least first.
-        segments: how many BERT has: of 4 all that is said above is used, of 2 the mark of cells, and 1 is the article's.
+        segments: how many BERT has: of 1 + 3n all that is said above is used, for n columns that are mentioned, of 2 the
+            mark of cells, and 1 is the article's.
     """
 
     def __init__(self, vocab, max_length=160, segments=SEGMENTS):
@@ -128,18 +133,14 @@ class Encoder:
         question = question[:self.longest]
         tokens = self.vocab.encode(question)
         headers = [self.vocab.encode(name[:HEADER]) for name in table.header]
-        linked, columns = [0] * len(tokens), [0] * len(headers)
-        found = [(1, (matcher or Matcher(table)).mentions(question))] * (self.segments > 1)
-        found += [(2, named(question, table.header))] * (self.segments > 3)
-        for mark, places in found:
-            for start, end, column in places:
-                linked[start:end] = [segment | mark for segment in linked[start:end]]
-                columns[column] |= mark
+        places = [(*place, 1) for place in (matcher or Matcher(table)).mentions(question)] if self.segments > 1 else []
+        places += [(*place, 2) for place in named(question, table.header)] if self.segments > 3 else []
+        linked, columns = marks(places, len(tokens), len(headers), max(1, self.segments // 3))
         room = self.max_length - len(tokens) - 2
         kept = list(range(len(headers)))
         if sum(len(header) + 2 for header in headers) > room:
             text = fold(question)
-            scores = [(segment & 1) + fuzz.partial_ratio(fold(name), text) / 100 if name else 0
+            scores = [(segment > 0) + fuzz.partial_ratio(fold(name), text) / 100 if name else 0
                       for segment, name in zip(columns, table.header)]
             kept = []
             for i in sorted(range(len(headers)), key=lambda i: -scores[i]):
@@ -162,14 +163,50 @@ class Encoder:
 
 
 def named(question, header):
-    """(start, end, column) where two neighbouring characters of a question stand in a column's name without its unit."""
+    """(start, end, column) where two characters of a question or more stand in a column's name without its unit."""
     text, found = fold(question), []
     for column, name in enumerate(header):
-        name = re.sub(r"[(\[【].*?[)\]】]", "", fold(name))
-        pairs = {name[i:i + 2] for i in range(len(name) - 1)} or {name}
-        found += [(at, at + len(pair), column) for pair in pairs if pair.strip() == pair != ""
-                  for at in range(len(text)) if text.startswith(pair, at)]
+        name = re.sub(r"[(\[【].*?[)\]】]|/.*", "", fold(name))
+        at = 0
+        while name and at < len(text):
+            end = at
+            while end < len(text) and text[at:end + 1] in name:
+                end += 1
+            if end - at >= min(2, len(name)) and text[at:end].strip() == text[at:end]:
+                found.append((at, end, column))
+            at = max(at + 1, end - 1)
     return found
+
+
+def marks(places, length, columns, numbers):
+    """The segments of a question's characters and of the columns.
+
+    A character that several columns claim belongs to the one of the longest place, and of these to the one that is named
+    nearest. Columns are numbered as the question mentions them; the last number stands for all that follow.
+
+    Args:
+        places: (start, end, column, mark) of each mention.
+        length: characters of the question.
+        columns: columns of the table.
+        numbers: how many numbers there are.
+    """
+    names = {column: [] for column in range(columns)}
+    for start, _, column, mark in places:
+        if mark == 2:
+            names[column].append(start)
+    owner, by_character, by_column = [None] * length, [0] * length, [0] * columns
+    ranked = [(start - end, min((abs(start - at) for at in names[column]), default=length), column, start, end, mark)
+              for start, end, column, mark in places]
+    for *_, column, start, end, mark in sorted(ranked):
+        by_column[column] |= mark
+        for i in range(start, end):
+            if owner[i] in (None, column):
+                owner[i] = column
+                by_character[i] |= mark
+    mentioned = list(dict.fromkeys([c for c in owner if c is not None] + [c for c, mark in enumerate(by_column) if mark]))
+    number = {column: 3 * min(i, numbers - 1) for i, column in enumerate(mentioned)}
+    return ([mark and mark + number[column] for mark, column in zip(by_character, owner)],
+            [mark and mark + number[column] for column, mark in enumerate(by_column)])
 
 
 # ------------------------------------------------------------------------------------------------------------- labels

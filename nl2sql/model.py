@@ -30,6 +30,7 @@ from common.datasets import InputError
 from common.runs import write_json, write_whole
 from nl2sql.inputs import Characters
 
+MODELS = ["bert", "albert", "roformer"]
 SIZES = {"vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size"}
 CONFIG = SIZES | {"hidden_act", "hidden_dropout_prob", "attention_probs_dropout_prob", "max_position_embeddings",
                   "type_vocab_size", "embedding_size", "model"}
@@ -40,7 +41,7 @@ SHARED = "bert/encoder/transformer/group_0/"             # ALBERT has one layer,
 # -------------------------------------------------------------------------------------------------------------- model
 
 def build_bert(config, seed=0):
-    """A bert4keras BERT or ALBERT: its .model reads tokens and segments, (batch, T) each, and gives (batch, T, width).
+    """One of bert4keras' MODELS: its .model reads tokens and segments, (batch, T) each, and gives (batch, T, width).
 
     Its random weights are drawn here: bert4keras gives the query, key, value and output of an attention one initializer,
     and one initializer of tf_keras draws the same numbers every time.
@@ -149,6 +150,8 @@ def read_config(folder):
         config = json.loads(datasets.read_text(paths[0]))
         if not isinstance(config, dict) or not all(isinstance(config.get(name), int) for name in SIZES):
             raise ValueError(f"expected whole numbers for {', '.join(sorted(SIZES))}")
+        if config.get("model", "bert") not in MODELS:
+            raise ValueError(f"its model should be one of {', '.join(MODELS)}. Received: {str(config['model'])[:40]}")
     except ValueError as error:
         raise InputError(f"{paths[0]} should describe a BERT as Google's bert_config.json does: {error}") from error
     return config

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from common.datasets import InputError
 from nl2sql import inputs, scores
 from nl2sql.data import Record, Table, load_corpus
-from nl2sql.decode import Heads, decode, runs_of
+from nl2sql.decode import Heads, decode, runs_of, selected
 from nl2sql.sql import Database, Query
 from nl2sql.values import Matcher
 from tests.nl2sql import corpus
@@ -48,6 +48,21 @@ def test_tokens_segments_and_positions():
         assert encoded.segments[:13] == expected
         columns = [encoded.segments[position] for position in encoded.positions]
         assert columns[0] == {4: 3, 2: 1, 1: 0}[segments] and max(columns) < segments       # of 城市 a cell and the name
+
+
+def test_segments_say_which_characters_belong_to_which_column():
+    encoder = inputs.Encoder(VOCAB)
+    encoded = encoder.encode(encoder.prepare("销售额在广州这个城市", SALES), [1, 0, 2, 3])
+    question, columns = encoded.segments[1:11], [encoded.segments[position] for position in encoded.positions]
+    assert question == [2, 2, 2, 0, 4, 4, 0, 0, 5, 5] and columns == [2, 6, 0, 0]   # 销售额 first, then 城市 with its cell
+    # 气温 is in both names: it goes with the longer match, and where both are as long, with the column named nearest.
+    header = ["最高气温", "最低气温", "湿度"]
+    assert inputs.named("5万元", ["最高价/万元", "价（万元）"]) == []                 # units are no names
+    assert inputs.named("最低气温", header) == [(2, 4, 0), (0, 4, 1)]
+    assert inputs.marks([(2, 4, 0, 2), (0, 4, 1, 2)], 4, 3, 8) == ([2] * 4, [5, 2, 0])
+    assert inputs.marks([(0, 2, 0, 2), (4, 5, 0, 1), (4, 5, 1, 1), (6, 8, 1, 2)], 8, 2, 8)[0] == [2, 2, 0, 0, 4, 0, 5, 5]
+    many = [(i, i + 1, i, 2) for i in range(12)]
+    assert inputs.marks(many, 12, 12, 4) == ([2, 5, 8] + [11] * 9,) * 2                 # the last number is for the rest
 
 
 def test_the_vocabulary_is_the_same_in_every_process_and_on_disk(tmp_path):
@@ -168,6 +183,15 @@ def test_a_model_that_is_right_gives_the_gold_query(records):
         parse = decode(right(encoded, inputs.labels(encoded, record.query, spans)), encoded, prepared, matcher)
         assert scores.logical_form(parse.query, record.query), (record.question, record.query, parse)
         assert parse.confidence == 1.0
+
+
+def test_in_doubt_which_column_is_meant_one_of_them_is_selected():
+    def heads(*none):
+        return np.array([[1 - p, 0, 0, 0, 0, 0, p] for p in none])
+
+    assert selected(heads(0.6, 0.7, 0.99)).tolist() == [True, False, False]         # 0.42: that nothing is asked for
+    assert selected(heads(0.9, 0.9, 0.99)).tolist() == [False] * 3
+    assert selected(np.array([[0, 0.2, 0.2, 0.2, 0, 0, 0.4]])).tolist() == [True]     # though no aggregate is likelier
 
 
 def decoded(question, spans, table=SALES, select=((1, 0),), connector=0, **how):

@@ -312,7 +312,7 @@ def test_files_hold_what_was_saved_in_half_the_size(tmp_path):
             assert model.read_weights(tmp_path / "weights.npz").keys() <= {*np.load(io.BytesIO(content)).files}
     (tmp_path / "weights.npz").write_bytes(content)
     for edit in [{"parser": "x"}, {"parser": {"max_length": 20}}, {"num_attention_heads": 0}, {"hidden_act": "gemu"},
-                 {"parser": {"max_length": "20", "segments": 4}}]:
+                 {"parser": {"max_length": "20", "segments": 4}}, {"model": "gpt"}]:
         (tmp_path / "bert_config.json").write_text(json.dumps(config | edit))
         with pytest.raises(InputError, match="bert_config.json"):
             model.load_parser(tmp_path)
@@ -414,7 +414,7 @@ def test_a_stopped_training_continues(tableqa, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("options, message", [
-    ({"width": 100}, "a multiple of 64"), ({"depth": 0}, "--depth expects 1"), ({"max_length": 9}, "--max-length expects"),
+    ({"width": 100}, "a multiple of 32"), ({"depth": 0}, "--depth expects 1"), ({"max_length": 9}, "--max-length expects"),
     ({"unrelated": 1.0}, "--unrelated expects"), ({"rename": -1.0}, "--rename expects"), ({"validation": 0}, "--validation"),
     ({"bert": "/nowhere"}, "--bert expects a folder"), ({"data": "/nowhere"}, "--data expects sample"),
     ({"epochs": 0}, "--epochs expects a positive number"),
