@@ -1,6 +1,6 @@
 """nl2sql's network on random questions of 30 characters with 8 columns: training samples/s of three short epochs, as JSON.
 
-nl2sql_ours.py small|base            training, batch 32: 4 layers of 256 channels, or BERT-base's 12 of 768
+nl2sql_ours.py small|base            training, batch 32: 4 layers of 128 channels, or BERT-base's 12 of 768
 nl2sql_ours.py small|base answers N  questions/s instead, N at a time, from text to the query
 """
 
@@ -24,7 +24,7 @@ from nl2sql.data import Record, Table
 from nl2sql.predict import Parser
 from nl2sql.sql import Query
 
-SHAPES = {"small": (256, 4, 256), "base": (768, 12, 32)}          # channels, layers, samples of an epoch
+SHAPES = {"small": (128, 4, 256), "base": (768, 12, 32)}          # channels, layers, samples of an epoch
 width, depth, samples = SHAPES[sys.argv[1]]
 runs.keep_memory()
 vocab = inputs.Characters.from_texts([])
@@ -38,8 +38,11 @@ for i in range(samples):
     question = f"{''.join(rng.choice(han, 12))}{cell}的{header[1]}超过{number}"
     records.append(Record(question + "".join(rng.choice(han, 30 - len(question))), table,
                           Query(((2, 0),), ((0, 2, cell), (1, 0, str(number))), 1)))
-encoder = inputs.Encoder(vocab, 160)
-bert = model.build_bert(train.small_bert(vocab, width, depth, 160))
+config = train.small_bert(vocab, width, depth, 160)
+if sys.argv[1] == "base":
+    config |= {"model": "bert", "num_attention_heads": 12, "type_vocab_size": 2}
+encoder = inputs.Encoder(vocab, 160, config["type_vocab_size"])
+bert = model.build_bert(config)
 parser, speeds = model.build_parser(bert), []
 if sys.argv[2:3] == ["answers"]:
     asked, size = Parser(parser, encoder), int(sys.argv[3])

@@ -12,8 +12,9 @@ import torch
 from torch import nn
 from torch.nn import functional as f
 
-SHAPES = {"small": (256, 4, 256), "base": (768, 12, 32)}
+SHAPES = {"small": (128, 4, 256), "base": (768, 12, 32)}
 width, depth, samples = SHAPES[sys.argv[1]]
+heads = {"small": width // 32, "base": 12}[sys.argv[1]]
 
 
 class Parser(nn.Module):
@@ -21,7 +22,7 @@ class Parser(nn.Module):
         super().__init__()
         self.tokens, self.segments, self.places = (nn.Embedding(n, width) for n in (3855, 2, 160))
         self.norm, self.dropout = nn.LayerNorm(width), nn.Dropout(0.1)
-        layer = nn.TransformerEncoderLayer(width, width // 64, 4 * width, 0.1, "gelu", batch_first=True)
+        layer = nn.TransformerEncoderLayer(width, heads, 4 * width, 0.1, "gelu", batch_first=True)
         self.encoder = nn.TransformerEncoder(layer, depth, enable_nested_tensor=False)
         self.connector, self.select, self.operator = (nn.Linear(width, n) for n in (3, 7, 5))
         self.character, self.header, self.column = nn.Linear(width, 256), nn.Linear(width, 256), nn.Linear(256, 1)

@@ -22,7 +22,7 @@ import tyro
 
 FOLDER = pathlib.Path(__file__).resolve().parent
 KERAS2 = os.environ.get("KERAS2_PYTHON", str(FOLDER.parent / ".venv-keras2/bin/python"))
-NL2SQL = {"small": "BERT of 4 layers × 256", "base": "BERT of 12 layers × 768"}
+NL2SQL = {"small": "BERT of 4 layers × 128", "base": "BERT of 12 layers × 768"}
 # article → what is counted → contender → (interpreter, script). The first contender is ours.
 CONTENDERS = {
     "vae": ("training samples/s, 784-256-2, batch 100", {

@@ -1,4 +1,4 @@
-"""Pre-trains a small BERT by masked language modelling, for those who have no checkpoint: about 4 layers × 256.
+"""Pre-trains a small BERT by masked language modelling, for those who have no checkpoint: 4 layers × 128.
 
 Of each line 15 % of the characters are hidden and guessed again from the rest. A line is a question with its columns, as the
 parser will read it, so the hidden character of a column often stands in the question: guessing it teaches what the parser
@@ -43,7 +43,7 @@ class Config(runs.BaseConfig):
     """Comma-separated: sample, folders in TableQA's format, or text files; of .json files the entry "question" of each
     line. Empty: the built-in corpus, and TableQA's training questions where KEXUE_DATA has them, or, of a copy that has
     nothing else, its validation questions."""
-    width: int = 256
+    width: int = 128
     """Channels."""
     depth: int = 4
     """Layers."""

@@ -46,12 +46,12 @@ class Config(runs.BaseConfig):
     epochs: int = 14
     batch_size: int = 16
     learning_rate: float | None = None
-    """The peak. By default 5e-4, and the article's 5e-5 for a BERT of 512 channels or more."""
+    """The peak. By default 1e-3, and the article's 5e-5 for a BERT of 512 channels or more."""
     bert: str = ""
     """Folder of a BERT, see model.py. Empty: what pretrain.py wrote last below --out; none: begin with random weights."""
     recipe: Literal["cosine", "article"] = "cosine"
     """article: 0 to the peak in the first epoch, to a fifth in the second, then constant; no marks, no renaming."""
-    width: int = 256
+    width: int = 128
     """Channels of a BERT that begins with random weights."""
     depth: int = 4
     """Its layers."""
@@ -213,7 +213,7 @@ def train(config):
     network = model.build_parser(bert)
     training = build_training(network)
     batches = Batches(run, samples)
-    peak = config.learning_rate or (5e-5 if bert_config["hidden_size"] >= 512 else 5e-4)
+    peak = config.learning_rate or (5e-5 if bert_config["hidden_size"] >= 512 else 1e-3)
     rate = (ArticleRate(peak, len(batches)) if config.recipe == "article"
             else runs.cosine_rate(peak, config.epochs * len(batches)))
     training.compile(keras.optimizers.Adam(rate, global_clipnorm=1.0))
