@@ -125,7 +125,6 @@ def test_couplets_are_answered_from_the_shipped_model(tmp_path):
     assert "at least one Chinese character" in last_line(run("couplet/predict.py", "，。", code=2))
 
 
-@pytest.mark.skipif(not (ROOT / "dgcnn/weights/dgcnn.keras").exists(), reason="no model ships yet")
 def test_questions_are_answered_from_the_shipped_model(tmp_path):
     arguments = ["--question", "世界上最高的山峰是哪座？", "--text", "珠穆朗玛峰是世界上最高的山峰，海拔8848米。"]
     lines = run("dgcnn/predict.py", *arguments, cwd=tmp_path).stdout.splitlines()
