@@ -36,7 +36,7 @@ from nl2sql.scores import logical_form, scores
 class Config:
     data: str = "sample"
     """sample, or a folder in TableQA's format."""
-    run: pathlib.Path | None = None
+    run: pathlib.Path = WEIGHTS
     """Run folder of a model of yours, instead of the shipped one."""
     part: Literal["test", "valid", "train"] = "test"
     """Which questions."""
@@ -73,12 +73,9 @@ def measure(parser, records, **how):
 
 
 def evaluate(config):
-    folder = config.run or WEIGHTS
-    if not (folder / "weights.npz").exists() and not config.run:
-        raise runs.InputError("no model ships yet: name the run folder of one with --run")
     corpus = data.load_corpus(config.data)
     records = getattr(corpus, config.part)[:config.limit]
-    parser = Parser.load(folder)
+    parser = Parser.load(config.run)
     how = {"matching": config.without not in ("matching", "both"), "repair": config.without not in ("repair", "both")}
     found, parses = measure(parser, records, **how)
     print("\n".join(f"{name:>20} {value:.4f}" for name, value in found.items()))

@@ -44,7 +44,7 @@ class Config:
     """One JSON object for each question."""
     rows: int = 20
     """Rows to print; --json prints them all."""
-    run: pathlib.Path | None = None
+    run: pathlib.Path = WEIGHTS
     """Run folder of a model of yours, instead of the shipped one."""
 
 
@@ -165,11 +165,7 @@ def predict(config):
     if config.rows < 0:
         raise InputError(f"--rows expects at least 0. Received: {config.rows}")
     table = data.read_table(config.table, config.name)
-    folder = config.run or WEIGHTS
-    if not (folder / "weights.npz").exists() and not config.run:
-        raise InputError("no model ships yet: train one with nl2sql/pretrain.py and nl2sql/train.py, and name its run "
-                         "folder with --run")
-    parser = Parser.load(folder)
+    parser = Parser.load(config.run)
     with Database(table) as database:
         for question in questions(config, table):
             try:

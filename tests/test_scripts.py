@@ -163,7 +163,6 @@ def test_the_toy_of_gan_runs_and_images_come_from_a_run(tmp_path):
     assert "expected a run folder" in last_line(run("gan/generate.py", "--run", tmp_path, code=2))
 
 
-@pytest.mark.skipif(not (ROOT / "nl2sql/weights/weights.npz").exists(), reason="no model ships yet")
 def test_a_table_is_asked_with_the_shipped_model(tmp_path):
     (tmp_path / "sales.csv").write_text("城市,年份,销售额（万元）\n广州,2018,120.5\n深圳,2019,300\n北京,2019,80\n", "utf-8")
     arguments = ["--table", tmp_path / "sales.csv", "--question", "2019年销售额超过100万的城市有哪些"]
