@@ -135,7 +135,7 @@ class Encoder:
         headers = [self.vocab.encode(name[:HEADER]) for name in table.header]
         places = [(*place, 1) for place in (matcher or Matcher(table)).mentions(question)] if self.segments > 1 else []
         places += [(*place, 2) for place in named(question, table.header)] if self.segments > 3 else []
-        linked, columns = marks(places, len(tokens), len(headers), max(1, self.segments // 3))
+        linked, columns = marks(places, len(tokens), len(headers), max(1, (self.segments - 1) // 3))
         room = self.max_length - len(tokens) - 2
         kept = list(range(len(headers)))
         if sum(len(header) + 2 for header in headers) > room:

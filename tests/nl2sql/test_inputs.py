@@ -55,6 +55,10 @@ def test_segments_say_which_characters_belong_to_which_column():
     encoded = encoder.encode(encoder.prepare("销售额在广州这个城市", SALES), [1, 0, 2, 3])
     question, columns = encoded.segments[1:11], [encoded.segments[position] for position in encoded.positions]
     assert question == [2, 2, 2, 0, 4, 4, 0, 0, 5, 5] and columns == [2, 6, 0, 0]   # 销售额 first, then 城市 with its cell
+    table = Table(["城市", "年份"], [["广州", "2018年"], ["深圳", "2019年"]])
+    for segments in range(1, 30):                                                       # BERTs with whatever they have
+        prepared = inputs.Encoder(VOCAB, segments=segments).prepare("城市是广州年份是2018年", table)
+        assert max(prepared.linked + prepared.columns) == min(segments - 1, 1 if segments < 4 else 3 if segments < 7 else 6)
     # 气温 is in both names: it goes with the longer match, and where both are as long, with the column named nearest.
     header = ["最高气温", "最低气温", "湿度"]
     assert inputs.named("5万元", ["最高价/万元", "价（万元）"]) == []                 # units are no names
