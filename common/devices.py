@@ -7,7 +7,8 @@ the whole batch: the numbers are those of a single device but for rounding. Proc
 TensorFlow (tf.distribute.MirroredStrategy, one machine): each device takes the loss of its own part, and the step the mean
 of the devices: the same for a mean over samples, not for a mean over characters or for batch normalisation.
 
-runs.py calls join, spread and alone; what delivers batches calls whole for their size and share for this process's rows.
+runs.py calls join, spread, train_only and alone; what delivers batches calls whole for their size and share for this
+process's rows.
 """
 
 import atexit
@@ -27,6 +28,7 @@ from common.launch import COORDINATOR, LOCAL, PROCESS, PROCESSES, SCHEDULER
 
 # nl2sql/ runs this file with tf_keras in Keras' place, which cannot share batches: it trains on one device.
 DataParallel = keras.distribution.DataParallel if hasattr(keras, "distribution") else object
+_strategy = None              # of TensorFlow, between spread and alone
 MISSING, LOST = 300, 30       # seconds until a process that never came, or one that fell silent, counts as lost
 
 
@@ -72,6 +74,7 @@ def spread(config):
     Raises:
         InputError: more devices than there are, or a batch that they cannot share equally.
     """
+    global _strategy
     alone()
     if config.devices == 1 and processes() == 1:
         return
@@ -90,22 +93,44 @@ def spread(config):
     else:
         import tensorflow as tf
 
-        # Unlike the default, it also adds up what embeddings and LSTMs give.
-        reduce = tf.distribute.HierarchicalCopyAllReduce()
-        tf.distribute.experimental_set_strategy(tf.distribute.MirroredStrategy(found[:wanted], reduce))
+        # Unlike the default way to reduce, this one also adds up what embeddings and LSTMs give.
+        _strategy = tf.distribute.MirroredStrategy(found[:wanted], tf.distribute.HierarchicalCopyAllReduce())
+        tf.distribute.experimental_set_strategy(_strategy)
     print(f"each batch is shared by {wanted} devices"
           + (f" of {processes()} processes" if processes() > 1 else ""), flush=True)
 
 
+def train_only(model):
+    """On TensorFlow, shares the steps of model.fit alone, as SharedBatches does on JAX: what validates and predicts besides
+    need not divide by the number of devices. The strategy would hand empty parts to some, and Keras join parts wrongly."""
+    if not _strategy:
+        return
+    import tensorflow as tf
+
+    def alone(method):
+        def call(*arguments, _use_cached_eval_dataset=False, **options):      # which fit has divided
+            model._distribute_strategy = None
+            try:
+                return method(*arguments, **options)
+            finally:
+                model._distribute_strategy = _strategy
+
+        return call
+
+    tf.distribute.experimental_set_strategy(None)                       # for models that callbacks make, an encoder alone
+    for name in ("evaluate", "predict", "predict_on_batch"):
+        setattr(model, name, alone(getattr(model, name)))
+
+
 def alone():
     """Models that are made from here on live on one device of this process: what measures after a training."""
-    if keras.backend.backend() == "tensorflow":
+    global _strategy
+    if keras.backend.backend() == "jax":
+        keras.distribution.set_distribution(None)
+    elif _strategy:
         import tensorflow as tf
 
-        if count() > 1:
-            tf.distribute.experimental_set_strategy(None)
-    else:
-        keras.distribution.set_distribution(None)
+        _strategy = tf.distribute.experimental_set_strategy(None)
 
 
 def private(config):
@@ -134,9 +159,7 @@ def end(code):
 def count():
     """Devices that share a batch."""
     if keras.backend.backend() == "tensorflow":
-        import tensorflow as tf
-
-        return tf.distribute.get_strategy().num_replicas_in_sync
+        return _strategy.num_replicas_in_sync if _strategy else 1
     distribution = keras.distribution.distribution()
     return distribution.num_model_replicas if distribution else 1
 

@@ -341,7 +341,8 @@ class Checkpoint(keras.callbacks.Callback):
         return [*self.model.variables, *self.model.optimizer.variables]   # seed generators included, metrics not
 
     def on_train_begin(self, logs=None):
-        self.model.optimizer.build(self.model.trainable_variables)
+        if not self.model.optimizer.built:      # several devices: it is, and loss scaling would make its variables twice
+            self.model.optimizer.build(self.model.trainable_variables)
         if self.run.epoch:
             _, saved = read_checkpoint(self.run.path("checkpoint.npz"))
             if [a.shape for a in saved] != [tuple(v.shape) for v in self._variables()]:
@@ -349,6 +350,7 @@ class Checkpoint(keras.callbacks.Callback):
             for variable, value in zip(self._variables(), saved):
                 variable.assign(value)
             write_log(self.run)     # a kill may have come between the two files
+        devices.train_only(self.model)
         self.clock = time.monotonic()
 
     def on_train_batch_begin(self, batch, logs=None):

@@ -241,7 +241,7 @@ class Sentences(keras.utils.PyDataset):
             size = max(devices.count(), devices.whole(self.run.config.batch_size * 48 // length))
             whole = len(rows) if not self.training else (
                 len(rows) - len(rows) % size if len(rows) >= size else devices.whole(len(rows)))
-            self.batches += [(length, rows[i:i + size]) for i in range(0, whole, size)]
+            self.batches += [(length, rows[i:min(i + size, whole)]) for i in range(0, whole, size)]
         if self.training:
             self.batches = [self.batches[i] for i in rng.permutation(len(self.batches))]
         # Keras on TensorFlow takes a length in which the first two batches agree for the length of all.

@@ -143,7 +143,8 @@ class Averages(keras.callbacks.SwapEMAWeights):
         self.run = run
 
     def on_train_begin(self, logs=None):
-        self.model.optimizer.build(self.model.trainable_variables)
+        if not self.model.optimizer.built:
+            self.model.optimizer.build(self.model.trainable_variables)
         if self.run.epoch:                            # Checkpoint, after this, restores weights that were swapped
             super().on_epoch_end(0)
 

@@ -170,6 +170,19 @@ def test_two_devices_train_what_one_trains(tmp_path, backend, command):
     assert_equal_runs(tmp_path / "one", tmp_path / "two")
 
 
+@pytest.mark.parametrize("backend, article, precision", [
+    ("tensorflow", "crf", "mixed_bfloat16"),
+    *[pytest.param(*case, marks=pytest.mark.slow) for case in [
+        ("tensorflow", "couplet", "float32"), ("jax", "crf", "mixed_float16"), ("jax", "dgcnn", "mixed_float16")]],
+])
+def test_two_devices_run_whatever_the_script_does_besides(tmp_path, backend, article, precision):
+    """An odd number of couplets to validate on, lengths of three sentences, lines answered one by one after each epoch, an
+    optimizer that scales its loss, averaged weights."""
+    command = [f"{article}/train.py", "--smoke", "--devices", "2", "--precision", precision]
+    output = finished(start(command, tmp_path, backend))
+    assert "shared by 2 devices" in output and list(tmp_path.glob("*/*/results.json"))
+
+
 @pytest.mark.slow
 def test_a_process_is_killed_and_the_run_continues(tmp_path):
     """Launchers of two machines, as it were: the one whose own process lives ends by itself, too."""

@@ -128,6 +128,17 @@ def test_batches_hold_every_sentence_once_in_an_order_of_seed_and_epoch(training
     assert first == rows()
 
 
+def test_batches_divide_among_devices_in_lengths_of_few_sentences_too(monkeypatch):
+    features = data.Features.of(SENTENCES)
+    run = types.SimpleNamespace(config=types.SimpleNamespace(seed=3, batch_size=1000), epoch=0)
+    every = data.Sentences(run, SENTENCES, features)
+    counts = np.bincount(every.buckets, minlength=len(data.LENGTHS))
+    devices = next(n for n in (2, 3, 4, 5) if any(0 < count % n < count for count in counts))
+    monkeypatch.setattr(data.devices, "count", lambda: devices)
+    found = {length: len(rows) for length, rows in data.Sentences(run, SENTENCES, features).batches}
+    assert found == {length: count - count % devices for length, count in zip(data.LENGTHS, counts) if count >= devices}
+
+
 def test_rare_numbers_are_hidden_as_often_as_said():
     features = data.Features.of(SENTENCES, 1, 1)
     run = types.SimpleNamespace(config=types.SimpleNamespace(seed=0, batch_size=64), epoch=0)
