@@ -24,11 +24,11 @@ RUNS = {    # article → (options, metric)
     "vae": ("--data digits --epochs 5 --iw-images 0", "test_negative_elbo_grey"),
     "flow_nice": ("--data digits --epochs 5 --width 100", "test_loss_without_noise"),
     "crf": ("--data sample --epochs 3", "f1"),
-    "dgcnn": ("--data sample --epochs 3 --width 32", "test_f1"),
+    "dgcnn": ("--data sample --epochs 6 --width 32 --batch-size 16", "test_f1"),
     "gan": ("--data digits --epochs 5 --width 8 --samples 200", "gap"),
     "couplet": ("--data sample --epochs 5", "test_perplexity"),
     "poetry_vae": ("--data sample --epochs 5 --iw-couplets 0", "test_negative_elbo"),
-    "capsule": ("--data digits --epochs 3", "test_accuracy_one_digit"),
+    "capsule": ("--data digits --epochs 12", "test_accuracy_one_digit"),
 }
 
 
