@@ -324,8 +324,9 @@ class Checkpoint(keras.callbacks.Callback):
     """After each epoch: the state from which --resume continues, log.csv, and model.keras when the model got better.
 
     Keras' BackupAndRestore writes in place and forgets seed generators and best values; this writes weights, optimizer,
-    random state, best value and log into one file that appears whole, checkpoint.npz. A loss that is no longer finite
-    stops the run with an InputError that says where, and leaves the last good files.
+    random state, best value and log into one file that appears whole, checkpoint.npz. A loss that is no longer finite, or
+    an epoch's mean 10,000 times what training began with, stops the run with an InputError that says where, and leaves the
+    last good files.
 
     Args:
         run: the Run; its state is restored into the model when training begins.
@@ -341,8 +342,9 @@ class Checkpoint(keras.callbacks.Callback):
         return [*self.model.variables, *self.model.optimizer.variables]   # seed generators included, metrics not
 
     def on_train_begin(self, logs=None):
-        if not self.model.optimizer.built:      # several devices: it is, and loss scaling would make its variables twice
-            self.model.optimizer.build(self.model.trainable_variables)
+        optimizer = self.model.optimizer
+        if not getattr(optimizer, "built", False):      # with several devices it is, and loss scaling would build it twice
+            optimizer.build(self.model.trainable_variables)
         if self.run.epoch:
             _, saved = read_checkpoint(self.run.path("checkpoint.npz"))
             if [a.shape for a in saved] != [tuple(v.shape) for v in self._variables()]:
@@ -351,20 +353,24 @@ class Checkpoint(keras.callbacks.Callback):
                 variable.assign(value)
             write_log(self.run)     # a kill may have come between the two files
         devices.train_only(self.model)
-        self.clock = time.monotonic()
+        self.clock, self.first = time.monotonic(), None
 
     def on_train_batch_begin(self, batch, logs=None):
         devices.training(True)
 
     def on_train_batch_end(self, batch, logs=None):
         devices.training(False)
-        if not np.isfinite(logs["loss"]):
-            self._stop_at(f"in epoch {self.run.epoch + 1}")
+        loss, where = float(logs["loss"]), f"in epoch {self.run.epoch + 1}"
+        if not np.isfinite(loss):
+            self._stop_at("is no longer a finite number", where)
+        self.first = self.first or max(1.0, abs(loss))
+        if loss > 10_000 * self.first:
+            self._stop_at(f"has grown to {loss:.3g}", where)
 
     def on_epoch_end(self, epoch, logs=None):
         values = {name: float(value) for name, value in logs.items()}
         if not all(np.isfinite(value) for value in values.values()):
-            self._stop_at(f"in the validation after epoch {epoch + 1}")
+            self._stop_at("is no longer a finite number", f"in the validation after epoch {epoch + 1}")
         state, now = self.run.state, time.monotonic()
         state["seconds"] += now - self.clock
         self.clock = now
@@ -389,12 +395,12 @@ class Checkpoint(keras.callbacks.Callback):
         set_precision("float32")
         devices.alone()
 
-    def _stop_at(self, where):
+    def _stop_at(self, what, where):
         kept = (f"the model of epoch {self.run.epoch} or better is kept in {shown(self.run.folder)}"
                 if self.run.epoch else "no epoch was finished, so there is no model")
         rate = float(to_numpy(self.model.optimizer.learning_rate))
         step = int(self.model.optimizer.iterations)
-        raise InputError(f"the loss is no longer a finite number at step {step:,}, {where}; {kept}. Try a smaller "
+        raise InputError(f"the loss {what} at step {step:,}, {where}; {kept}. Try a smaller "
                          f"--learning-rate. Received: a learning rate of {rate:g}")
 
 

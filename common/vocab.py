@@ -10,6 +10,7 @@ The article's scripts number characters in the order of an unordered set: in ano
 """
 
 import collections
+import contextlib
 import functools
 import json
 import os
@@ -102,7 +103,8 @@ class Vocab:
         except OSError as error:
             raise InputError(f"{path} cannot be written ({error.strerror or error})") from error
         finally:
-            part.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                part.unlink(missing_ok=True)
 
     @classmethod
     def load(cls, path, size=None):

@@ -233,7 +233,8 @@ def diverge(script, warm, place):
     """A learning rate of a million ends within the epoch, with the step."""
     (place / "nan").mkdir()
     run, code, text = begin(script, warm, place / "nan", more=["--learning-rate", "1e6"])
-    wrong = clean(code, text, r"no longer a finite number at step [\d,]+, in .*epoch \d+; (.* is kept in|no epoch was)",
+    wrong = clean(code, text,
+                  r"(a finite number|has grown to \S+) at step [\d,]+, in .*epoch \d+; (.* is kept in|no epoch was)",
                   r"no finite numbers of 16 bits: the training diverged.* step [\d,]+")
     where = re.search(r"step ([\d,]+)", text)
     left = wrong is None and [p.name for p in run.rglob(".*")]

@@ -154,6 +154,16 @@ def test_nan_stops_the_run_and_keeps_the_last_good_model(config):
     assert json.loads(np.load(folder / "checkpoint.npz")["state"].item())["epoch"] == 2
 
 
+def test_a_loss_that_explodes_but_stays_finite_stops_the_run_too(config):
+    class Explode(keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            if epoch == 2:
+                self.model.trainable_variables[0].assign(self.model.trainable_variables[0] * 1e6)
+
+    with pytest.raises(InputError, match=r"the loss has grown to \S+ at step 3, in epoch 3.*epoch 2 or better is kept"):
+        fit(config, 4, extra=[Explode()])
+
+
 @pytest.mark.parametrize("changes", [{"epochs": 0}, {"batch_size": -1}, {"learning_rate": float("nan")},
                                      {"learning_rate": float("inf")}])
 def test_impossible_options(config, changes):

@@ -1,6 +1,7 @@
 """common/vocab.py: the same numbers in every process, and clear words for files that do not fit."""
 
 import collections
+import errno
 import json
 import os
 import pathlib
@@ -57,6 +58,16 @@ def test_saved_and_loaded(tmp_path):
         Vocab.load(tmp_path / "vocab.json", size=99)
     with pytest.raises(InputError, match="cannot be written"):
         vocab.save(tmp_path / "nowhere" / "vocab.json")
+
+
+def test_a_folder_that_takes_no_files(tmp_path, monkeypatch):
+    def refuse(*arguments, **options):
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    for owner, name in [(pathlib.Path, "write_text"), (pathlib.Path, "unlink"), (os, "unlink")]:
+        monkeypatch.setattr(owner, name, refuse)
+    with pytest.raises(InputError, match="cannot be written .Read-only file system"):
+        Vocab.from_texts(TEXTS).save(tmp_path / "vocab.json")
 
 
 GOOD = {"padding": 0, "unknown": 1, "first": 2, "characters": "春风"}
