@@ -118,7 +118,7 @@ ROWS = [      # what is promised; part; what stands in the table, from the sums 
      "{kills:,} kills, {resumes:,} resumed, {losses:,} losses; {bit for bit:,} of {runs:,} runs ended bit for bit the same"),
     ("A full disk, a folder that is read-only or removed, two processes in one folder: one line, the files stay",
      "surroundings", "{cases:,} cases"),
-    ("A loss that is no longer a number ends the training within the epoch, with the step", "diverge",
+    ("A loss that explodes or is no longer a number ends the training within the epoch, with the step", "diverge",
      "{articles:,} scripts"),
     ("The same seed gives the same results, to the last bit (TensorFlow, CPU)", "twice",
      "{metrics:,} metrics of {articles:,} scripts"),
