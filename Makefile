@@ -25,7 +25,7 @@ nl2sql: .venv/run        # a BERT first, unless one is named: without it the par
 	.venv/bin/python nl2sql/train.py $(ARGS)
 
 test: .venv/dev lint
-	.venv/bin/python -m pytest -n auto --maxprocesses 4 $(ARGS)
+	.venv/bin/python -m pytest -n auto --maxprocesses 4 --dist worksteal $(ARGS)
 
 test-slow: .venv/dev
 	.venv/bin/python -m pytest -m "slow or not slow" $(ARGS)
