@@ -43,6 +43,7 @@ EDIT = st.one_of(
     st.tuples(st.just("copy"), PLACE, PLACE), st.tuples(st.just("drop"), PLACE, st.integers(1, 40)),
     st.tuples(st.just("put"), PLACE, st.sampled_from(TOKENS) | st.binary(max_size=8)),
     st.tuples(st.just("over"), PLACE, st.sampled_from(TOKENS) | st.binary(max_size=8)))
+PLACES = 16      # where the same edits are tried: to draw them takes ten times as long as to read the file
 EDITS = st.tuples(PLACE, st.booleans(), st.lists(EDIT, min_size=1, max_size=4), st.lists(
     st.tuples(PLACE, st.sampled_from(VALUES)), max_size=3))
 
@@ -80,8 +81,11 @@ def exchanged(content, changes):
     return "\n".join(map(json.dumps, tree)).encode()
 
 
-def spoiled(name, content, inside, edits, changes):
-    """A file's content after the edits: of its bytes, or of what stands inside an archive or in JSON."""
+def spoiled(name, content, shift, inside, edits, changes):
+    """A file's content after the edits: of its bytes, or of what stands inside an archive or in JSON. All their places are
+    moved on by shift, a share of the whole."""
+    edits = [(kind, (place + shift) % 1, what) for kind, place, what in edits]
+    changes = [((place + shift) % 1, value) for place, value in changes]
     if inside and changes and name.endswith(".json"):
         return exchanged(content, changes)
     if inside and name.endswith(".gz"):
@@ -244,7 +248,7 @@ READERS = {      # name → (article, whose train.py the process has imported; f
 
 
 def fuzz(name, count, start=0):
-    """Reads `count` spoiled inputs: {"inputs", "refused", "taken", "faults"}. In rounds, each with a seed of its own."""
+    """Reads at least `count` spoiled inputs: {"inputs", "refused", "taken", "faults"}. In rounds, each with its seed."""
     valid, read = READERS[name][1]()
     found = {"inputs": 0, "refused": 0, "taken": 0, "faults": []}
     # In memory where there is such a file system: these are hundreds of thousands of small files.
@@ -252,34 +256,40 @@ def fuzz(name, count, start=0):
     with tempfile.TemporaryDirectory(prefix="kexue-fuzz-", dir=memory) as folder, open(os.devnull, "w") as nowhere:
         folder = pathlib.Path(folder)
 
-        def attempt(edits):
+        def attempt(contents):
             shutil.rmtree(folder)
             folder.mkdir()
-            names = list(valid)
-            chosen = names[int(edits[0] * len(names))] if edits else None
-            for file, content in valid.items():
-                (folder / file).write_bytes(spoiled(file, content, *edits[1:]) if file == chosen else content)
-            found["inputs"] += bool(edits)
-            try:
-                with contextlib.redirect_stdout(nowhere), contextlib.redirect_stderr(nowhere):
-                    read(folder)
-                found["taken"] += bool(edits)
-            except InputError as error:
-                if not edits:
-                    raise
-                found["refused"] += 1
-                assert str(error).strip(), repr(error)
+            for file, content in contents.items():
+                (folder / file).write_bytes(content)
+            with contextlib.redirect_stdout(nowhere), contextlib.redirect_stderr(nowhere):
+                read(folder)
 
-        attempt(None)                                     # what is valid is read
-        for round_ in range(start, start + -(-count // 2000)):
-            test = settings(max_examples=min(2000, count), deadline=None, database=None, report_multiple_bugs=False,
-                            suppress_health_check=list(HealthCheck), phases=[Phase.generate, Phase.shrink])(
-                seed(round_)(given(EDITS)(attempt)))
+        def burst(chosen, *edits):
+            file = list(valid)[int(chosen * len(valid))]
+            for content in dict.fromkeys(spoiled(file, valid[file], i / PLACES, *edits) for i in range(PLACES)):
+                found["inputs"] += 1
+                try:
+                    attempt({**valid, file: content})
+                    found["taken"] += 1
+                except InputError as error:
+                    found["refused"] += 1
+                    assert str(error).strip(), repr(error)
+                except Exception as error:
+                    error.add_note(f"{file} of {len(content)} bytes, {content[:200]!r}")
+                    raise
+
+        attempt(valid)                                    # what is valid is read
+        round_ = start
+        while found["inputs"] < count and not found["faults"]:
+            test = settings(max_examples=min(1000, -(-(count - found["inputs"]) // PLACES)), deadline=None, database=None,
+                            report_multiple_bugs=False, suppress_health_check=list(HealthCheck),
+                            phases=[Phase.generate, Phase.shrink])(
+                seed(round_)(given(EDITS)(lambda edits: burst(*edits))))
             try:
                 test()
             except Exception as error:
                 place = traceback.extract_tb(error.__traceback__)[-1]
                 found["faults"].append(f"{error!r:.200} at {place.filename}:{place.lineno}, "
                                        + "; ".join(getattr(error, "__notes__", []))[:600])
-                break
+            round_ += 1
     return found

@@ -100,8 +100,8 @@ def test_a_flipped_bit_that_means_nothing_is_told_from_one_that_does():
 
 @pytest.mark.parametrize("name", readers.READERS)
 def test_readers_take_a_file_or_say_what_is_wrong(name):
-    found = readers.fuzz(name, 60)
-    assert found["faults"] == [] and found["inputs"] >= 60 and found["refused"] > 0
+    found = readers.fuzz(name, 200)
+    assert found["faults"] == [] and found["inputs"] >= 200 and found["refused"] > 0
 
 
 def test_the_fuzzer_finds_what_a_reader_gets_wrong(monkeypatch):
