@@ -136,6 +136,9 @@ def draw_gradients(table, path):
     for name in dict.fromkeys(row["objective"] for row in table):
         rows = [row for row in table if row["objective"] == name]
         axes.loglog([row["distance"] for row in rows], [max(row["gradient"], 1e-12) for row in rows], marker=".", label=name)
+    distances = sorted({row["distance"] for row in table})
+    axes.set_xticks(distances, [f"{distance:g}" for distance in distances])
+    axes.tick_params(axis="x", which="minor", labelbottom=False)
     axes.set_xlabel("distance of the centres")
     axes.set_ylabel("|∂L_G/∂θ|")
     axes.legend(fontsize="small", loc="center left", bbox_to_anchor=(1, 0.5))
@@ -202,7 +205,7 @@ def dirac(path):
         axes.plot(*theta.T, linewidth=0.8)
         axes.plot(*theta[0], "k.")
         axes.plot(0, 0, "r.", markersize=10)
-        axes.set_title(f"{name}: {left:.0%} of the radius left", fontsize="medium")
+        axes.set_title(f"{name}: {left:.0%} left", fontsize="medium")
         axes.set_aspect("equal", adjustable="datalim")
     runs.write_figure(path, lambda file: figure.savefig(file, format="png", dpi=110))
     return table
