@@ -1,6 +1,11 @@
-"""The same model in PyTorch, a plain loop, channels last: images per second of three short epochs, as JSON."""
+"""The same model in PyTorch, a plain loop, channels last: images per second of three short epochs, as JSON.
+
+    python benchmarks/capsule_torch.py            votes written out, as one would write it
+    python benchmarks/capsule_torch.py products   votes never written out, as here
+"""
 
 import json
+import sys
 import time
 
 import torch
@@ -13,18 +18,27 @@ cnn = nn.Sequential(nn.Conv2d(1, 64, 3), nn.ReLU(), nn.Conv2d(64, 64, 3), nn.ReL
 cnn = cnn.to(memory_format=torch.channels_last)
 kernel = nn.Parameter(nn.init.xavier_uniform_(torch.empty(128, 160)))
 optimizer = torch.optim.Adam([*cnn.parameters(), kernel], 1e-3, fused=True)
+products = "products" in sys.argv
 speeds = []
 for _ in range(4):
     start = time.perf_counter()
     for rows in torch.randperm(len(x)).split(128):
         h = cnn(x[rows].contiguous(memory_format=torch.channels_last))
         u = h.permute(0, 2, 3, 1).reshape(len(rows), -1, 128)
-        votes = (u @ kernel).view(len(rows), -1, 10, 16).transpose(1, 2)
-        b = torch.zeros(votes.shape[:3])
+        b = torch.zeros(len(rows), 10, u.shape[1])
+        if not products:
+            votes = (u @ kernel).view(len(rows), -1, 10, 16).transpose(1, 2).contiguous()
         for i in range(3):
-            s = (b.softmax(1).unsqueeze(2) @ votes).squeeze(2)
+            if products:
+                s = torch.einsum("bki,ikd->bkd", b.softmax(1) @ u, kernel.view(128, 10, 16))
+            else:
+                s = (b.softmax(1).unsqueeze(2) @ votes).squeeze(2)
             if i < 2:
-                b = (votes @ nn.functional.normalize(s, dim=-1).unsqueeze(3)).squeeze(3)
+                direction = nn.functional.normalize(s, dim=-1)
+                if products:
+                    b = torch.einsum("bkd,ikd->bki", direction, kernel.view(128, 10, 16)) @ u.transpose(1, 2)
+                else:
+                    b = (votes @ direction.unsqueeze(3)).squeeze(3)
         square = s.square().sum(-1) + 1e-9
         p = square / (0.5 + square)
         loss = (y[rows] * (0.9 - p).relu().square() + 0.25 * (1 - y[rows]) * (p - 0.1).relu().square()).sum(1).mean()

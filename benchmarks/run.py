@@ -57,6 +57,7 @@ CONTENDERS = {
         "python capsule/train.py": (sys.executable, "capsule_ours.py"),
         "Keras 3 model.fit, votes written out": (sys.executable, "capsule_keras3.py"),
         "PyTorch 2, channels last, fused Adam": (sys.executable, "capsule_torch.py"),
+        "PyTorch 2, votes never written out": (sys.executable, "capsule_torch.py products"),
         "original formulation, Keras 2.2.4": (KERAS2, "capsule_keras2.py"),
     }),
     "dgcnn": ("training samples/s, question of 16, passage of 256 characters, 128 channels, batch 128", {

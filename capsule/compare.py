@@ -1,9 +1,12 @@
 """Tests several trained models on the same images, one beside the other: the article's table and its two-digit pictures.
 
+Runs that differ in their seed alone make one row, mean ± standard deviation.
+
     python capsule/compare.py                                        the models in capsule/weights
     python capsule/compare.py runs/capsule/dynamic-* runs/capsule/none-*
 """
 
+import json
 import pathlib
 import sys
 
@@ -31,6 +34,16 @@ class Config:
     """Folder for table.json and the pictures; files of the same name there are replaced."""
 
 
+def settings_of(path):
+    """What runs that differ in their seed alone have in common; a file stands for itself."""
+    if not (path / "config.json").exists():
+        return str(path)
+    try:
+        return json.dumps({**json.loads((path / "config.json").read_text("utf-8")), "seed": None}, sort_keys=True)
+    except (ValueError, TypeError) as error:
+        raise runs.InputError(f"{path / 'config.json'} should hold a run's settings, but cannot be read: {error}") from error
+
+
 def compare(config):
     paths = config.models or sorted(WEIGHTS.glob("*.keras"))
     if not paths:
@@ -39,19 +52,24 @@ def compare(config):
     images = datasets.load_images(config.data)
     if images.y_test is None:
         raise runs.InputError(f"capsule/compare.py needs labels. Received: {config.data} without labels")
-    table, kinds = {}, {}
+    table, groups = {}, {}
     for path, model in models.items():
-        table[str(path)] = {key: float(value) for key, value in
-                            evaluate.metrics(model, images.x_test, images.y_test).items()}
-        kinds.setdefault(model.name.removeprefix("capsule_"), []).append(str(path))
-    for kind, group in kinds.items():
-        print(f"{kind}, {len(group)} models")
+        table[path] = {key: float(value) for key, value in evaluate.metrics(model, images.x_test, images.y_test).items()}
+        groups.setdefault(settings_of(path), []).append(path)
+    for group in groups.values():
+        print(", ".join(str(runs.shown(path)) for path in group))
         for key in table[group[0]]:
             values = [100 * table[path][key] for path in group]
-            print(f"{key:>44} {np.mean(values):.2f} ± {np.std(values):.2f} %")
+            spread = f" ± {np.std(values, ddof=1):.2f}" if len(values) > 1 else ""
+            print(f"{key:>44} {np.mean(values):.2f}{spread} %")
     out = pathlib.Path(config.out)
-    runs.write_json(out / "table.json", {"data": images.describe(), "machine": runs.machine(), "models": table})
-    firsts = {kind: next(model for path, model in models.items() if str(path) == group[0]) for kind, group in kinds.items()}
+    runs.write_json(out / "table.json", {"data": images.describe(), "machine": runs.machine(),
+                                         "models": {str(path): row for path, row in table.items()}})
+    firsts = {}
+    for group in groups.values():
+        name = models[group[0]].name.removeprefix("capsule_")
+        same = sum(other.split("-")[0] == name for other in firsts)
+        firsts[f"{name}-{same + 1}" if same else name] = models[group[0]]
     evaluate.pictures(firsts, images.x_test, images.y_test, out)
     print(f"table.json and the pictures are in {runs.shown(out)}")
 

@@ -36,14 +36,18 @@ def k_hot(labels, classes):
 
 # -------------------------------------------------------------------------------------------------------------- pairs
 
-def partners(labels, digits, rng):
-    """Rows of `digits` images with different labels, (n, digits); the first column is 0 … n − 1, so each comes once."""
-    rows = np.arange(len(labels))[:, None]
-    while rows.shape[1] < digits:
-        column = rng.integers(0, len(labels), len(labels))
-        while (same := (labels[rows] == labels[column][:, None]).any(axis=1)).any():
-            column[same] = rng.integers(0, len(labels), same.sum())
+def partners(labels, others, count, rng):
+    """For each label the rows of `count` among the others, (n, count), such that all the labels differ.
+
+    The others must have at least 1 + count different labels.
+    """
+    rows, taken = np.empty((len(labels), 0), int), labels[:, None]
+    while rows.shape[1] < count:
+        column = rng.integers(0, len(others), len(labels))
+        while (same := (taken == others[column][:, None]).any(axis=1)).any():
+            column[same] = rng.integers(0, len(others), same.sum())
         rows = np.concatenate([rows, column[:, None]], axis=1)
+        taken = np.concatenate([taken, others[column][:, None]], axis=1)
     return rows
 
 
@@ -112,6 +116,8 @@ def pictures(models, images, labels, folder):
     """Answers of the models, a dict by name, to two digits; and where the votes come from in those with dynamic routing."""
     for name, make in [("stacked", stacked_pairs), ("overlapping", overlapping_pairs)]:
         both, pairs = make(images, labels)
+        if not len(pairs):
+            continue
         save_answers(models, both, pairs, folder / f"{name}.png")
         for model_name, model in models.items():
             if any(isinstance(layer, Capsule) for layer in model.layers):

@@ -17,7 +17,7 @@ import numpy as np
 import tyro
 
 from capsule import evaluate
-from common import runs
+from common import datasets, runs
 
 SIDE, LONGEST = 28, 28 * 20     # pixels: the shorter side is scaled to what the models were trained on
 
@@ -53,13 +53,9 @@ def predict(config):
 
 def read(path):
     """A picture as MNIST has them: grey, bright on dark, its shorter side of 28 pixels; uint8 (height, width)."""
-    from PIL import Image, UnidentifiedImageError
+    from PIL import Image
 
-    try:
-        with Image.open(path) as image:
-            image = image.convert("L")
-    except (UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise runs.InputError(f"{path} should be a picture, but cannot be read as one: {error}") from error
+    image = datasets.open_picture(path).convert("L")
     width, height = (max(1, round(length * SIDE / min(image.size))) for length in image.size)
     if min(image.size) < SIDE or max(width, height) > LONGEST:
         raise runs.InputError(f"{path} should have at least {SIDE} × {SIDE} pixels and be at most {LONGEST // SIDE} times "

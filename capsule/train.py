@@ -47,15 +47,15 @@ class Config(runs.BaseConfig):
     epochs: int = 10
     batch_size: int = 128
     learning_rate: float | None = None
-    """The peak. By default 1e-3, and 3e-3 for EM routing."""
+    """The peak, or the constant rate of the article's recipe. By default 1e-3, and 3e-3 for EM routing."""
     routing: Literal["dynamic", "em", "none"] = "dynamic"
     """dynamic: articles 4819 and 5112. em: matrix capsules, article 5155. none: the article's CNN with pooling."""
     digits: int = 1
     """Different digits in each training image, one below the other. The article trains on 1 and tests on 2."""
     recipe: Literal["cosine", "article"] = "cosine"
-    """cosine: Adam with a short warm-up and cosine decay. article: Adam at a constant 1e-3."""
+    """cosine: Adam with a short warm-up and cosine decay. article: Adam at a constant rate."""
     routings: int = 3
-    """Rounds of routing."""
+    """Rounds of dynamic or EM routing."""
     validation: int = 5000
     """Last training images, at most a tenth, that choose the best epoch. 0: train on all of them, keep the last epoch."""
 
@@ -103,14 +103,17 @@ BUILDERS = {"dynamic": build_dynamic, "none": build_none, "em": build_em}
 
 # --------------------------------------------------------------------------------------------------------------- data
 
-def stack(images, labels, digits, rng):
-    """Each image with digits − 1 others of different labels below it, and the labels of all, (n, digits)."""
-    rows = evaluate.partners(labels, digits, rng)
-    return images[rows].reshape(len(images), -1, images.shape[2]), labels[rows]
+def stack(images, labels, digits, rng, others=None):
+    """Each image with digits − 1 of different labels below it, from others = (images, labels), by default from the same
+    ones; and the labels of all, (n, digits)."""
+    more, their_labels = others or (images, labels)
+    rows = evaluate.partners(labels, their_labels, digits - 1, rng)
+    return (np.concatenate([images, *(more[column] for column in rows.T)], axis=1),
+            np.concatenate([labels[:, None], their_labels[rows]], axis=1))
 
 
 def targets(labels, classes, margin):
-    """k-hot; times the margin m for spread_loss, which rises from 0.2 to 0.9 from the first epoch to the last."""
+    """k-hot; times the margin m for spread_loss, which rises from 0.2 to 0.9 in the first half of the epochs."""
     return margin * evaluate.k_hot(labels, classes)
 
 
@@ -121,9 +124,9 @@ def train(config):
         if getattr(config, name) < least:
             raise runs.InputError(f"{runs.option(name)} expects at least {least}. Received: {getattr(config, name)}")
     images = datasets.load_images(config.data)
-    if images.y_train is None:
-        raise runs.InputError("capsule/train.py needs labels: --data with y_train, or with one subfolder a class. "
-                              f"Received: {config.data} without labels")
+    if images.y_train is None or images.y_test is None:
+        raise runs.InputError("capsule/train.py needs labels: --data with y_train and y_test, or with one subfolder a "
+                              f"class. Received: {config.data} without labels")
     if config.digits > (different := len(set(images.y_train))):
         raise runs.InputError(f"--digits expects at most {different}, one of each class: the digits of an image differ. "
                               f"Received: {config.digits}")
@@ -144,9 +147,10 @@ def train(config):
     def margin(progress):
         return spread_margin(progress) if config.routing == "em" else 1.0
 
-    def batch(x, y, rng):                                  # partners are new in every epoch
-        x, y = stack(x, y, config.digits, rng)
-        return evaluate.as_inputs(x), targets(y, classes, margin(run.epoch / max(1, config.epochs - 1)))
+    def batch(images, labels, rng):                        # partners are new in every epoch
+        images, labels = stack(images, labels, config.digits, rng, (x, y))
+        # The learning rate is small at the end: a margin that rose until then would hardly be learnt.
+        return evaluate.as_inputs(images), targets(labels, classes, margin(run.epoch / max(1, config.epochs // 2)))
 
     steps = config.epochs * max(1, len(x) // config.batch_size)
     rate = config.learning_rate or (3e-3 if config.routing == "em" else 1e-3)

@@ -237,7 +237,8 @@ def log_density(distance, log_variance):
 
 
 def log_activation(log_variance, amount, beta_u, beta_a, inverse_temperature):
-    """ln a_j, a_j = sigmoid(λ (β_a − cost_j)), cost_j = (β_u + Σ_l ln σ_j^l) Σ_i a_i R_ij: eq. (15).
+    """ln a_j, a_j = sigmoid(λ (β_a − cost_j)), cost_j = (β_u + Σ_l ln σ_j^l) Σ_i a_i R_ij: eq. (15), with the
+    sum of 新动态路由（完整版） for its Σ_i r_ij, which is 1 for every parent.
 
     ln σ and not ln σ²: Σ_l ln σ_j^l is the entropy of parent j's Gaussian, eq. (14), in which united votes are small.
     """
@@ -254,16 +255,24 @@ class _MatrixCapsules(keras.layers.Layer):
         self.capsules, self.routings, self.inverse_temperature = capsules, routings, inverse_temperature
 
     def add_weights(self, children, pose):
-        """W_ij, (children, capsules, p, p), with which votes are as large as poses, and β_u, β_a, (capsules,)."""
+        """W_ij, (children, capsules, p, p), with which votes are as large as poses, and β_u and λβ_a, (capsules,).
+
+        λβ_a is one number, the logit of a parent without children. Adam moves a weight by about its learning rate a step;
+        of a β_a a small λ would leave nothing, and a class that nothing votes for would keep a score of ½.
+        """
         self.kernel = self.add_weight(name="kernel", shape=(children, self.capsules, pose, pose), dtype="float32",
                                       initializer=keras.initializers.RandomNormal(stddev=pose ** -0.5), autocast=False)
-        self.beta_u, self.beta_a = (
+        self.beta_u, self.lambda_beta_a = (
             self.add_weight(name=name, shape=(self.capsules,), initializer="zeros", dtype="float32", autocast=False)
-            for name in ("beta_u", "beta_a"))
+            for name in ("beta_u", "lambda_beta_a"))
+
+    @property
+    def beta_a(self):
+        return ops.convert_to_tensor(self.lambda_beta_a) / self.inverse_temperature
 
     def em(self, votes, activations, rivals=None):
-        return em_routing(votes, activations, ops.convert_to_tensor(self.beta_u), ops.convert_to_tensor(self.beta_a),
-                          self.routings, self.inverse_temperature, rivals)
+        return em_routing(votes, activations, ops.convert_to_tensor(self.beta_u), self.beta_a, self.routings,
+                          self.inverse_temperature, rivals)
 
     def check(self, input_shape):
         """The shape of the poses; ValueError unless inputs are [poses, activations] that fit."""
@@ -278,7 +287,7 @@ class _MatrixCapsules(keras.layers.Layer):
                              f"p, p) and (batch, height, width, capsules). Received: shapes={input_shape}")
         return input_shape[0]
 
-    def compute_output_spec(self, inputs):
+    def compute_output_spec(self, inputs, training=None):
         shapes = self.compute_output_shape([t.shape for t in inputs])
         return [keras.KerasTensor(shape, self.compute_dtype) for shape in shapes]
 
@@ -381,7 +390,7 @@ class ConvCapsules(_MatrixCapsules):
     Precision: weights and routing are float32 under any dtype policy; outputs are cast to the layer's compute dtype.
 
     Memory: the votes are rows · columns · kernel_size² · children · capsules · p² numbers an image, and training keeps
-        about 1 + routings times as much; it grows in proportion to height · width.
+        about 1 + routings times as much.
 
     Example:
         capsules = PrimaryCapsules(4)(np.random.normal(size=(2, 12, 12, 8)).astype("float32"))
@@ -584,5 +593,6 @@ def compiled(function, training):
 
 def _check_positive(layer, **settings):
     for name, value in settings.items():
-        if value <= 0:
-            raise ValueError(f"{layer} expects {name} above 0. Received: {name}={value}")
+        kind, expected = ((int, float), "a number") if name == "inverse_temperature" else (int, "an integer")
+        if not isinstance(value, kind) or value <= 0:
+            raise ValueError(f"{layer} expects {name} to be {expected} above 0. Received: {name}={value}")

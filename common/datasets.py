@@ -392,17 +392,43 @@ def _read_idx(folder, found):
 
 
 def _read_pictures(folder, pictures, size, stream):
-    from PIL import Image, ImageOps, UnidentifiedImageError
+    from PIL import Image, ImageOps
 
     def read(path):
         try:
-            with Image.open(path) as image:
-                return np.asarray(ImageOps.fit(image.convert("L"), (size, size), Image.Resampling.LANCZOS))
-        except (UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-            raise InputError(f"{path} should be a picture, but cannot be read as one: {error}. "
-                             f"Take it out of {folder} or replace it.") from error
+            return np.asarray(ImageOps.fit(open_picture(path).convert("L"), (size, size), Image.Resampling.LANCZOS))
+        except InputError as error:
+            raise InputError(f"{error}. Take it out of {folder} or replace it.") from error
 
     return parts_of_pictures(pictures, read, stream and len(pictures) * size * size > LARGE)
+
+
+def open_picture(path):
+    """A picture as a viewer shows it: a PIL image in mode L or RGB, upright, without transparency, 8 bits a channel.
+
+    More than 8 bits (scans, depth maps) are scaled, so that the brightest pixel has 255. What is transparent becomes white
+    behind dark ink and black behind bright ink.
+
+    Raises:
+        InputError: it cannot be read.
+    """
+    from PIL import Image, ImageOps
+
+    try:
+        with Image.open(path) as image:
+            image = ImageOps.exif_transpose(image)           # a photograph that the camera stored on its side
+        if image.mode[0] in "IF":                            # convert would cut off what is above 255
+            grey = np.nan_to_num(np.asarray(image, "float64")).clip(0)
+            image = Image.fromarray(np.uint8(grey * (255 / max(grey.max(), 1e-9))))
+        mode = "L" if image.mode in ("1", "L", "LA") else "RGB"
+        if image.has_transparency_data:
+            image = image.convert("RGBA")
+            alpha = np.asarray(image.getchannel("A"), "float64")
+            ink = np.average(np.asarray(image.convert("L")), weights=alpha) if alpha.any() else 0
+            image = Image.alpha_composite(Image.new("RGBA", image.size, "black" if ink > 127 else "white"), image)
+        return image.convert(mode)
+    except (OSError, ValueError, SyntaxError, NotImplementedError, Image.DecompressionBombError) as error:
+        raise InputError(f"{path} should be a picture, but cannot be read as one: {error}") from error
 
 
 def parts_of_pictures(paths, read, stream):

@@ -80,7 +80,7 @@ def main(train, config_class, description):
     config = tyro.cli(config_class, description=description, config=(tyro.conf.FlagCreatePairsOff,))
     try:
         devices.join(getattr(config, "devices", 1))
-        train(settle(config) if isinstance(config, BaseConfig) else config)
+        train(settle(config) if isinstance(config, BaseConfig) else _seeded(config))
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         devices.end(2)
@@ -113,6 +113,12 @@ def _checked(config):
         value = getattr(config, name)
         if value is not None and not 0 < value < float("inf"):    # a script may choose its own default later: None
             raise InputError(f"{option(name)} expects a positive number. Received: {value}")
+    return _seeded(config)
+
+
+def _seeded(config):
+    if not 0 <= (seed := getattr(config, "seed", 0)) < 2 ** 32:
+        raise InputError(f"--seed expects 0 to 2³² − 1. Received: {seed}")
     return config
 
 

@@ -112,8 +112,11 @@ class SpectralNorm(layers.Wrapper):
             self.u.assign(u)
         # Inside this scope the layer finds W/σ where W is; its other variables have to be named to keep their values.
         values = [(variable, variable.value) for variable in self.layer.variables if variable is not kernel]
-        with keras.StatelessScope([(kernel, w / ops.maximum(sigma, EPSILON)), *values]):
-            return self.layer(inputs)
+        with keras.StatelessScope([(kernel, w / ops.maximum(sigma, EPSILON)), *values], collect_losses=True) as scope:
+            outputs = self.layer(inputs)
+        for loss in scope.losses:                # of the layer's activity regulariser
+            self.add_loss(loss)
+        return outputs
 
     @property
     def bound(self):

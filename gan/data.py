@@ -45,7 +45,7 @@ def load(data="", size=32):
 
 
 def as_size(images, size):
-    """Images with one axis for the channels, brought to size × size: by a black edge up to four pixels wide, or scaled."""
+    """Images with one axis for the channels, brought to size × size: scaled, or MNIST's kind by a black edge up to 36."""
     def fit(x):
         from PIL import Image
 
@@ -53,7 +53,7 @@ def as_size(images, size):
             return x
         x = x[..., None] if x.ndim == 3 else x
         height, width, channels = x.shape[1:]
-        if height == width and 0 <= size - height <= 8 and (size - height) % 2 == 0:
+        if (height, width, channels) == (28, 28, 1) and size <= 36:
             edge = (size - height) // 2
             return np.pad(x, [(0, 0), (edge, edge), (edge, edge), (0, 0)])
         scaled = np.empty((len(x), size, size, channels), "uint8")
@@ -71,7 +71,7 @@ def from_npz(path, name=None):
     arrays = datasets.read_npz(path)
     for part in ("train", "test"):
         x, y = arrays[f"x_{part}"], arrays.get(f"y_{part}")
-        if x.dtype != np.uint8 or len(x) == 0 or not (x.ndim == 3 or x.ndim == 4 and x.shape[3] in (1, 3)):
+        if x.dtype != np.uint8 or not (x.ndim == 3 or x.ndim == 4 and x.shape[3] in (1, 3)) or 0 in x.shape:
             raise InputError(f"{path} should hold x_{part} as uint8 images, 0 to 255, of shape (n, height, width) or "
                              f"(n, height, width, 3). Received: {x.dtype} of shape {x.shape}")
         if y is not None and (y.size != len(x) or y.dtype.kind not in "iu" or y.min(initial=0) < 0):
@@ -115,19 +115,16 @@ def cifar10():
 
 def from_pictures(folder, size):
     """Every tenth picture is held out for testing; very many pictures are decoded batch by batch."""
-    from PIL import Image, ImageOps, UnidentifiedImageError
+    from PIL import Image, ImageOps
 
-    errors = (UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError)
     paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in datasets.PICTURES and p.is_file())
     used, modes = [], []
     for path in paths:
         try:
-            with Image.open(path) as image:
-                image.load()
-                modes.append("grey" if image.mode in ("1", "L", "LA", "I", "I;16", "F") else "colour")
+            modes.append("grey" if datasets.open_picture(path).mode == "L" else "colour")
             used.append(path)
-        except errors as error:
-            print(f"left out: {path} cannot be read as a picture: {error}", flush=True)
+        except InputError as error:
+            print(f"left out: {error}", flush=True)
     if len(used) < 10:
         raise InputError(f"{folder} should hold at least 10 pictures ({' '.join(sorted(datasets.PICTURES))}). "
                          f"Received: {len(used)} that can be read, {len(paths) - len(used)} that cannot")
@@ -139,8 +136,8 @@ def from_pictures(folder, size):
     channels = 1 if set(modes) == {"grey"} else 3
 
     def read(path):
-        with Image.open(path) as image:
-            return np.asarray(ImageOps.fit(image.convert("RGB"), (size, size), Image.Resampling.LANCZOS))[..., :channels]
+        image = datasets.open_picture(path).convert("RGB")
+        return np.asarray(ImageOps.fit(image, (size, size), Image.Resampling.LANCZOS))[..., :channels]
 
     arrays = datasets.parts_of_pictures(used, read, len(used) * size * size * channels > datasets.LARGE)
     return Images(folder.name, str(folder), datasets.sha256_of_all(used), False,

@@ -53,6 +53,9 @@ def extractor(name, images, smoke=False):
                   f"python gan/features.py --data ... --size {size} trains it; name it with --features.", flush=True)
         return None
     model = runs.load_model(path)
+    if not name and model.inputs[0].shape[1:] != (size, size, channels):      # another data set of that name
+        print(f"NOTE: {runs.shown(path)} is for other images, so the Fréchet distance is left out.", flush=True)
+        return None
     if model.name != "gan_features" or model.inputs[0].shape[1:] != (size, size, channels):
         raise runs.InputError(f"--features expects a classifier of gan/features.py for {size} × {size} × {channels} images. "
                               f"Received: {path}, a model named {model.name} for {model.inputs[0].shape[1:]}")
@@ -113,7 +116,8 @@ def generated(model, count, seed=1):
 def metrics(model, real, extractor, samples):
     """For results.json: `samples` generated images against the first `samples` real ones."""
     fakes = generated(model, samples)
-    result = {"pixel_deviation": np.std(fakes / 255, axis=0).mean()}      # near 0 where the generator has collapsed
+    deviation = np.std(fakes, axis=0, dtype="float32").mean() / 255          # near 0 where the generator has collapsed
+    result = {"pixel_deviation": deviation}
     if extractor is None:
         return result
     (a, classes), (b, real_classes) = (features_and_classes(extractor, images) for images in (fakes, real[:samples]))

@@ -68,14 +68,17 @@ def train(config):
                               f"Received: {config.data} without labels")
     if config.smoke:
         images = images.first(300)
+    if (highest := int(images.y_train.max())) >= len(images.x_train):
+        raise runs.InputError("gan/features.py expects labels that count the classes from 0, fewer than there are training "
+                              f"images. Received: a label {highest} with {len(images.x_train)} images")
     run = runs.start(config, "gan", "features")
     model = compiled(images, config.learning_rate)
-    held_out = len(images.x_train) // 12
-    x, x_val = np.split(as_inputs(images.x_train), [len(images.x_train) - held_out])
-    y, y_val = np.split(images.y_train, [len(images.y_train) - held_out])
+    cut = len(images.x_train) - max(1, len(images.x_train) // 12)
+    (x, x_val), (y, y_val) = ((part[:cut], part[cut:]) for part in (images.x_train, images.y_train))
     model.fit(
-        runs.Batches(run, x, y), shuffle=False, validation_data=(x_val, y_val), epochs=config.epochs,
-        initial_epoch=run.epoch, verbose=1 if sys.stdout.isatty() else 2, callbacks=[runs.Checkpoint(run)],
+        runs.Batches(run, x, y, transform=lambda x, y, rng: (as_inputs(x), y)), shuffle=False,
+        validation_data=(as_inputs(x_val), y_val), epochs=config.epochs, initial_epoch=run.epoch,
+        verbose=1 if sys.stdout.isatty() else 2, callbacks=[runs.Checkpoint(run)],
     )
     best = runs.load_model(run.folder)
     plots.save_curves(run.state["log"], run.path("loss.png"))

@@ -79,7 +79,7 @@ def cross_entropy(t_r, t_f, x_r, x_f):
 
 
 def not_saturating(t_r, t_f):
-    """−log σ(T(x_f)), eq. (4) of 6583; log(1 − σ(T(x_f))) of eq. (3) of 6163 has no gradient where T is sure."""
+    """−log σ(T(x_f)), eq. (5) of 6583; log(1 − σ(T(x_f))) of eq. (3) of 6163 has no gradient where T is sure."""
     return ops.mean(ops.softplus(-t_f))
 
 

@@ -92,12 +92,13 @@ def build_critic(size=32, channels=1, width=32, spectral=False):
     """DCGAN's without batch normalisation, which would make T(x) depend on the other images of the batch: neither ∇T nor a
     Lipschitz constant would mean anything then."""
     def normed(layer):
-        return SpectralNorm(layer) if spectral else layer
+        return SpectralNorm(layer, dtype=layer.dtype_policy) if spectral else layer
 
     x = h = keras.Input((size, size, channels), name="x")
     for i in range(halvings(size)[0]):
         h = layers.LeakyReLU(0.2)(normed(layers.Conv2D(width * 2 ** i, 4, strides=2, padding="same"))(h))
-    return keras.Model(x, normed(layers.Dense(1, use_bias=False))(layers.Flatten()(h)), name="critic")
+    # float32 under any policy: scores drift to hundreds while their differences stay at a few, less than bfloat16 resolves
+    return keras.Model(x, normed(layers.Dense(1, use_bias=False, dtype="float32"))(layers.Flatten()(h)), name="critic")
 
 
 # ----------------------------------------------------------------------------------------------------------- training

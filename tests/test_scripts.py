@@ -210,6 +210,7 @@ def test_bad_input_ends_in_one_line_and_code_2(tmp_path, script):
     ("vae", {"data": "EMPTY"}, "at least 10 pictures"),
     ("vae", {"epochs": 0}, "--epochs expects a positive number"),
     ("vae", {"batch_size": -3}, "--batch-size expects a positive number"),
+    ("vae", {"seed": -1}, "--seed expects 0 to"),
     ("vae", {"latent_dim": 0}, "--latent-dim expects"),
     ("vae", {"clusters": 1, "model": "clustering"}, "--clusters expects"),
     ("vae", {"validation": -1}, "--validation expects"),

@@ -1,5 +1,8 @@
 """The article's networks by their parameter counts, pairs and their metrics by loops, prediction, and wrong input."""
 
+import json
+import shutil
+
 import keras
 import numpy as np
 import pytest
@@ -39,21 +42,24 @@ def test_parameter_counts(name, parameters):
     assert BUILDERS[name]().count_params() == parameters
 
 
-def test_partners_have_different_labels_and_every_image_comes_first_once():
-    labels = RNG.integers(0, 4, 200)
-    rows = evaluate.partners(labels, 3, RNG)
-    assert rows[:, 0].tolist() == list(range(200))
-    assert all(len(set(labels[row])) == 3 for row in rows)
+def test_partners_have_different_labels():
+    labels, others = RNG.integers(0, 4, 200), np.array([0, 0, 0, 1, 2, 3])
+    rows = evaluate.partners(labels, others, 2, RNG)
+    assert all(len({label, *others[row]}) == 3 for label, row in zip(labels, rows))
+    assert evaluate.partners(labels[:1], others, 3, RNG).shape == (1, 3)     # a batch of one image, all four classes
 
 
 def test_training_images_of_several_digits():
-    images, labels = train.stack(IMAGES, LABELS, 3, np.random.default_rng(1))
-    rows = evaluate.partners(LABELS, 3, np.random.default_rng(1))
-    assert images.shape == (60, 84, 28) and labels.shape == (60, 3)
-    for image, row in zip(images, rows):
-        np.testing.assert_array_equal(image, np.concatenate([IMAGES[i] for i in row]))
+    images, labels = train.stack(IMAGES[:7], LABELS[:7], 3, np.random.default_rng(1), (IMAGES, LABELS))
+    rows = evaluate.partners(LABELS[:7], LABELS, 2, np.random.default_rng(1))
+    assert images.shape == (7, 84, 28) and labels.shape == (7, 3)
+    for i, (image, row) in enumerate(zip(images, rows)):
+        np.testing.assert_array_equal(image, np.concatenate([IMAGES[i], *IMAGES[row]]))
+        assert labels[i].tolist() == [LABELS[i], *LABELS[row]]
     y = train.targets(labels, 10, 0.5)
     assert all(set(np.flatnonzero(target)) == set(row) for target, row in zip(y, labels)) and set(np.unique(y)) == {0, 0.5}
+    within, labels = train.stack(IMAGES, LABELS, 2, RNG)
+    assert within.shape == (60, 56, 28) and (labels[:, 0] != labels[:, 1]).all()
     alone, same = train.stack(IMAGES, LABELS, 1, RNG)
     np.testing.assert_array_equal(alone, IMAGES)
     np.testing.assert_array_equal(same[:, 0], LABELS)
@@ -127,6 +133,22 @@ def test_pictures_are_read_as_mnist_has_them(tmp_path):
     assert predict.read(picture(tmp_path / "c.png", 100, 350)).shape == (28, 98)
 
 
+def test_pictures_that_are_stored_in_other_ways(tmp_path):
+    plain = predict.read(picture(tmp_path / "a.png", 56, 28))
+    deep = Image.fromarray(plain.astype("uint16") * 300)
+    deep.save(tmp_path / "16 bits.png")
+    np.testing.assert_allclose(predict.read(tmp_path / "16 bits.png"), plain * (255 / 200), atol=1)
+    for ink in (0, 255):                                     # on a transparent ground, bright or dark
+        clear = np.dstack([np.full_like(plain, ink), plain])
+        Image.fromarray(clear).save(tmp_path / f"ink {ink}.png")
+        np.testing.assert_allclose(predict.read(tmp_path / f"ink {ink}.png"), plain, atol=1)
+    lying = Image.fromarray(plain).transpose(Image.Transpose.ROTATE_90)
+    exif = Image.Exif()
+    exif[0x0112] = 6                                         # the camera was turned: shown, it is rotated clockwise
+    lying.save(tmp_path / "turned.png", exif=exif)
+    np.testing.assert_array_equal(predict.read(tmp_path / "turned.png"), plain)
+
+
 @pytest.mark.parametrize("settings, message", [
     ({"images": ()}, "paths of one or more pictures"),
     ({"images": ("missing.png",)}, "should be a picture"),
@@ -152,17 +174,31 @@ def test_wrong_input_of_predict(saved, tmp_path, monkeypatch, settings, message)
     ({"routings": 0}, "--routings expects at least 1"),
     ({"validation": -1}, "--validation expects at least 0"),
     ({"data": "PLAIN"}, "needs labels"),
+    ({"data": "HALF"}, "needs labels: --data with y_train and y_test"),
     ({"data": "WIDE"}, r"\(n, 28, 28\).*Received: uint8 of shape \(60, 28, 30\)"),
 ])
 def test_wrong_input_of_train(tmp_path, settings, message):
     np.savez(tmp_path / "plain.npz", x_train=IMAGES, x_test=IMAGES)
     wide = np.pad(IMAGES, [(0, 0), (0, 0), (1, 1)])
     np.savez(tmp_path / "wide.npz", x_train=wide, x_test=wide, y_train=LABELS, y_test=LABELS)
-    files = {"PLAIN": str(tmp_path / "plain.npz"), "WIDE": str(tmp_path / "wide.npz")}
+    np.savez(tmp_path / "half.npz", x_train=IMAGES, x_test=IMAGES, y_train=LABELS)
+    files = {name: str(tmp_path / f"{name.lower()}.npz") for name in ("PLAIN", "HALF", "WIDE")}
     settings = {"data": "digits"} | {key: files.get(value, value) for key, value in settings.items()}
     with pytest.raises(runs.InputError, match=message):
         train.train(Config(out=tmp_path / "out", **settings))
     assert not (tmp_path / "out").exists()
+
+
+def test_compare_puts_runs_together_that_differ_in_their_seed_alone(saved, tmp_path, capsys):
+    np.savez(tmp_path / "few.npz", x_train=IMAGES, x_test=IMAGES[:12], y_train=LABELS, y_test=LABELS[:12])
+    folders = [tmp_path / name for name in ("a", "b", "c")]
+    for folder, config in zip(folders, [{"digits": 1, "seed": 0}, {"digits": 1, "seed": 1}, {"digits": 2, "seed": 0}]):
+        folder.mkdir()
+        shutil.copy(saved / "none.keras", folder / "model.keras")
+        (folder / "config.json").write_text(json.dumps(config))
+    compare.compare(compare.Config(tuple(folders), str(tmp_path / "few.npz"), tmp_path / "out"))
+    titles = [line for line in capsys.readouterr().out.splitlines() if line.startswith(str(tmp_path))]
+    assert titles == [f"{folders[0]}, {folders[1]}", str(folders[2])]
 
 
 def test_compare_writes_a_table_and_pictures(saved, tmp_path, capsys):
@@ -175,18 +211,18 @@ def test_compare_writes_a_table_and_pictures(saved, tmp_path, capsys):
 
 
 def test_the_margin_of_em_routing_rises_over_the_epochs(monkeypatch, tmp_path):
-    """What model.fit is given: targets of 0.2 in the first epoch, of 0.9 in the last and in the validation."""
+    """What model.fit is given: targets of 0.2 in the first epoch, of 0.9 from the middle on and in the validation."""
     seen = {}
 
     def fit(self, batches, validation_data, **_):
         seen["validation"] = validation_data[1].max()
         seen["epochs"] = []
-        for epoch in range(3):
+        for epoch in range(4):
             batches.run.state["epoch"] = epoch
             seen["epochs"].append(float(batches[0][1].max()))
         raise KeyboardInterrupt
 
     monkeypatch.setattr(keras.Model, "fit", fit)
     with pytest.raises(KeyboardInterrupt):
-        train.train(Config(epochs=3, routing="em", data="digits", out=tmp_path, batch_size=10))
-    assert seen["validation"] == pytest.approx(0.9) and seen["epochs"] == pytest.approx([0.2, 0.55, 0.9])
+        train.train(Config(epochs=4, routing="em", data="digits", out=tmp_path, batch_size=10))
+    assert seen["validation"] == pytest.approx(0.9) and seen["epochs"] == pytest.approx([0.2, 0.55, 0.9, 0.9])

@@ -191,8 +191,14 @@ def test_the_likelihood_of_the_mixture_never_falls():
         before, weights = likelihood, (child * np.exp(exact - total[:, None])).astype("float32")
 
 
-def test_what_one_place_takes_of_a_child_others_lack():
-    """Σ over all parents of a_i R_ij is a_i for a child in any number of windows."""
+def test_the_logit_of_a_parent_without_children_is_a_weight_whatever_the_inverse_temperature():
+    layer = randomize(ClassCapsules(3, inverse_temperature=1e-4), [(1, 2, 2, 2, 2, 2), (1, 2, 2, 2)])
+    layer.lambda_beta_a.assign([-3.0, 0.0, 2.0])
+    _, a = layer([RNG.normal(size=(1, 2, 2, 2, 2, 2)).astype("float32"), np.zeros((1, 2, 2, 2), "float32")])
+    np.testing.assert_allclose(array(a)[0], 1 / (1 + np.exp([3.0, 0.0, -2.0])), rtol=1e-4)
+
+
+def test_each_child_is_in_as_many_windows_as_a_convolution_has_it_in():
     a = RNG.uniform(0.1, 1, (2, 5, 5, 3)).astype("float32")
     inside = array(capsule.fold(capsule.unfold(a, 3, 1), 1, 5, 5)).reshape(2, 5, 5, 9, 3)
     number = (inside > -1).sum(axis=3)
@@ -214,20 +220,30 @@ def vector_network(pixels=(None, None), **settings):
     return keras.Model(x, CapsuleLength()(Capsule(4, 3, **settings)(keras.layers.Reshape((-1, 6))(h))))
 
 
+@pytest.mark.parametrize("activation", [1.0, 1e-12, 0.0])
+def test_gradients_of_parents_with_a_single_child_are_finite(activation):
+    poses, a = keras.Input((1, 1, 1, 2, 2)), keras.Input((1, 1, 1))
+    model = keras.Model([poses, a], keras.layers.Flatten()(ConvCapsules(3, 1)([poses, a])[1]))
+    model.compile(keras.optimizers.SGD(0.1), spread_loss, run_eagerly=True)
+    model.fit([RNG.normal(size=(2, 1, 1, 1, 2, 2)).astype("float32"), np.full((2, 1, 1, 1), activation, "float32")],
+              np.eye(3, dtype="float32")[[0, 2]], epochs=2, verbose=0)
+    assert all(np.isfinite(array(variable)).all() for variable in model.weights)
+
+
 @pytest.mark.parametrize("network, loss", [(capsule_network, spread_loss), (vector_network, margin_loss)])
-@pytest.mark.parametrize("kind", ["zeros", "random", "single child", "large"])
+@pytest.mark.parametrize("kind", ["zeros", "random", "few children", "large"])
 def test_values_and_gradients_are_finite(network, loss, kind):
     """One step of training on images of zeros (equal votes; for vectors, votes of zero), with activations of 0, with parents
-    that have one child each, with poses in the hundreds."""
+    whose few children agree, with poses in the hundreds."""
     keras.utils.set_random_seed(0)
-    model = network((19, 19) if kind != "single child" else (9, 9))     # 9 pixels: 3 × 3 places, one place of parents
+    model = network((19, 19) if kind != "few children" else (9, 9))     # 9 pixels: 3 × 3 places, one place of parents
     x = np.zeros((2, *model.input_shape[1:]), "float32") if kind == "zeros" else (
         RNG.normal(size=(2, *model.input_shape[1:])).astype("float32"))
     if network is capsule_network:
         bias = model.layers[2].convolution.bias
         if kind == "zeros":
             bias.assign([0.0] * 32 + [-1e4] * 2)                        # sigmoid(−1e4) is 0 exactly: no child is there
-        if kind == "single child":
+        if kind == "few children":
             bias.assign([0.0] * 32 + [-1e4, 1e4])
             kernel = np.zeros(model.layers[2].convolution.kernel.shape, "float32")
             model.layers[2].convolution.kernel.assign(kernel)
@@ -339,12 +355,14 @@ def test_the_margin_rises_from_start_to_stop():
 # ------------------------------------------------------------------------------------------------------------- errors
 
 @pytest.mark.parametrize("make, message", [
-    (lambda: Capsule(0, 3), "num_capsule above 0. Received: num_capsule=0"),
-    (lambda: Capsule(3, 3, routings=0), "routings above 0"),
+    (lambda: Capsule(0, 3), "num_capsule to be an integer above 0. Received: num_capsule=0"),
+    (lambda: Capsule(3, 3, routings=0), "routings to be an integer above 0"),
     (lambda: Capsule(3, 3)(np.zeros((2, 3), "float32")), r"\(batch, n, input_dim\).*Received: shape=\(2, 3\)"),
     (lambda: Capsule(3, 3, share_weights=False)(keras.Input((None, 4))), "known without shared weights"),
     (lambda: PrimaryCapsules(2)(np.zeros((2, 3), "float32")), r"\(batch, height, width, channels\).*Received"),
-    (lambda: ConvCapsules(2, strides=0), "strides above 0"),
+    (lambda: ConvCapsules(2, strides=0), "strides to be an integer above 0"),
+    (lambda: ConvCapsules(2, (3, 3)), r"kernel_size to be an integer above 0. Received: kernel_size=\(3, 3\)"),
+    (lambda: ClassCapsules(2, 2.5), "routings to be an integer above 0"),
     (lambda: ConvCapsules(2)(np.zeros((2, 5, 5, 3, 4, 4), "float32")), r"\[poses, activations\].*Received"),
     (lambda: ConvCapsules(2)([np.zeros((2, 2, 5, 3, 4, 4), "float32"), np.zeros((2, 2, 5, 3), "float32")]),
      "at least 3 × 3 places.*Received: 2 × 5"),

@@ -176,6 +176,12 @@ def test_the_difference_to_keras_own_layer():
     assert np.linalg.norm(linear_map(ours, (12,)), 2) == pytest.approx(1, rel=0.01)
 
 
+def test_the_layers_activity_regulariser_counts():
+    normed = SpectralNorm(layers.Dense(3, activity_regularizer="l2"))
+    y = numpy(normed(np.ones((2, 4), "float32")))
+    np.testing.assert_allclose([float(loss) for loss in normed.losses], [0.01 * (y ** 2).sum() / 2], rtol=1e-5)
+
+
 def test_zero_kernels_stay_zero_with_a_finite_gradient():
     normed = SpectralNorm(layers.Dense(3, kernel_initializer="zeros"))
     x = np.ones((2, 4), "float32")

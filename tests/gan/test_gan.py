@@ -361,6 +361,28 @@ def test_the_metrics_of_a_collapsed_and_of_a_perfect_generator(tmp_path):
                            datasets.Images("x", "", "", False, IMAGES, None, IMAGES, None))
 
 
+def test_the_shipped_classifier_is_not_for_other_images_of_that_name(capsys):
+    colour = np.zeros((4, 32, 32, 3), "uint8")
+    assert evaluate.extractor("", datasets.Images("mnist", "", "", False, colour, None, colour, None)) is None
+    assert "is for other images" in capsys.readouterr().out
+
+
+def test_scores_are_float32_under_any_policy():
+    """Scores of hundreds whose differences are below one: in bfloat16 they would all be alike."""
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        for spectral in (False, True):
+            critic = build_critic(32, 1, 4, spectral)
+            last = critic.layers[-1].layer if spectral else critic.layers[-1]
+            images = RNG.uniform(-1, 1, (32, 32, 32, 1)).astype("float32")
+            level = np.mean(ops.convert_to_numpy(critic(images)))
+            last.kernel.assign(last.kernel * (1 if spectral else 250 / level))
+            scores = ops.convert_to_numpy(critic(images))
+            assert scores.dtype == "float32" and len(np.unique(scores)) > 25
+    finally:
+        keras.config.set_dtype_policy("float32")
+
+
 # --------------------------------------------------------------------------------------------------------------- data
 
 def test_mnist_gets_a_black_edge():
@@ -531,8 +553,12 @@ def test_measures_of_the_toy_on_a_critic_that_is_known():
     critic.set_weights([np.array([[-3.0], [0.0]])])
     x_r, x_f = toy.points(4.0, 50, RNG)
     assert toy.generator_gradient(critic, OBJECTIVES["wgan_sn"].generator, x_r, x_f) == pytest.approx(3, rel=1e-4)
-    expected = max(3 * abs(a[0] - b[0]) / (10 * np.abs(a - b).mean()) for a in x_r for b in x_f)
-    assert toy.lipschitz_ratio(critic, toy.distance_l1, x_r, x_f) == pytest.approx(expected, rel=1e-4)
+    ratios = [-3 * (a[0] - b[0]) / (10 * np.abs(a - b).mean()) for a in x_r for b in x_f]
+    expected = np.mean(ratios), np.max(np.abs(ratios))
+    assert toy.bound_ratios(critic, toy.distance_l1, x_r, x_f) == pytest.approx(expected, rel=1e-4)
+    of_two = keras.Sequential([keras.Input((4,)), layers.Dense(1, use_bias=False)])         # T(x_r, x_f) = −2 x_r − x_f
+    of_two.set_weights([np.array([[-2.0], [0.0], [-1.0], [0.0]])])
+    assert toy.bound_ratios(of_two, toy.distance_l1, x_r, x_f) == pytest.approx(tuple(np.divide(expected, 3)), rel=1e-4)
 
 
 def test_the_toy_writes_pictures_and_a_table(tmp_path, monkeypatch):
