@@ -294,6 +294,15 @@ def decoded(content, name):
                          f"instance with iconv -f gb18030 -t utf-8") from error
 
 
+def check_text(text, name):
+    """InputError where a string holds what no UTF-8 file can: half a surrogate pair, from JSON or a command line's bytes."""
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise InputError(f"{name} should be text that UTF-8 can write. "
+                         f"Received: {text[max(0, error.start - 9):error.start + 9]!r}") from None
+
+
 def sha256_of(path):
     """The sha256 of a file as a hexadecimal string."""
     with open(path, "rb") as file:

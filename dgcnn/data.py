@@ -102,12 +102,13 @@ def read_questions(path):
         content = json.loads(path.read_text(encoding="utf-8-sig"))
     except json.JSONDecodeError as error:
         raise InputError(f"{path}, line {error.lineno} column {error.colno}, is no JSON: {error.msg}") from None
-    except (OSError, UnicodeDecodeError, RecursionError) as error:
+    except (OSError, ValueError, RecursionError) as error:       # ValueError: no UTF-8, or a number of 5,000 digits
         raise InputError(f"{path} should be a JSON file in UTF-8, but cannot be read as one: {error}") from error
     records = _squad(content, path) if isinstance(content, dict) else _author(content, path)
     questions, ids, empty, missing = [], {}, 0, []
     for where, name, text, passages, answers in records:
         name = str(name)
+        datasets.check_text(name, f"the id of {where} in {path}")
         if name in ids:
             raise InputError(f"{path} should hold each id once. Received: {name!r} at {ids[name]} and {where}")
         ids[name] = where
@@ -177,6 +178,7 @@ def _text(record, name, path, where, empty=False):
     value = record.get(name) if isinstance(record, dict) else None
     if not isinstance(value, str) or not (empty or value.strip()):
         raise InputError(f"{path}, {where}, should hold {name!r} as text. Received: {str(record)[:60]!r}")
+    datasets.check_text(value, f"{name!r} in {path}, {where},")
     return value
 
 
@@ -297,8 +299,8 @@ class Batches(keras.utils.PyDataset):
 
     def __init__(self, run, questions, encode, size=256, crop=True, exchange=0.1):
         super().__init__()
-        self.run, self.size, self.crop, self.exchange, self.features = run, size, crop, exchange, {}
-        texts = {}
+        self.run, self.size, self.crop, self.exchange = run, size, crop, exchange
+        self.features, self.asked, texts = {}, {}, {}
 
         def encoded(text):
             return texts.setdefault(text, len(texts))
@@ -307,6 +309,8 @@ class Batches(keras.utils.PyDataset):
         for question in questions:
             answers = [fold(answer) for answer in question.answers]
             shared = match_features(question.text, [p.text for p in question.passages]) if encode.features else []
+            if shared:
+                self.asked.setdefault(encoded(question.text), [encoded(p.text) for p in question.passages])
             for number, passage in enumerate(question.passages):
                 if shared:
                     self.features[encoded(question.text), encoded(passage.text)] = shared[number].astype("float16")
@@ -376,10 +380,12 @@ class Batches(keras.utils.PyDataset):
                 -(-max(stop - start for _, _, start, stop, _ in rows) // 32) * 32)
 
     def _shared(self, question, passage):
-        """Match features of a question and a passage; of a passage that was exchanged, made for the occasion."""
+        """Match features of a question and a passage. One that was exchanged stands beside the question's other passages,
+        or E-E共现 would tell it from them."""
         if (question, passage) in self.features:
             return self.features[question, passage]
-        return match_features(self.folded[question], [self.folded[passage]])[0]
+        others = self.asked[question][1:]
+        return match_features(self.folded[question], [self.folded[text] for text in (passage, *others)])[0]
 
 
 def random_crop(rng, length, spans, size):

@@ -127,7 +127,7 @@ def draw_example(reader, question, path, most=80):
         if font:       # without a Chinese font the characters' numbers stand below, and the texts in answers.jsonl
             axes.set_xticks(range(shown), text[:shown], fontname=font)
     below.axhline(THRESHOLD, color="grey", linewidth=0.5)
-    above.set_title(f"question {question.id}")
+    above.set_title(f"question {question.id}", parse_math=False)
     runs.write_figure(path, lambda file: figure.savefig(file, format="png", dpi=100))
 
 

@@ -15,7 +15,7 @@ import json
 from dataclasses import dataclass
 
 from common import runs
-from common.datasets import decoded
+from common.datasets import check_text, decoded
 from dgcnn.features import fold
 from dgcnn.reading import Reader
 
@@ -42,6 +42,8 @@ def predict(config):
     """Prints the ranked answers and returns them."""
     if not 1 <= config.answers <= 100:
         raise runs.InputError(f"--answers expects 1 to 100. Received: {config.answers}")
+    for name, text in [("--question", config.question), *(("--text", text) for text in config.text)]:
+        check_text(text, name)
     question = config.question.strip()
     if not question:
         raise runs.InputError("--question expects a question. Received: nothing")

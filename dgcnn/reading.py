@@ -47,6 +47,13 @@ def normalise(text):
     return "".join(c for c in fold(text) if unicodedata.category(c)[0] not in "PZC") or "".join(text.split())
 
 
+def key_of(text):
+    """What the vote takes for the same answer: as normalise, but 1.5米 is not 15米, nor −3 度 3 度."""
+    text = fold(text)
+    return "".join(c for i, c in enumerate(text) if unicodedata.category(c)[0] not in "PZC" or text[i + 1:i + 2].isdigit()
+                   and (c == "-" or c in ".:/" and text[i - 1:i].isdigit())) or "".join(text.split())
+
+
 def spans_of(text, start, end, count=5, longest=LONGEST, threshold=THRESHOLD):
     """The best spans of a passage, best first, each text once: in one passage the best place counts, not their sum.
 
@@ -63,7 +70,7 @@ def spans_of(text, start, end, count=5, longest=LONGEST, threshold=THRESHOLD):
         for length in np.flatnonzero(ends > threshold):
             stop = int(first + length + 1)
             span = Span(text[first:stop], float(start[first] * ends[length]), int(first), stop)
-            key = normalise(span.text)
+            key = key_of(span.text)
             if key and (key not in found or span.score > found[key].score):
                 found[key] = span
     return sorted(found.values(), key=lambda span: -span.score)[:count]
@@ -76,7 +83,7 @@ def vote(spans_of_passages, count=5):
     votes = {}
     for number, spans in enumerate(spans_of_passages):
         for span in spans:
-            votes.setdefault(normalise(span.text), []).append(dataclasses.replace(span, passage=number))
+            votes.setdefault(key_of(span.text), []).append(dataclasses.replace(span, passage=number))
     answers = []
     for spans in votes.values():
         spans = sorted(spans, key=lambda span: -span.score)

@@ -61,6 +61,8 @@ def load_vectors(path, counts, most):
     if not path.is_file():
         raise InputError(f"--vectors expects a file of word vectors. Received: {path}")
     words, vectors = _gensim(path) if path.suffix in (".bin", ".model", ".kv") else _text(path, counts, most)
+    if len(wrong := np.flatnonzero(~np.isfinite(vectors).all(axis=1))):
+        raise InputError(f"{path} should hold finite numbers. Received: nan or inf in the vector of {words[wrong[0]]!r}")
     order = sorted(range(len(words)), key=lambda i: (-counts[words[i]], i))[:most]
     kept = list(dict.fromkeys(words[i] for i in order if _writable(words[i])))
     place = {words[i]: i for i in reversed(order)}

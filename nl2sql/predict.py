@@ -21,7 +21,7 @@ from dataclasses import dataclass
 import tensorflow as tf
 
 from common import runs
-from common.datasets import InputError
+from common.datasets import InputError, check_text
 from nl2sql import data, inputs, model
 from nl2sql.decode import Heads, decode
 from nl2sql.sql import AGGREGATES, Database, shown
@@ -109,6 +109,7 @@ class Parser:
         Raises:
             InputError: no question, or one that is longer than the model reads.
         """
+        check_text(question, "a question")
         question = data.clean(question)
         if not any(c.isalnum() for c in question):
             raise InputError(f"a question expects words. Received: {question!r}")

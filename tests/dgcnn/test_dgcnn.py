@@ -268,6 +268,15 @@ def test_features_reach_the_model_aligned():
     np.testing.assert_allclose(reader.curves([(QUESTION, [TEXT])])[0][0], together, atol=1e-6)
 
 
+def test_features_do_not_tell_that_a_passage_was_exchanged():
+    """Beside the question's other passage, an exchanged one has words that occur there, as its own passages have."""
+    every = [Question(str(i), QUESTION + "谁" * i, [Passage(TEXT + "水" * i, ("382米",)), Passage(f"白云山{i}")], "x")
+             for i in range(8)]
+    batches = data.Batches(run_of(16), every, Encoder(VOCAB, (), True), 128, crop=False, exchange=1.0)
+    (_, _, found), y = batches[0]
+    assert not y.any() and (found[:, :, 1].max(axis=1) > 0).all()
+
+
 # -------------------------------------------------------------------------------------------------------------- splits
 
 def test_splits_are_fixed_and_tell_the_test_nothing():
@@ -311,7 +320,9 @@ def test_both_formats(tmp_path, capsys):
     ([author(("黄山", TEXT))], "answers that stand in their passages. Received: 1 of 1 .* question 1: '黄山'"),
     ([author(("", ""))], "Received: none"), ({"data": [{"paragraphs": 3}]}, "article 1, should hold paragraphs"),
     ({"data": [{"paragraphs": [{"context": TEXT}]}]}, "article 1, paragraph 1, should hold 'qas'"),
-    ({"x": 1}, "the file, should hold 'data' as a list"),
+    ({"x": 1}, "the file, should hold 'data' as a list"), ("[" + "1" * 5000 + "]", "should be a JSON file in UTF-8"),
+    ('[{"question": "山", "passages": [{"answer": "", "passage": "白云\\ud800"}]}]', "should be text that UTF-8 can"),
+    ('[{"question": "山", "passages": [], "id": "\\ud800"}]', "the id of question 1 .* should be text that UTF-8"),
 ])
 def test_files_that_hold_no_questions(tmp_path, content, message):
     with pytest.raises(InputError, match=message):
@@ -385,7 +396,7 @@ def test_words_that_no_line_can_hold_are_no_words(tmp_path):
     ("x.txt", "山\n水 1 2 3\n", "a word and 0 numbers on each line. Received: 0 numbers in line 1"),
     ("x.txt", "海拔 1 2 3\n主峰 4 5\n", "a word and 3 numbers on each line. Received: 2 numbers in line 2"),
     ("x.txt", "海拔 1 2\n主峰 4 x\n", "line 2 does not"), ("x.txt", "", "no vector"), ("x.kv", "x", "gensim can read"),
-    ("x.bin", "x", "gensim can read")])
+    ("x.bin", "x", "gensim can read"), ("x.txt", "海拔 1 nan\n", "nan or inf in the vector of '海拔'")])
 def test_vectors_that_cannot_be_read(tmp_path, name, text, message):
     with pytest.raises(InputError, match=message):
         vectors.load_vectors(write(tmp_path, name, text), collections.Counter({"主峰": 1}), 9)
@@ -410,6 +421,11 @@ def test_spans_are_the_best_of_all():
 def test_in_one_passage_the_best_place_counts():
     start = end = np.array([0.9, 0, 0.5, 0, 0.2])
     assert [(s.text, s.start) for s in spans_of("１，1。2", start, end, longest=1)] == [("１", 0), ("2", 4)]
+
+
+def test_numbers_that_differ_in_their_point_are_different_answers():
+    answers = vote([[Span("1.5米", 0.3, 0, 4)], [Span("15 米", 0.6, 0, 4)], [Span("１５米。", 0.5, 0, 4)]])
+    assert [(answer.text, len(answer.spans)) for answer in answers] == [("15 米", 2), ("1.5米", 1)]
 
 
 def test_the_vote_of_the_articles_example():
@@ -506,6 +522,7 @@ def test_predict_prints_ranked_answers_and_marks_the_best(trained, tmp_path, cap
     ({"question": " "}, "--question expects a question"), ({"question": "hello?"}, "expected a question with characters"),
     ({"text": ("",)}, "Received: nothing in text 1"), ({"text": (TEXT, " ")}, "nothing in text 2"),
     ({"answers": 0, "text": ("山",)}, "--answers expects 1 to 100. Received: 0"), ({}, "expected a passage.*Received: none"),
+    ({"text": ("白\udcff云",)}, "--text should be text that"), ({"question": "\udcff"}, "--question should be text that"),
 ])
 def test_predict_names_what_is_wrong(trained, monkeypatch, options, message):
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"\n")))
