@@ -71,11 +71,11 @@ def server():
         found.server_close()
 
 
-WRITTEN, WATCHING = [], threading.Event()
+WRITTEN, WATCHING = [], threading.Event()      # None when the interpreter ends, which opens files still
 
 
 def _note(event, arguments):
-    if WATCHING.is_set() and event in ("open", "os.mkdir", "os.rename", "os.remove"):
+    if WATCHING and WATCHING.is_set() and event in ("open", "os.mkdir", "os.rename", "os.remove"):
         if event != "open" or isinstance(arguments[2], int) and arguments[2] & (os.O_WRONLY | os.O_RDWR | os.O_CREAT):
             WRITTEN.append(str(arguments[event == "os.rename"]))
 
