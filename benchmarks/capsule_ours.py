@@ -23,6 +23,7 @@ from common.capsule import margin_loss, spread_loss
 routing = sys.argv[1] if len(sys.argv) > 1 else "dynamic"
 batch, height = (int(argument) for argument in (sys.argv[2:] or ("128", "28")))
 runs.keep_memory()
+runs.leave_input_alone()
 rng = np.random.default_rng(0)
 x, y = rng.integers(0, 256, (20 * batch, height, 28), "uint8"), rng.integers(0, 10, 20 * batch)
 model = BUILDERS[routing]()

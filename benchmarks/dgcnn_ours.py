@@ -20,6 +20,7 @@ from dgcnn.reading import Reader
 from dgcnn.train import build_dgcnn, span_loss
 
 runs.keep_memory()
+runs.leave_input_alone()
 vocab = Vocab(map(chr, range(0x4E00, 0x4E00 + 5000 - FIRST)))
 model, encode, speeds = build_dgcnn(len(vocab)), Encoder(vocab), []
 rng = np.random.default_rng(0)

@@ -19,6 +19,7 @@ from gan.train import GAN, build_critic, build_generator
 
 objective = sys.argv[1] if len(sys.argv) > 1 else "gan_qp_l2"
 runs.keep_memory()
+runs.leave_input_alone()
 x = np.random.default_rng(0).integers(0, 256, (20 * 128, 32, 32, 3), "uint8")
 gan = GAN(build_generator(32, 3), build_critic(32, 3, spectral=OBJECTIVES[objective].spectral), objective)
 batches = runs.Batches(runs.Run(None, runs.BaseConfig(batch_size=128)), x, np.zeros(len(x), "uint8"))

@@ -27,6 +27,7 @@ from nl2sql.sql import Query
 SHAPES = {"small": (128, 4, 256), "base": (768, 12, 32)}          # channels, layers, samples of an epoch
 width, depth, samples = SHAPES[sys.argv[1]]
 runs.keep_memory()
+runs.leave_input_alone()
 vocab = inputs.Characters.from_texts([])
 rng = np.random.default_rng(0)
 han = [vocab.tokens[i] for i in vocab.han]

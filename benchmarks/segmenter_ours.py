@@ -15,6 +15,7 @@ from common.crf import crf_loss
 from crf import train
 
 runs.keep_memory()
+runs.leave_input_alone()
 
 
 class Size:

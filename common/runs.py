@@ -178,6 +178,7 @@ def start(config, article, name):
         hold(run.folder)
         write_json(run.path("config.json"), as_json(config))
     keep_memory()
+    leave_input_alone()
     keras.utils.set_random_seed(config.seed)
     set_precision(config.precision)     # until the training ends, see Checkpoint.on_train_end
     print(f"run: {shown(run.folder)}, keras on {keras.backend.backend()}"
@@ -234,6 +235,31 @@ def keep_memory():
         library = ctypes.CDLL(None)
         for name, size in [(M_MMAP_THRESHOLD, 1 << 25), (M_TRIM_THRESHOLD, 1 << 30), (M_TOP_PAD, 1 << 24)]:
             library.mallopt(name, size)
+
+
+def leave_input_alone():
+    """Turns tf.data's tuning of what model.fit reads from a PyDataset off; Keras does so itself for several workers alone.
+
+    The tuning thread sleeps 10 ms, 20 ms, 40 ms and so on, and at the end of an epoch model.fit waits until it wakes: for up
+    to as long as the epoch took. There is nothing to tune in a generator that is read one batch ahead.
+    """
+    if LEGACY or keras.backend.backend() != "tensorflow":
+        return
+    from keras.src.trainers.data_adapters.py_dataset_adapter import PyDatasetAdapter
+
+    plain = PyDatasetAdapter.get_tf_dataset
+    if getattr(plain, "alone", False):
+        return
+
+    def get_tf_dataset(adapter):
+        import tensorflow as tf
+
+        options = tf.data.Options()
+        options.autotune.enabled = False
+        return plain(adapter).with_options(options)
+
+    get_tf_dataset.alone = True
+    PyDatasetAdapter.get_tf_dataset = get_tf_dataset
 
 
 def cosine_rate(peak, steps):

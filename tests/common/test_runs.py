@@ -208,3 +208,14 @@ def test_model_files_that_are_not_ours(tmp_path):
     keras.Sequential([keras.Input((2,)), keras.layers.Lambda(lambda x: x)]).save(tmp_path / "model.keras")
     with pytest.raises(InputError, match="is not a model of this script"):
         runs.load_model(tmp_path)
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="tf.data feeds TensorFlow alone")
+def test_the_input_of_fit_is_not_tuned():
+    from keras.src.trainers.data_adapters.py_dataset_adapter import PyDatasetAdapter
+
+    runs.leave_input_alone()
+    runs.leave_input_alone()
+    batches = runs.Batches(runs.Run(None, runs.BaseConfig(batch_size=2)), np.zeros((4, 3), "float32"), np.zeros(4))
+    dataset = PyDatasetAdapter(batches).get_tf_dataset()
+    assert not dataset.options().autotune.enabled and len(list(dataset)) == 2
