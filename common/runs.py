@@ -240,9 +240,9 @@ def keep_memory():
 def leave_input_alone():
     """Turns tf.data's tuning of what model.fit reads from a PyDataset off; Keras does so itself for several workers alone.
 
-    With it epochs of gan whose steps took 2.05 s ended after 2.58 s, others after 5.1 or 10.3 s: as if fit waited for a thread
-    whose pauses double from 10 ms on. Without it they end with their last step. A generator that is read one batch ahead has
-    nothing to tune.
+    With it epochs of gan whose steps took 2.05 s ended after 2.58 s, others after 5.1 or 10.3 s: as if fit waited for a
+    thread whose pauses double from 10 ms on. Without it they end with their last step. A generator that is read one batch
+    ahead has nothing to tune.
     """
     if LEGACY or keras.backend.backend() != "tensorflow":
         return
