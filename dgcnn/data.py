@@ -262,7 +262,7 @@ def split(files):
     """
     every = [question for questions, held_out in files if not held_out for question in questions]
     held_out = [question for questions, for_test in files if for_test for question in questions]
-    groups = datasets.groups_of([[_key(question.text), *("passage " + fold(passage.text) for passage in question.passages)]
+    groups = datasets.groups_of([[_key(question.text), *("passage " + _key(passage.text) for passage in question.passages)]
                                  for question in every + held_out])
     asked, first = set(groups[len(every):]), {}
     train, validation, test = [], [], []
@@ -276,7 +276,7 @@ def split(files):
 
 
 def _key(text):
-    """A question without what its writers vary: blanks and punctuation."""
+    """A text without what its writers vary: blanks and punctuation."""
     return "".join(filter(str.isalnum, fold(text))) or text
 
 
@@ -295,11 +295,12 @@ class Batches(keras.utils.PyDataset):
         size: characters of a passage at most.
         crop: False crops nothing short, and of a long passage takes the window of predict.py that holds its first answer.
         exchange: share of samples that get another question's passage without their answer: nothing to find in it.
+        hide: share of the characters, and of the words' numbers, that are replaced by the unknown one.
     """
 
-    def __init__(self, run, questions, encode, size=256, crop=True, exchange=0.1):
+    def __init__(self, run, questions, encode, size=256, crop=True, exchange=0.1, hide=0.0):
         super().__init__()
-        self.run, self.size, self.crop, self.exchange = run, size, crop, exchange
+        self.run, self.size, self.crop, self.exchange, self.hide = run, size, crop, exchange, hide
         self.features, self.asked, texts = {}, {}, {}
 
         def encoded(text):
@@ -325,7 +326,8 @@ class Batches(keras.utils.PyDataset):
         self.on_epoch_begin()
 
     def on_epoch_begin(self):
-        rng = np.random.default_rng([self.run.config.seed, self.run.epoch])
+        self.epoch = self.run.epoch
+        rng = np.random.default_rng([self.run.config.seed, self.epoch])
         order = rng.permutation(len(self.samples))[:len(self) * self.batch_size]
         rows = [self._row(rng, self.samples[i]) for i in order]
         pool, rows_in_order = 8 * self.batch_size, []
@@ -372,11 +374,14 @@ class Batches(keras.utils.PyDataset):
             for first, last in spans:              # an answer that the crop cuts is none
                 if start <= first and last < stop:
                     y[i, first - start, 0] = y[i, last - start, 1] = 1
+        rng = np.random.default_rng([self.run.config.seed, self.epoch, index])
+        for numbers in (questions, passages):
+            numbers[(rng.random(numbers.shape) < self.hide) & (numbers > 0)] = UNKNOWN
         return devices.share(((*questions, *passages, *shared), y))
 
     def _widths(self, rows):
-        """Characters of the longest question, and of the longest passage rounded up to 32s: few shapes to compile for."""
-        return (max(len(self.texts[question][0]) for question, *_ in rows),
+        """Characters of the longest question in 8s, and of the longest passage in 32s: few shapes to compile for."""
+        return (-(-max(len(self.texts[question][0]) for question, *_ in rows) // 8) * 8,
                 -(-max(stop - start for _, _, start, stop, _ in rows) // 32) * 32)
 
     def _shared(self, question, passage):

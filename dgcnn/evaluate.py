@@ -86,12 +86,24 @@ def scores(rows):
     return {"em": em, "f1": f1, "score": (em + f1) / 2}
 
 
+def scores_by_file(rows):
+    """The scores of each file's questions."""
+    files = dict.fromkeys(row["file"] for row in rows)
+    return {file: scores([row for row in rows if row["file"] == file]) for file in files}
+
+
+def mean_scores(rows):
+    """The mean of the files' scores: a large file counts no more than a small one."""
+    found = list(scores_by_file(rows).values())
+    return {name: float(np.mean([one[name] for one in found])) for name in found[0]}
+
+
 def metrics(rows):
     """The metrics of results.json: over all test questions, and of each file's."""
     result = {f"test_{name}": value for name, value in scores(rows).items()}
-    files = dict.fromkeys(row["file"] for row in rows)
-    for file in files if len(files) > 1 else []:
-        result |= {f"{file}_{name}": value for name, value in scores([r for r in rows if r["file"] == file]).items()}
+    files = scores_by_file(rows)
+    for file, found in files.items() if len(files) > 1 else []:
+        result |= {f"{file}_{name}": value for name, value in found.items()}
     if without := sum(row.get("without_answer", 0) for row in rows):      # passages that do not answer their question
         result["test_left_unanswered"] = sum(row["left_unanswered"] for row in rows) / without
     return result

@@ -60,9 +60,9 @@ class Config(runs.BaseConfig):
     """A file of word vectors, of word2vec, fastText or gensim. Empty: none."""
     train_vectors: bool = False
     """Trains word vectors on the training questions and passages first."""
-    vector_dim: int = 128
+    vector_dim: int = 48
     """Numbers of a word vector that is trained here."""
-    max_words: int = 9000
+    max_words: int = 24000
     """Word vectors that the model keeps, those of the data's most frequent words first."""
     features: bool = False
     """The eight match features of the 2018 article, which the release of 2019 left out."""
@@ -76,6 +76,8 @@ class Config(runs.BaseConfig):
     """Characters of a passage that the model sees at once; longer ones are cropped in training and read in windows."""
     exchange: float = 0.1
     """Share of training samples whose passage is exchanged for one without the answer."""
+    hide: float = 0.1
+    """Share of characters and words that are made unknown in training, anew in every epoch."""
     min_count: int = 2
     """A character that occurs less often in the training texts is unknown."""
 
@@ -172,15 +174,14 @@ class Validation(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         answered = evaluate.answer_all(self.reader, self.questions)
-        scores = evaluate.scores(answered)
-        logs.update(val_em=scores["em"], val_f1=scores["f1"], val_score=scores["score"])
+        logs.update({f"val_{name}": value for name, value in evaluate.mean_scores(answered).items()})
         for row in answered[:4]:
             print(f"    {row['question']} → {row['answer'] or '(none)'}   [{'/'.join(row['right']) or 'none'}]", flush=True)
 
 
 def train(config):
     for name, least, limit in [("fine", 0, 1), ("average", 0, 0.99999), ("dropout", 0, 0.9), ("exchange", 0, 1),
-                               ("width", 2, 4096), ("vector_dim", 1, 4096), ("max_words", 1, 10**7),
+                               ("hide", 0, 1), ("width", 2, 4096), ("vector_dim", 1, 4096), ("max_words", 1, 10**7),
                                ("max_length", 32, 4096), ("min_count", 1, 10**6)]:
         if not least <= getattr(config, name) <= limit:
             raise runs.InputError(f"{runs.option(name)} expects {least} to {limit:,}. Received: {getattr(config, name)}")
@@ -209,7 +210,8 @@ def train(config):
         embedding = model.get_layer("vectors")
         embedding.embeddings.assign(ops.pad(table, [[FIRST, 0], [0, 0]]))      # unknown words keep a vector of zeros
 
-    batches = data.Batches(run, questions.train, encode, config.max_length, config.without != "cropping", config.exchange)
+    batches = data.Batches(run, questions.train, encode, config.max_length, config.without != "cropping", config.exchange,
+                           config.hide)
     steps = config.epochs * len(batches)
     rate = keras.optimizers.schedules.PiecewiseConstantDecay([round(steps * (1 - config.fine))],
                                                              [config.learning_rate, config.learning_rate / 10])

@@ -31,7 +31,8 @@ def _texts(questions):
 
 
 def train_vectors(questions, dimension, most, seed=0):
-    """(words, vectors) by skip-gram with the article's settings, window 5, 8 negatives, 8 passes, on these questions alone.
+    """(words, vectors) by skip-gram with the article's settings, window 5, 8 negatives, 8 passes, on these questions alone;
+    of all words that occur twice, of which the most frequent `most` are kept.
 
     The article trained on half a million encyclopedia entries and a million questions besides."""
     from gensim.models import Word2Vec
@@ -40,8 +41,8 @@ def train_vectors(questions, dimension, most, seed=0):
     print(f"vectors: training on {sum(map(len, sentences)):,} words", flush=True)
     # One worker: with more the order of updates, and so the vectors, would differ from run to run.
     model = Word2Vec(sentences, vector_size=dimension, window=5, sg=1, negative=8, epochs=8, min_count=2, workers=1,
-                     seed=seed, max_final_vocab=most)
-    kept = [i for i, word in enumerate(model.wv.index_to_key) if _writable(word)]
+                     seed=seed)
+    kept = [i for i, word in enumerate(model.wv.index_to_key) if _writable(word)][:most]        # most frequent first
     return [model.wv.index_to_key[i] for i in kept], np.array(model.wv.vectors[kept], "float32")
 
 

@@ -225,6 +225,23 @@ def test_exchanged_passages_have_nothing_to_find():
     assert not batches[0][1].any()
 
 
+def test_hidden_characters_are_unknown_and_change_from_epoch_to_epoch():
+    run, every = run_of(40), questions()
+    plain = data.Batches(run, every, Encoder(VOCAB, WORDS), 128, exchange=0.0)
+    batches = data.Batches(run, every, Encoder(VOCAB, WORDS), 128, exchange=0.0, hide=0.25)
+    (shown, y), (hidden, same) = plain[0], batches[0]
+    np.testing.assert_array_equal(y, same)                        # where the answer stands does not change
+    for a, b in zip(shown, hidden):
+        real = a > UNKNOWN
+        np.testing.assert_array_equal(b[~real], a[~real])         # padding stays padding
+        assert set(b[b != a].tolist()) <= {UNKNOWN}
+        assert (b != a)[real].mean() == pytest.approx(0.25, abs=4 * (0.25 * 0.75 / real.sum())**0.5)
+    np.testing.assert_array_equal(batches[0][0][0], hidden[0])    # an interrupted epoch hides the same again
+    run.state["epoch"] += 1
+    batches.on_epoch_begin()
+    assert batches[0][0][2].shape != hidden[2].shape or (batches[0][0][2] != hidden[2]).any()
+
+
 def test_passages_that_cannot_be_labelled_are_not_trained_on():
     bad = Question("1", QUESTION, [Passage(TEXT, ("黄山",))], "x", ("黄山",))
     none = Question("2", QUESTION, [Passage(TEXT)], "x")
@@ -290,6 +307,9 @@ def test_splits_are_fixed_and_tell_the_test_nothing():
     assert {"7", "157", "6", "156", "ir"} <= {q.id for q in test}              # its wording, and what shares its passage
     parts = [{text for q in part for text in (q.text, q.passages[0].text)} for part in (train, validation, test)]
     assert not parts[0] & parts[1] and not parts[0] & parts[2] and not parts[1] & parts[2]
+    alike = [Question(str(i), f"别问{i}", [Passage(f"材料{j}", ("材料",))], "x", ("材料",))
+             for i, j in enumerate(["甲，乙。", "甲乙！"] * 40)]
+    assert sorted(map(len, data.split([(alike, False)]))) == [0, 0, 80]        # passages that punctuation alone tells apart
     told = [Question("ir", "别的", [Passage(f"材料{i}") for i in range(150)], "ir")]           # passages of the test under
     assert not any(data.split([(every, False), (told, True)])[:2])                            # other questions
 
@@ -380,6 +400,9 @@ def test_vectors_from_gensim_and_trained_ones(tmp_path):
         vectors.load_vectors(tmp_path / "x.kv", collections.Counter(), 9)
     a, b = (vectors.train_vectors(questions(6), 5, 4, seed=1) for _ in range(2))
     assert len(a[0]) == 4 and a[1].shape == (4, 5)
+    more = vectors.train_vectors(questions(6), 5, 9999, seed=1)
+    assert more[0][:4] == a[0] and len(more[0]) > 4                # the same training, of which less is kept
+    np.testing.assert_array_equal(more[1][:4], a[1])
     np.testing.assert_array_equal(a[1], b[1])
 
 
@@ -477,7 +500,9 @@ def test_scores_as_the_competition_counts():
     assert evaluate.character_f1("水", ["山"]) == evaluate.character_f1("", ["山"]) == 0
     every = [Question("1", QUESTION, [Passage(TEXT, ("382米",)), Passage("水天")], "a", ("382米",)),
              Question("2", QUESTION, [Passage("白云3米")], "b"), Question("3", QUESTION, [Passage("春风")], "b")]
-    found = evaluate.metrics(evaluate.answer_all(oracle(), every))
+    rows = evaluate.answer_all(oracle(), every)
+    assert evaluate.mean_scores(rows) == {"em": 0.75, "f1": 0.75, "score": 0.75}           # file a has 1, file b one half
+    found = evaluate.metrics(rows)
     assert found["test_em"] == found["test_score"] == pytest.approx(2 / 3) and found["a_em"] == 1 and found["b_f1"] == 0.5
     assert found["test_left_unanswered"] == pytest.approx(2 / 3)
 
