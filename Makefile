@@ -39,6 +39,8 @@ bench: .venv/bench
 	.venv/bin/python benchmarks/run.py $(ARGS)
 
 faults: .venv/dev
+	@.venv/bin/python -c 'import atheris' 2>/dev/null || .venv/bin/python -m pip install --quiet atheris \
+		|| echo "note: no atheris for this Python; the readers are fuzzed without it"
 	.venv/bin/python faults/run.py $(ARGS)
 
 clean:

@@ -247,38 +247,46 @@ READERS = {      # name → (article, whose train.py the process has imported; f
 }
 
 
+@contextlib.contextmanager
+def scratch():
+    """A folder for an input's files: in memory where there is such a file system, they are hundreds of thousands."""
+    memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+    with tempfile.TemporaryDirectory(prefix="kexue-fuzz-", dir=memory) as folder:
+        yield pathlib.Path(folder)
+
+
+def attempt(read, folder, contents):
+    """Whether the reader takes these files; False where it says what is wrong. Anything else is raised: a fault."""
+    shutil.rmtree(folder)
+    folder.mkdir()
+    for file, content in contents.items():
+        (folder / file).write_bytes(content)
+    try:
+        with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere), contextlib.redirect_stderr(nowhere):
+            read(folder)
+        return True
+    except InputError as error:
+        assert str(error).strip(), repr(error)
+        return False
+
+
 def fuzz(name, count, start=0):
     """Reads at least `count` spoiled inputs: {"inputs", "refused", "taken", "faults"}. In rounds, each with its seed."""
     valid, read = READERS[name][1]()
     found = {"inputs": 0, "refused": 0, "taken": 0, "faults": []}
-    # In memory where there is such a file system: these are hundreds of thousands of small files.
-    memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
-    with tempfile.TemporaryDirectory(prefix="kexue-fuzz-", dir=memory) as folder, open(os.devnull, "w") as nowhere:
-        folder = pathlib.Path(folder)
-
-        def attempt(contents):
-            shutil.rmtree(folder)
-            folder.mkdir()
-            for file, content in contents.items():
-                (folder / file).write_bytes(content)
-            with contextlib.redirect_stdout(nowhere), contextlib.redirect_stderr(nowhere):
-                read(folder)
+    with scratch() as folder:
 
         def burst(chosen, *edits):
             file = list(valid)[int(chosen * len(valid))]
             for content in dict.fromkeys(spoiled(file, valid[file], i / PLACES, *edits) for i in range(PLACES)):
                 found["inputs"] += 1
                 try:
-                    attempt({**valid, file: content})
-                    found["taken"] += 1
-                except InputError as error:
-                    found["refused"] += 1
-                    assert str(error).strip(), repr(error)
+                    found["taken" if attempt(read, folder, {**valid, file: content}) else "refused"] += 1
                 except Exception as error:
                     error.add_note(f"{file} of {len(content)} bytes, {content[:200]!r}")
                     raise
 
-        attempt(valid)                                    # what is valid is read
+        assert attempt(read, folder, valid), "what is valid is refused"
         round_ = start
         while found["inputs"] < count and not found["faults"]:
             test = settings(max_examples=min(1000, -(-(count - found["inputs"]) // PLACES)), deadline=None, database=None,

@@ -19,6 +19,7 @@ import time
 from dataclasses import dataclass
 
 from faults import downloads, processes
+from faults.guided import guided
 from faults.readers import READERS
 from faults.scripts import ROOT, SCRIPTS
 from faults.warm import Warm
@@ -58,10 +59,12 @@ def one(part, script, warm, place, config):
         (folder := place / "models").mkdir()
         return warm.call("faults.models:attack", script.article, run, others, config.flips, folder, folder=folder)
     if part == "readers":
-        found = {name: warm.call("faults.readers:fuzz", name, config.inputs, folder=place)
-                 for name, (article, _) in READERS.items() if article == script.article}
-        return {"inputs": sum(f["inputs"] for f in found.values()), "refused": sum(f["refused"] for f in found.values()),
-                "readers": len(found), "faults": [f"{name}: {fault}" for name, f in found.items() for fault in f["faults"]]}
+        names = [name for name, (article, _) in READERS.items() if article == script.article]
+        found = [warm.call("faults.readers:fuzz", name, config.inputs, folder=place) for name in names]
+        more = [guided(name, config.inputs) for name in names]
+        return {"inputs": sum(f["inputs"] for f in found), "refused": sum(f["refused"] for f in found),
+                "guided": sum(f["guided"] for f in more), "readers": len(names),
+                "faults": [f"{name}: {fault}" for name, f in zip(names * 2, found + more) for fault in f["faults"]]}
     return getattr(processes, part)(script, warm, place)
 
 
@@ -125,7 +128,7 @@ ROWS = [      # what is promised; part; what stands in the table, from the sums 
     ("A model file that is damaged, another\'s or an attack is refused with one line, and nothing of it is run", "models",
      "{refused:,} refused; {harmless:,} taken, whose damage changed no weight"),
     ("Whatever stands in a file, its reader takes it or says what is wrong", "readers",
-     "{inputs:,} inputs to {readers:,} readers, {refused:,} refused"),
+     "{inputs:,} inputs to {readers:,} readers, {refused:,} refused; {guided:,} more that coverage led to"),
     ("A download is the right file or none, and writes nowhere but in the cache", "downloads",
      "{downloads:,} downloads, {refused:,} refused"),
     ("A layer gives the same numbers in whatever way it is used, on both backends", "layers",

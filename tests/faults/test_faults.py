@@ -11,6 +11,7 @@ import pytest
 
 from common import runs
 from faults import downloads, layers, models, processes, readers, run
+from faults.guided import guided
 from faults.scripts import ROOT, SCRIPTS
 from faults.warm import Warm
 
@@ -111,6 +112,21 @@ def test_the_fuzzer_finds_what_a_reader_gets_wrong(monkeypatch):
     monkeypatch.setitem(readers.READERS, "wrong", ("vae", lambda: ({"x.txt": b"1234"}, read)))
     [fault] = readers.fuzz("wrong", 2000)["faults"]
     assert "ZeroDivisionError" in fault or "IndexError" in fault
+
+
+def test_coverage_leads_to_what_a_reader_gets_wrong(tmp_path):
+    """Three bytes, one after the other: 16 million inputs at random, thousands where each right one is seen."""
+    pytest.importorskip("atheris")
+    assert guided("vocab", 300) == {"guided": 300, "faults": []}
+    (tmp_path / "common_wrong.py").write_text(
+        "def read(folder):\n    x = (folder / 'x.txt').read_bytes()\n"
+        "    if x[:1] == b'K':\n        if x[1:2] == b'e':\n            if x[2:3] == b'r':\n                1 / 0\n")
+    (tmp_path / "program.py").write_text(
+        f"import sys\nsys.path[:0] = [{str(ROOT)!r}, {str(tmp_path)!r}]\nfrom faults import guided, readers\n"
+        "readers.READERS['wrong'] = ('vae', lambda: ({'x.txt': b'abc'}, __import__('common_wrong').read))\n"
+        "guided.PACKAGES.append('common_wrong')\nguided.main(*sys.argv[1:])\n")
+    found = guided("wrong", 100_000, program=str(tmp_path / "program.py"))
+    assert 0 < found["guided"] < 100_000 and "ZeroDivisionError" in found["faults"][0]
 
 
 @pytest.mark.parametrize("name", ["GatedConv1D", "CRF", "Flow", "CrossAttention"])
