@@ -17,7 +17,7 @@ PACKAGES = ["common", "couplet", "crf", "dgcnn", "gan", "nl2sql", "poetry_vae"]
 LONGEST = 1 << 14               # bytes of an input
 
 
-def guided(name, count, seconds=60, program=__file__):
+def guided(name, count, seconds=20, program=__file__):
     """At most `count` inputs for a reader, in at most so many seconds: {"guided", "faults"}; none without atheris."""
     try:
         import atheris  # noqa: F401
@@ -32,7 +32,7 @@ def guided(name, count, seconds=60, program=__file__):
     return {"guided": int(done[1]) if done else 0, "faults": wrong}
 
 
-def main(name, count, seconds="60"):
+def main(name, count, seconds="20"):
     import atheris
 
     sys.path.insert(0, str(ROOT))

@@ -125,7 +125,7 @@ def test_coverage_leads_to_what_a_reader_gets_wrong(tmp_path):
         f"import sys\nsys.path[:0] = [{str(ROOT)!r}, {str(tmp_path)!r}]\nfrom faults import guided, readers\n"
         "readers.READERS['wrong'] = ('vae', lambda: ({'x.txt': b'abc'}, __import__('common_wrong').read))\n"
         "guided.PACKAGES.append('common_wrong')\nguided.main(*sys.argv[1:])\n")
-    found = guided("wrong", 100_000, program=str(tmp_path / "program.py"))
+    found = guided("wrong", 100_000, 60, program=str(tmp_path / "program.py"))
     assert 0 < found["guided"] < 100_000 and "ZeroDivisionError" in found["faults"][0]
 
 
