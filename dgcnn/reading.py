@@ -64,16 +64,19 @@ def spans_of(text, start, end, count=5, longest=LONGEST, threshold=THRESHOLD):
         longest: characters of an answer.
         threshold: both probabilities are above it, or there is no answer.
     """
+    firsts = np.flatnonzero(start > threshold)
+    ends = np.lib.stride_tricks.sliding_window_view(np.pad(end, (0, longest)), longest)[firsts]        # of each start
+    which, lengths = np.nonzero(ends > threshold)
+    scores = start[firsts[which]] * ends[which, lengths]
     found = {}
-    for first in np.flatnonzero(start > threshold):
-        ends = end[first:first + longest]
-        for length in np.flatnonzero(ends > threshold):
-            stop = int(first + length + 1)
-            span = Span(text[first:stop], float(start[first] * ends[length]), int(first), stop)
-            key = key_of(span.text)
-            if key and (key not in found or span.score > found[key].score):
-                found[key] = span
-    return sorted(found.values(), key=lambda span: -span.score)[:count]
+    for i in np.argsort(-scores, kind="stable"):       # best first: a text that was seen had a better place
+        first = int(firsts[which[i]])
+        stop = first + int(lengths[i]) + 1
+        if key := key_of(text[first:stop]):
+            found.setdefault(key, Span(text[first:stop], float(scores[i]), first, stop))
+        if len(found) == count:
+            break
+    return list(found.values())
 
 
 def vote(spans_of_passages, count=5):

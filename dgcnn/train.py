@@ -49,8 +49,8 @@ QUESTION_RATES, RATES = [1, 2, 1], [1, 2, 4, 8, 16, 1]     # the last 1: after t
 class Config(runs.BaseConfig):
     builtin: ClassVar[str] = "sample"
     epochs: int = 20
-    batch_size: int = 64
-    learning_rate: float = 1e-3
+    batch_size: int = 32
+    learning_rate: float = 2e-3
     """Rate of Adam; a tenth of it in the last part of the training, see fine."""
     fine: float = 0.25
     """The last share of the steps, with a tenth of the learning rate."""
