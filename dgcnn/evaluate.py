@@ -27,8 +27,10 @@ from dgcnn import data
 from dgcnn.features import match_features
 from dgcnn.reading import THRESHOLD, Reader, normalise, spans_of, vote
 
-FONTS = ["Noto Sans CJK SC", "Noto Sans SC", "Source Han Sans SC", "WenQuanYi Zen Hei", "WenQuanYi Micro Hei", "SimHei",
-         "Microsoft YaHei", "PingFang SC", "Heiti SC", "Arial Unicode MS", "Droid Sans Fallback"]
+FONTS = ["Noto Sans CJK SC", "Noto Sans CJK JP", "Noto Sans SC", "Source Han Sans SC", "WenQuanYi Zen Hei",
+         "WenQuanYi Micro Hei", "SimHei", "Microsoft YaHei", "PingFang SC", "Heiti SC", "Arial Unicode MS",
+         "Droid Sans Fallback"]            # of a collection such as Noto Sans CJK, Matplotlib knows the first language alone
+COLOURS = {"start": "C0", "end": "C1", "attention": "C2"}
 
 
 @dataclass
@@ -133,7 +135,7 @@ def draw_example(reader, question, path, most=80):
         shown = min(len(text), most)
         for name, values in lines:
             if values is not None:
-                axes.plot(range(min(shown, len(values))), values[:shown], drawstyle="steps-mid", label=name)
+                axes.plot(values[:shown], drawstyle="steps-mid", color=COLOURS[name], label=name)
         axes.set_xlim(-0.5, shown - 0.5)
         axes.legend(loc="upper right", fontsize="small")
         if font:       # without a Chinese font the characters' numbers stand below, and the texts in answers.jsonl
