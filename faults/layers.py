@@ -37,6 +37,15 @@ class Case:
     masked: bool = False          # takes a mask over axis 1
     discrete: bool = False        # has outputs that half precision may change altogether: tags
     apart: bool = False           # takes its inputs as arguments of their own
+    valid: object = lambda *x: x  # normal numbers → numbers as the layer expects them
+
+
+def sigmoid(x):
+    return 1 / (1 + np.exp(-x))
+
+
+def softmax(x):
+    return np.exp(x) / np.exp(x).sum(axis=-1, keepdims=True)
 
 
 def dense(units):
@@ -50,8 +59,10 @@ CASES = {
     "Capsule": Case(lambda a, b, c: Capsule(b, c), lambda a, b, c: [(a, c)], True),
     "CapsuleLength": Case(lambda a, b, c: CapsuleLength(), lambda a, b, c: [(a, b)]),
     "PrimaryCapsules": Case(lambda a, b, c: PrimaryCapsules(b, 2), lambda a, b, c: [(a, a + 1, c)]),
-    "ConvCapsules": Case(lambda a, b, c: ConvCapsules(b, 2), lambda a, b, c: [(a, a + 1, c, 2, 2), (a, a + 1, c)]),
-    "ClassCapsules": Case(lambda a, b, c: ClassCapsules(b), lambda a, b, c: [(a, a + 1, c, 2, 2), (a, a + 1, c)]),
+    "ConvCapsules": Case(lambda a, b, c: ConvCapsules(b, 2), lambda a, b, c: [(a, a + 1, c, 2, 2), (a, a + 1, c)],
+                         valid=lambda poses, activations: (poses, sigmoid(activations))),
+    "ClassCapsules": Case(lambda a, b, c: ClassCapsules(b), lambda a, b, c: [(a, a + 1, c, 2, 2), (a, a + 1, c)],
+                          valid=lambda poses, activations: (poses, sigmoid(activations))),
     "CRF": Case(lambda a, b, c: CRF(b), lambda a, b, c: [(a, b)], True, discrete=True),
     "GatedConv1D": Case(lambda a, b, c: GatedConv1D(b, dilation_rate=1 + a % 2), lambda a, b, c: [(c, b)], True),
     "GatedConv1D highway": Case(lambda a, b, c: GatedConv1D(combination="highway"), lambda a, b, c: [(c, b)], True),
@@ -59,8 +70,11 @@ CASES = {
     "AffineCoupling": Case(lambda a, b, c: AffineCoupling(dense(2 * a)), lambda a, b, c: [(2 * a,)]),
     "Flow": Case(lambda a, b, c: Flow([AdditiveCoupling(dense(a)), Reverse(), Permutation(0), Scale()]),
                  lambda a, b, c: [(2 * a,)]),
-    "GaussianSampling": Case(lambda a, b, c: GaussianSampling(), lambda a, b, c: [(a,), (a,)]),
-    "ClusterPrior": Case(lambda a, b, c: ClusterPrior(b), lambda a, b, c: [(a,), (a,), (b,)]),
+    # Its noise is another one in each call: σ so small that it cannot be seen.
+    "GaussianSampling": Case(lambda a, b, c: GaussianSampling(), lambda a, b, c: [(a,), (a,)],
+                             valid=lambda mean, log_var: (mean, log_var - 60)),
+    "ClusterPrior": Case(lambda a, b, c: ClusterPrior(b), lambda a, b, c: [(a,), (a,), (b,)],
+                         valid=lambda z, log_var, p: (z, log_var, softmax(p))),
     "ProductLogits": Case(lambda a, b, c: ProductLogits(), lambda a, b, c: [(a, b), (1,)], True),
     "SpectralNorm": Case(lambda a, b, c: SpectralNorm(layers.Dense(b)), lambda a, b, c: [(a,)]),
     "SpectralNorm of a convolution": Case(lambda a, b, c: SpectralNorm(layers.Conv2D(b, 2)), lambda a, b, c: [(a, a, c)]),
@@ -75,7 +89,7 @@ class Trial:
         keras.utils.set_random_seed(number)
         self.sizes = [int(size) for size in rng.integers(2, 7, 3)]
         self.shapes = self.case.shapes(*self.sizes)
-        self.x = [rng.normal(size=(4, *shape)).astype("float32") for shape in self.shapes]
+        self.x = [x.astype("float32") for x in self.case.valid(*(rng.normal(size=(4, *shape)) for shape in self.shapes))]
         self.mask = np.arange(self.shapes[0][0]) < rng.integers(1, self.shapes[0][0] + 1, 4)[:, None] \
             if self.case.masked else None
 
