@@ -1,10 +1,12 @@
 """Model files that are damaged, another article's, of another version or an attack: refused with one line.
 
-A flipped bit may hit a byte of the archive that means nothing, such as a time of change: then the model is taken, and has
-to be the one that was saved, bit for bit. In a weight it is noticed, since each part of the archive has a CRC-32.
+Those of nl2sql are NumPy archives, the others' .keras archives. A flipped bit may hit a byte of the archive that means
+nothing, such as a time of change: then the model is taken, and has to be the one that was saved, bit for bit. In a weight it
+is noticed, since each part of the archive has a CRC-32.
 """
 
 import base64
+import importlib
 import io
 import json
 import marshal
@@ -57,13 +59,7 @@ def strange(content, marker):
                 "config": {"name": "added", **options}, "inbound_nodes": []})
         return edited(content, edit)
 
-    class Act:
-        def __reduce__(self):
-            return open, (str(marker), "w")
-
-    weights = io.BytesIO()
-    np.savez(weights, a=np.array([Act()], dtype=object))
-    parts = parts_of(content)
+    parts, pickled = parts_of(content), np.array([Act(marker)], dtype=object)
 
     def later(config):
         layer = next((layer for layer in config["config"][layers] if "kexue>" in str(layer["registered_name"])),
@@ -82,16 +78,55 @@ def strange(content, marker):
         "config that is no model": archive_of({**parts, "config.json": b"[1, 2]"}),
         "deep config": archive_of({**parts, "config.json": b"[" * 100_000}),
         "no weights": archive_of({name: part for name, part in parts.items() if not name.endswith(".h5")}),
-        "weights that are a pickle": archive_of({**parts, "model.weights.h5": pickle.dumps(Act())}),
+        "weights that are a pickle": archive_of({**parts, "model.weights.h5": pickle.dumps(Act(marker))}),
         "weights as pickled arrays": archive_of({**{n: p for n, p in parts.items() if not n.endswith(".h5")},
-                                                 "model.weights.npz": weights.getvalue()}),
-        "a pickle": pickle.dumps(Act()), "empty": b"", "a page": b"<html>Please log in</html>",
-        "an empty archive": archive_of({}),
+                                                 "model.weights.npz": arrays_of({"a": pickled})}),
+        **no_archives(marker),
     }
 
 
+def strange_arrays(content, marker):
+    """The same for the NumPy archive of a parser of nl2sql."""
+    with np.load(io.BytesIO(content)) as file:
+        arrays = dict(file)
+    first, *_, last = sorted(arrays)
+    return {
+        "an array that is a pickle": arrays_of({**arrays, first: np.array([Act(marker)], dtype=object)}),
+        "one array more that is a pickle": arrays_of({**arrays, "more": np.array([Act(marker)], dtype=object)}),
+        "no first array": arrays_of({name: array for name, array in arrays.items() if name != first}),
+        "no last array": arrays_of({name: array for name, array in arrays.items() if name != last}),
+        "an array of another shape": arrays_of({**arrays, first: arrays[first][:-1]}),
+        "an array of text": arrays_of({**arrays, first: arrays[first].astype("U9")}),
+        "one member that is no array": archive_of({**parts_of(content), first + ".npy": b"\x93NUMPY"}),
+        **no_archives(marker),
+    }
+
+
+def no_archives(marker):
+    return {"a pickle": pickle.dumps(Act(marker)), "empty": b"", "a page": b"<html>Please log in</html>",
+            "an empty archive": archive_of({})}
+
+
+class Act:
+    """Makes the file `marker` when its pickle is loaded."""
+
+    def __init__(self, marker):
+        self.marker = str(marker)
+
+    def __reduce__(self):
+        return open, (self.marker, "w")
+
+
+def arrays_of(arrays):
+    buffer = io.BytesIO()
+    np.savez(buffer, **arrays)
+    return buffer.getvalue()
+
+
 def same(a, b):
-    """Whether two models have the same layers and bit for bit the same weights."""
+    """Whether two models have the same layers and bit for bit the same weights; or two dicts the same arrays."""
+    if isinstance(a, dict):
+        return a.keys() == b.keys() and all(np.array_equal(a[name], b[name], equal_nan=True) for name in a)
     return a.get_config() == b.get_config() and len(a.weights) == len(b.weights) and all(
         np.array_equal(x, y, equal_nan=True) for x, y in zip(a.get_weights(), b.get_weights()))
 
@@ -102,25 +137,29 @@ def attack(article, folder, others, flips, place):
     Args:
         article: key of SCRIPTS.
         folder: a run folder, or one of weights/ with everything beside the model that its loader wants.
-        others: .keras files of other articles.
+        others: model files of other articles.
         flips: how many random bits are flipped, one at a time; a tenth as many truncations.
     """
     from common import runs
 
     script, place, rng = SCRIPTS[article], pathlib.Path(place), random.Random(article)
     shutil.copytree(folder, place / "model")
-    path, marker = next((place / "model").glob("*.keras")), place / "acted"
-    path = path.rename(place / "model/model.keras")
+    path, marker = place / "model" / (script.weights or "model.keras"), place / "acted"
+    if script.weights:
+        read, kinds = importlib.import_module(f"{article}.model").read_weights, strange_arrays
+    else:
+        next((place / "model").glob("*.keras")).rename(path)
+        read, kinds = runs.load_model, strange
     content = path.read_bytes()
     script.load(place / "model")                     # the model itself is taken, and its layers are registered
-    right = runs.load_model(path)
+    right = read(path)
     found = {"refused": 0, "harmless": 0, "faults": []}
 
     def tried(name, wrong, harmless):
         path.write_bytes(wrong)
         try:
             script.load(place / "model")
-            if harmless and same(runs.load_model(path), right):
+            if harmless and same(read(path), right):
                 found["harmless"] += 1
             else:
                 found["faults"].append(f"{name}: taken")
@@ -140,10 +179,12 @@ def attack(article, folder, others, flips, place):
         tried(f"bit {bit}", bytes(wrong), harmless=True)
     for _ in range(flips // 10):
         tried("truncated", content[:rng.randrange(len(content))], harmless=False)
-    for name, wrong in strange(content, marker).items():
+    for name, wrong in kinds(content, marker).items():
         tried(name, wrong, harmless=False)
     for other in others:
         tried(f"model of {other}", pathlib.Path(other).read_bytes(), harmless=False)
+    if script.weights:
+        return found
     path.unlink()
     old = path.with_suffix(".h5")                     # the older format, which knows no safe mode
     import keras

@@ -102,7 +102,7 @@ def run(config):
         print("".join(f"             FAULT {fault}\n" for fault in found["faults"]), end="", flush=True)
 
     for article in config.articles:
-        if parts := [part for part in config.parts if part not in (*COMMON, *SCRIPTS[article].without)]:
+        if parts := [part for part in config.parts if part not in COMMON]:
             with Warm(f"{article}.train") as warm, processes.scratch_folder() as place:
                 for part in parts:
                     keep(part, article, one, part, SCRIPTS[article], warm, place, config)

@@ -163,7 +163,10 @@ def read_weights(path):
         with zipfile.ZipFile(path) as archive:
             datasets.check_unpacked(path, sum(member.file_size for member in archive.infolist()))
         with np.load(path, allow_pickle=False) as file:
-            return {name: file[name].astype("float32") for name in file.files}
+            arrays = {name: file[name] for name in file.files}
+        if wrong := [name for name, array in arrays.items() if array.dtype.kind != "f"]:
+            raise ValueError(f"{wrong[0]} holds {arrays[wrong[0]].dtype}, not floating-point numbers")
+        return {name: array.astype("float32") for name, array in arrays.items()}
     except InputError:
         raise
     except Exception as error:         # zipfile and NumPy raise a dozen kinds for a damaged file

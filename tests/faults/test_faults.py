@@ -45,11 +45,10 @@ def test_processes_of_every_script(article):
         for found in (processes.kill(script, warm, place, 4), processes.surroundings(script, warm, place),
                       processes.diverge(script, warm, place), processes.twice(script, warm, place)):
             assert found["faults"] == []
-        if "models" not in script.without:
-            folder, _ = processes.uninterrupted(script, warm, place / "whole")
-            (place / "models").mkdir()
-            found = warm.call("faults.models:attack", article, folder, [], 10, place / "models", folder=place)
-            assert found["faults"] == []
+        folder, _ = processes.uninterrupted(script, warm, place / "whole")
+        (place / "models").mkdir()
+        found = warm.call("faults.models:attack", article, folder, [], 10, place / "models", folder=place)
+        assert found["faults"] == []
 
 
 def test_two_processes_and_one_run_folder(tmp_path):
