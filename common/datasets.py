@@ -10,6 +10,7 @@ import http.client
 import os
 import pathlib
 import pickle
+import re
 import sys
 import time
 import urllib.error
@@ -468,21 +469,68 @@ def check_unpacked(path, size):
                          f"Received: {path.stat().st_size:,} bytes that become {size:,} or more")
 
 
+class _Kind:
+    """The dtype of an array in a pickle. A real one would take flags from there that make pointers of the array's bytes."""
+
+    def __init__(self, name, *options):
+        name = name.decode("ascii", "replace") if isinstance(name, bytes) else name
+        if not isinstance(name, str) or not re.fullmatch("[biuf][0-9]{1,2}", name):
+            raise pickle.UnpicklingError(f"it holds an array of {name!r:.40}, and data are numbers")
+        self.dtype = np.dtype(name)
+
+    def __setstate__(self, state):
+        if state[1] in ("<", ">", b"<", b">"):
+            self.dtype = self.dtype.newbyteorder(str(state[1], "ascii") if isinstance(state[1], bytes) else state[1])
+
+
+class _Array(np.ndarray):
+    """An array in a pickle, filled with numbers alone."""
+
+    def __setstate__(self, state):
+        _, shape, kind, fortran, content = state
+        content = content.encode("latin1") if isinstance(content, str) else content               # str: Python 2's
+        array = _frombuffer(content, kind, shape, "F" if fortran else "C")
+        super().__setstate__((1, array.shape, array.dtype, bool(fortran), bytes(content)))
+
+
+class _Ignored:
+    """Stands for what no data need: states of random numbers."""
+
+    def __init__(self, *arguments, **options):
+        pass
+
+    def __setstate__(self, state):
+        pass
+
+
+def _reconstruct(kind, shape, name):
+    return np.ndarray.__new__(_Array, (0,), "b")
+
+
+def _frombuffer(content, kind, shape, order):
+    if min(shape, default=0) < 0:
+        raise pickle.UnpicklingError(f"it holds an array of shape {shape!r:.40}")
+    return np.frombuffer(bytes(content), kind.dtype).reshape(shape, order=order)
+
+
 class _Harmless(pickle.Unpickler):
     def __init__(self, file, allowed, **options):
         super().__init__(file, **options)
-        self.allowed = {("numpy", "ndarray"), ("numpy", "dtype"), ("numpy.core.multiarray", "_reconstruct"),
-                        ("numpy._core.multiarray", "_reconstruct"), ("numpy._core.numeric", "_frombuffer"), *allowed}
+        self.allowed = allowed
 
     def find_class(self, module, name):
+        known = {"dtype": _Kind, "ndarray": None, "_reconstruct": _reconstruct, "_frombuffer": _frombuffer}
+        if module in ("numpy", "numpy.core.multiarray", "numpy._core.multiarray", "numpy._core.numeric") and name in known:
+            return known[name]
         if (module, name) not in self.allowed:
             raise pickle.UnpicklingError(f"it names {module}.{name}, which data do not need")
-        return super().find_class(module.replace("numpy.core.", "numpy._core."), name)
+        return _Ignored if module.startswith("numpy.random.") else super().find_class(module, name)
 
 
 def unpickle(file, allowed=(), **options):
-    """What a pickle holds. A pickle can call any function that it names: this one may name NumPy's arrays and what is
-    `allowed`, (module, name) each; any other name raises pickle.UnpicklingError before anything of it is called."""
+    """What a pickle holds. A pickle can call any function that it names: this one may name NumPy's arrays, which are built
+    by functions of this file, and what is `allowed`, (module, name) each; of numpy.random that is read and left out. Any
+    other name raises pickle.UnpicklingError before anything of it is called, and so do arrays of anything but numbers."""
     return _Harmless(file, allowed, **options).load()
 
 

@@ -119,7 +119,7 @@ class Reader:
         sizes = {layer.name: layer.input_dim for layer in model.layers if isinstance(layer, keras.layers.Embedding)}
         folder, size = path if path.is_dir() else path.parent, 256
         for name in ("config.json", "results.json"):           # of a run folder; of weights/
-            with contextlib.suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
+            with contextlib.suppress(OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
                 found = json.loads((folder / name).read_text(encoding="utf-8"))
                 size = min(4096, max(32, int(found.get("config", found)["max_length"])))
                 break

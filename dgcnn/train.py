@@ -48,7 +48,7 @@ QUESTION_RATES, RATES = [1, 2, 1], [1, 2, 4, 8, 16, 1]     # the last 1: after t
 @dataclass
 class Config(runs.BaseConfig):
     builtin: ClassVar[str] = "sample"
-    epochs: int = 20
+    epochs: int = 12
     batch_size: int = 32
     learning_rate: float = 2e-3
     """Rate of Adam; a tenth of it in the last part of the training, see fine."""

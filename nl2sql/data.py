@@ -209,7 +209,7 @@ def json_lines(path):
             value = json.loads(line)
             if not isinstance(value, dict):
                 raise ValueError("not an object")
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise InputError(f"{path} should hold one JSON object a line, but line {i} is none ({error}).") from error
         yield value, f"{path}, line {i}"
 
@@ -348,7 +348,7 @@ def _read_sqlite(path, name):
         if "locked" in str(error) or "busy" in str(error):
             raise InputError(f"{path} is locked by another program. Close it, or give a copy.") from error
         raise InputError(f"{path} cannot be read as an SQLite database: {error}. Nothing was changed.") from error
-    except sqlite3.Error as error:
+    except (sqlite3.Error, UnicodeDecodeError) as error:     # names of columns, and errors, are no text for text_factory
         raise InputError(f"{path} is no SQLite database or damaged: {error}. Nothing was changed.") from error
     return Table(header, rows, name=name)
 

@@ -152,7 +152,7 @@ def read_config(folder):
             raise ValueError(f"expected whole numbers for {', '.join(sorted(SIZES))}")
         if config.get("model", "bert") not in MODELS:
             raise ValueError(f"its model should be one of {', '.join(MODELS)}. Received: {str(config['model'])[:40]}")
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{paths[0]} should describe a BERT as Google's bert_config.json does: {error}") from error
     return config
 

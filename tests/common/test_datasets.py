@@ -197,6 +197,42 @@ class Touch:
         return open, ("touched", "w")
 
 
+class Reduced:
+    """Pickled as a call of function(*arguments), and a state."""
+
+    def __init__(self, *reduced):
+        self.reduced = reduced
+
+    def __reduce__(self):
+        return self.reduced
+
+
+def test_arrays_in_a_pickle_are_what_they_were():
+    rng = np.random.default_rng(0)
+    for dtype in ("u1", "<f4", ">f4", ">i8", "?", "f2"):
+        for array in (rng.normal(size=(3, 4)).astype(dtype), np.asfortranarray(rng.normal(size=(3, 4)).astype(dtype)),
+                      np.zeros((0, 2), dtype), np.array(3, dtype)):
+            for protocol in range(3, pickle.HIGHEST_PROTOCOL + 1):
+                found = datasets.unpickle(io.BytesIO(pickle.dumps(array, protocol)))
+                np.testing.assert_array_equal(found, array)
+                assert found.dtype.newbyteorder("=") == array.dtype.newbyteorder("=") and found.shape == array.shape
+
+
+def test_bytes_in_a_pickle_become_no_pointers():
+    """A dtype O whose flags say that its content is data: NumPy's own unpickling makes pointers of these bytes."""
+    reconstruct = np._core.multiarray._reconstruct
+    objects = Reduced(np.dtype, ("O", False, True), (3, "|", None, None, None, -1, -1, 0))
+    numbers = Reduced(np.dtype, ("f8", False, True), (3, "<", None, None, None, -1, -1, 0))
+    start = (np.ndarray, (0,), b"b")
+    for wrong in (Reduced(reconstruct, start, (1, (2,), objects, False, b"A" * 16)),
+                  Reduced(reconstruct, start, (1, (3,), numbers, False, b"A" * 16)),          # more numbers than bytes
+                  Reduced(reconstruct, start, (1, (-2,), numbers, False, b"A" * 16)),
+                  Reduced(np.ndarray, ((2,), "O")), np.array([{}, "x"], dtype=object), np.zeros(2, "i4,f4"),
+                  np.array(["x"])):
+        with pytest.raises((pickle.UnpicklingError, ValueError, TypeError)):
+            assert datasets.unpickle(io.BytesIO(pickle.dumps(wrong))).shape == (2, 2)
+
+
 def test_a_pickle_may_name_arrays_and_nothing_that_acts(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for protocol in range(3, pickle.HIGHEST_PROTOCOL + 1):

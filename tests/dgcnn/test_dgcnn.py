@@ -386,7 +386,7 @@ def test_vectors_from_text(tmp_path, name):
 
 
 def test_vectors_from_gensim_and_trained_ones(tmp_path):
-    from gensim.models import KeyedVectors
+    from gensim.models import KeyedVectors, Word2Vec
 
     found = KeyedVectors(3)
     found.add_vectors(["海拔", "主峰"], np.arange(6, dtype="float32").reshape(2, 3))
@@ -395,6 +395,10 @@ def test_vectors_from_gensim_and_trained_ones(tmp_path):
     for name in ("x.kv", "x.bin"):
         words, table = vectors.load_vectors(tmp_path / name, collections.Counter({"主峰": 1}), 9)
         assert words == ["主峰", "海拔"] and table.tolist() == [[3, 4, 5], [0, 1, 2]]
+    model = Word2Vec([["海拔", "主峰"]] * 9, vector_size=3, min_count=1, workers=1)
+    model.save(str(tmp_path / "x.model"))
+    words, table = vectors.load_vectors(tmp_path / "x.model", collections.Counter(), 9)
+    np.testing.assert_array_equal(table, [model.wv[word] for word in words])
     (tmp_path / "x.kv").write_bytes(pickle.dumps(print))         # gensim's own load() would run what stands here
     with pytest.raises(InputError, match="names builtins.print, which data do not need"):
         vectors.load_vectors(tmp_path / "x.kv", collections.Counter(), 9)

@@ -202,13 +202,23 @@ def test_tableqa_table(tmp_path):
     ("x.xlsx", b"", "should be an Excel file"), ("x.db", b"no database at all, only text", "no SQLite database or damaged"),
     ("x.db", b"SQLite format 3\0" + bytes(range(256)) * 8, "no SQLite database or damaged|cannot be read"),
     ("x.db", b"", "holds no table"),
-    ("x.json", b"{", "line 1 is none"), ("x.json", b"", "holds no table"),
+    ("x.json", b"{", "line 1 is none"), ("x.json", b"", "holds no table"), ("x.json", b"[" * 100_000, "line 1 is none"),
 ])
 def test_files_that_are_no_tables(tmp_path, name, content, message):
     (tmp_path / name).write_bytes(content)
     with pytest.raises(InputError, match=message):
         read_table(tmp_path / name)
     assert (tmp_path / name).read_bytes() == content
+
+
+def test_a_database_whose_names_are_no_text(tmp_path):
+    """Python decodes names of columns, and errors, as UTF-8 in its own way."""
+    with contextlib.closing(sqlite3.connect(tmp_path / "x.db")) as connection, connection:
+        connection.execute('CREATE TABLE t ("年份" TEXT)')
+    content = (tmp_path / "x.db").read_bytes().replace("年".encode(), b"\xed\xb9\xb4")
+    (tmp_path / "x.db").write_bytes(content)
+    with pytest.raises(InputError, match="no SQLite database or damaged"):
+        read_table(tmp_path / "x.db")
 
 
 def test_no_file(tmp_path):
