@@ -513,7 +513,7 @@ def _frombuffer(content, kind, shape, order):
     return np.frombuffer(bytes(content), kind.dtype).reshape(shape, order=order)
 
 
-class _Harmless(pickle.Unpickler):
+class _Harmless(pickle._Unpickler):       # in Python: that in C makes room for as many objects as a pickle says it numbers
     def __init__(self, file, allowed, **options):
         super().__init__(file, **options)
         self.allowed = allowed
@@ -530,8 +530,14 @@ class _Harmless(pickle.Unpickler):
 def unpickle(file, allowed=(), **options):
     """What a pickle holds. A pickle can call any function that it names: this one may name NumPy's arrays, which are built
     by functions of this file, and what is `allowed`, (module, name) each; of numpy.random that is read and left out. Any
-    other name raises pickle.UnpicklingError before anything of it is called, and so do arrays of anything but numbers."""
-    return _Harmless(file, allowed, **options).load()
+    other name raises pickle.UnpicklingError before anything of it is called, and so do arrays of anything but numbers and
+    whatever else is wrong."""
+    try:
+        return _Harmless(file, allowed, **options).load()
+    except pickle.UnpicklingError:
+        raise
+    except Exception as error:             # the opcodes of a damaged pickle may do anything to Python's own objects
+        raise pickle.UnpicklingError(f"it is damaged: {error!r:.100}") from error
 
 
 def sha256_of_all(paths):
