@@ -47,15 +47,17 @@ class Config(runs.BaseConfig):
     epochs: int = 10
     batch_size: int = 128
     learning_rate: float | None = None
-    """The peak, or the constant rate of the article's recipe. By default 1e-3, and 3e-3 for EM routing."""
+    """The peak, or the constant rate of the article's recipe. By default 1e-3, and 6e-3 for EM routing."""
     routing: Literal["dynamic", "em", "none"] = "dynamic"
     """dynamic: articles 4819 and 5112. em: matrix capsules, article 5155. none: the article's CNN with pooling."""
     digits: int = 1
     """Different digits in each training image, one below the other. The article trains on 1 and tests on 2."""
     recipe: Literal["cosine", "article"] = "cosine"
-    """cosine: Adam with a short warm-up and cosine decay. article: Adam at a constant rate."""
-    routings: int = 3
-    """Rounds of dynamic or EM routing."""
+    """cosine: Adam with a short warm-up and cosine decay. article: Adam at a constant rate, images where they are."""
+    shift: int = 2
+    """Pixels by which training moves an image at random, at most, up or down and left or right."""
+    routings: int | None = None
+    """Rounds of routing. By default 3 of dynamic and 2 of EM routing."""
     validation: int = 5000
     """Last training images, at most a tenth, that choose the best epoch. 0: train on all of them, keep the last epoch."""
 
@@ -79,18 +81,19 @@ def build_dynamic(classes=10, routings=3):
     return keras.Model(x, CapsuleLength(name="length")(v), name="capsule_dynamic")
 
 
-def build_none(classes=10, routings=None):
+def build_none(classes=10):
     """Global pooling asks how much there is of each feature in the whole image: the digits of a pair are mixed there."""
     x, h = features()
     h = layers.Dense(128, activation="relu")(layers.GlobalAveragePooling2D()(h))
     return keras.Model(x, layers.Dense(classes, activation="sigmoid")(h), name="capsule_none")
 
 
-def build_em(classes=10, routings=3):
+def build_em(classes=10, routings=2):
     """The network of the paper, smaller: 64 channels, then 8, 16, 16 capsules at each place, then the classes."""
-    x = keras.Input((None, None, 1), name="x")
-    h = layers.Conv2D(64, 5, strides=2, use_bias=False)(x)                          # 28 × 28 → 12 × 12
-    h = layers.ReLU()(layers.BatchNormalization()(h))      # poses of size 1: the votes' variance must not be at its floor
+    h = x = keras.Input((None, None, 1), name="x")
+    for channels, strides in (32, 1), (64, 2):                                      # 28 × 28 → 12 × 12
+        h = layers.Conv2D(channels, 3, strides=strides, use_bias=False)(h)
+        h = layers.ReLU()(layers.BatchNormalization()(h))  # poses of size 1: the votes' variance must not be at its floor
     capsules = PrimaryCapsules(8)(h)
     capsules = ConvCapsules(16, 3, strides=2, routings=routings)(capsules)          # 5 × 5
     capsules = ConvCapsules(16, 3, routings=routings)(capsules)                     # 3 × 3
@@ -112,6 +115,14 @@ def stack(images, labels, digits, rng, others=None):
             np.concatenate([labels[:, None], their_labels[rows]], axis=1))
 
 
+def moved(images, pixels, rng):
+    """Each image moved by up to so many pixels in both directions; black comes in from outside."""
+    around = np.pad(images, ((0, 0), (pixels, pixels), (pixels, pixels)))
+    windows = np.lib.stride_tricks.sliding_window_view(around, images.shape[1:], axis=(1, 2))
+    top, left = rng.integers(0, 2 * pixels + 1, (2, len(images)))
+    return windows[np.arange(len(images)), top, left]
+
+
 def targets(labels, classes, margin):
     """k-hot; times the margin m for spread_loss, which rises from 0.2 to 0.9 in the first half of the epochs."""
     return margin * evaluate.k_hot(labels, classes)
@@ -120,9 +131,9 @@ def targets(labels, classes, margin):
 # ----------------------------------------------------------------------------------------------------------- training
 
 def train(config):
-    for name, least in [("digits", 1), ("routings", 1), ("validation", 0)]:
-        if getattr(config, name) < least:
-            raise runs.InputError(f"{runs.option(name)} expects at least {least}. Received: {getattr(config, name)}")
+    for name, least in [("digits", 1), ("routings", 1), ("validation", 0), ("shift", 0)]:
+        if (value := getattr(config, name)) is not None and value < least:
+            raise runs.InputError(f"{runs.option(name)} expects at least {least}. Received: {value}")
     images = datasets.load_images(config.data)
     if images.y_train is None or images.y_test is None:
         raise runs.InputError("capsule/train.py needs labels: --data with y_train and y_test, or with one subfolder a "
@@ -134,7 +145,7 @@ def train(config):
     if config.smoke:
         images = images.first(100 if config.routing == "em" else 300)
     run = runs.start(config, "capsule", config.routing)
-    model = BUILDERS[config.routing](classes, config.routings)
+    model = BUILDERS[config.routing](classes, **({"routings": config.routings} if config.routings else {}))
 
     held_out = min(config.validation, len(images.x_train) // 10)
     (x, x_val), (y, y_val) = (np.split(part, [len(images.x_train) - held_out]) for part in (images.x_train, images.y_train))
@@ -149,11 +160,12 @@ def train(config):
 
     def batch(images, labels, rng):                        # partners are new in every epoch
         images, labels = stack(images, labels, config.digits, rng, (x, y))
+        images = moved(images, 0 if config.recipe == "article" else config.shift, rng)
         # The learning rate is small at the end: a margin that rose until then would hardly be learnt.
         return evaluate.as_inputs(images), targets(labels, classes, margin(run.epoch / max(1, config.epochs // 2)))
 
     steps = config.epochs * max(1, len(x) // config.batch_size)
-    rate = config.learning_rate or (3e-3 if config.routing == "em" else 1e-3)
+    rate = config.learning_rate or (6e-3 if config.routing == "em" else 1e-3)
     if config.recipe == "cosine":
         rate = runs.cosine_rate(rate, steps)
     # XLA slows convolutions on CPUs down; "auto" leaves it off there and on for a GPU
