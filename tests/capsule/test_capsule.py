@@ -36,7 +36,7 @@ def saved(tmp_path_factory):
 @pytest.mark.parametrize("name, parameters", [
     ("dynamic", 640 + 36_928 + 73_856 + 147_584 + 128 * 160),                # the article: 约27万
     ("none", 640 + 36_928 + 73_856 + 147_584 + 128 * 128 + 128 + 1290),
-    ("em", 25 * 64 + 4 * 64 + 65 * 8 * 17 + (9 * 8 * 16 * 16 + 32) + (9 * 16 * 16 * 16 + 32) + (16 * 10 * 16 + 20)),
+    ("em", 9 * 32 + 4 * 32 + 9 * 32 * 64 + 4 * 64 + 65 * 8 * 17 + (9 * 8 * 16 * 16 + 32) + (9 * 16 * 16 * 16 + 32) + (16 * 10 * 16 + 20)),
 ])
 def test_parameter_counts(name, parameters):
     assert BUILDERS[name]().count_params() == parameters
@@ -63,6 +63,18 @@ def test_training_images_of_several_digits():
     alone, same = train.stack(IMAGES, LABELS, 1, RNG)
     np.testing.assert_array_equal(alone, IMAGES)
     np.testing.assert_array_equal(same[:, 0], LABELS)
+
+
+def test_training_images_move_by_at_most_so_many_pixels():
+    images = np.repeat(IMAGES[:1, :9, :7], 500, axis=0)
+    seen = set()
+    for image in train.moved(images, 2, RNG):
+        found = [(y, x) for y in range(-2, 3) for x in range(-2, 3)
+                 if (image == np.pad(images[0], 2)[2 + y:2 + y + 9, 2 + x:2 + x + 7]).all()]
+        assert len(found) == 1
+        seen.update(found)
+    assert len(seen) == 25
+    np.testing.assert_array_equal(train.moved(IMAGES, 0, RNG), IMAGES)
 
 
 def test_stacked_pairs_are_two_test_images_with_different_labels():
@@ -173,6 +185,7 @@ def test_wrong_input_of_predict(saved, tmp_path, monkeypatch, settings, message)
     ({"digits": 11}, "--digits expects at most 10, one of each class.*Received: 11"),
     ({"routings": 0}, "--routings expects at least 1"),
     ({"validation": -1}, "--validation expects at least 0"),
+    ({"shift": -1}, "--shift expects at least 0"),
     ({"data": "PLAIN"}, "needs labels"),
     ({"data": "HALF"}, "needs labels: --data with y_train and y_test"),
     ({"data": "WIDE"}, r"\(n, 28, 28\).*Received: uint8 of shape \(60, 28, 30\)"),
