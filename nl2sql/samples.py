@@ -2,7 +2,7 @@
 
     python nl2sql/samples.py --out DIR       writes train.json, train.tables.json, val..., test... there
 
-Nobody's data is in here: 86 schemas of ten fields (samples/schemas.txt), words for their cells (samples/words.txt) and
+Nobody's data is in here: 126 schemas of ten fields (samples/schemas.txt), words for their cells (samples/words.txt) and
 a grammar of wordings (samples/phrases.txt) make tables, questions and the SQL that answers them. One question comes about
 in four steps, which are the four parts of this file below the reading of those texts:
 
@@ -25,7 +25,7 @@ import re
 from dataclasses import dataclass, field
 
 FOLDER = pathlib.Path(__file__).resolve().parent / "samples"
-SIZES = {"train": 20_000, "valid": 1_500, "test": 2_000}       # questions
+SIZES = {"train": 28_000, "valid": 1_500, "test": 2_000}       # questions
 TABLES = {"train": 12, "valid": 8, "test": 8}                   # of one schema
 FILES = {"train": "train", "valid": "val", "test": "test"}
 NONE, AVG, MAX, MIN, COUNT, SUM = range(6)

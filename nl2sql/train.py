@@ -43,7 +43,7 @@ from nl2sql.scores import scores
 @dataclass
 class Config(runs.BaseConfig):
     builtin: ClassVar[str] = "sample"
-    epochs: int = 14
+    epochs: int = 10
     batch_size: int = 16
     learning_rate: float | None = None
     """The peak. By default 1e-3, and the article's 5e-5 for a BERT of 512 channels or more."""
@@ -59,7 +59,7 @@ class Config(runs.BaseConfig):
     """Of its units and attention; a BERT that is loaded has its own. Its noise is not what it would be without --resume."""
     max_length: int = 160
     """Tokens of a question with its columns. Training leaves longer ones out, prediction drops columns."""
-    unrelated: float = 0.05
+    unrelated: float = 0.1
     """Share of the training questions that are put to a table they have nothing to do with."""
     rename: float = 0.1
     """Share of the headers' characters that training replaces, in the question too."""
