@@ -40,7 +40,7 @@ MORE = [    # by make test-slow
     ("couplet/train.py", "--mixer", "bilstm", "--recipe", "article"),
     ("couplet/train.py", "--mixer", "attention"),
     ("dgcnn/train.py", "--train-vectors", "--features", "--without", "gate", "--width", "32"),
-    ("capsule/train.py", "--routing", "em", "--routings", "2"),
+    ("capsule/train.py", "--routing", "em", "--routings", "3"),
     ("gan/train.py", "--objective", "wgan_gp", "--vi-regularizer", "5", "--width", "8"),
     ("gan/train.py", "--objective", "sgan_sn", "--size", "64", "--width", "4"),
 ]
