@@ -81,7 +81,7 @@ def build_dynamic(classes=10, routings=3):
     return keras.Model(x, CapsuleLength(name="length")(v), name="capsule_dynamic")
 
 
-def build_none(classes=10):
+def build_none(classes=10, routings=None):
     """Global pooling asks how much there is of each feature in the whole image: the digits of a pair are mixed there."""
     x, h = features()
     h = layers.Dense(128, activation="relu")(layers.GlobalAveragePooling2D()(h))
