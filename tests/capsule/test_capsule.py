@@ -36,7 +36,8 @@ def saved(tmp_path_factory):
 @pytest.mark.parametrize("name, parameters", [
     ("dynamic", 640 + 36_928 + 73_856 + 147_584 + 128 * 160),                # the article: 约27万
     ("none", 640 + 36_928 + 73_856 + 147_584 + 128 * 128 + 128 + 1290),
-    ("em", 9 * 32 + 4 * 32 + 9 * 32 * 64 + 4 * 64 + 65 * 8 * 17 + (9 * 8 * 16 * 16 + 32) + (9 * 16 * 16 * 16 + 32) + (16 * 10 * 16 + 20)),
+    ("em", 9 * 32 + 4 * 32 + 9 * 32 * 64 + 4 * 64 + 65 * 8 * 17
+     + (9 * 8 * 16 * 16 + 32) + (9 * 16 * 16 * 16 + 32) + (16 * 10 * 16 + 20)),
 ])
 def test_parameter_counts(name, parameters):
     assert BUILDERS[name]().count_params() == parameters
