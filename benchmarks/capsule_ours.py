@@ -16,7 +16,7 @@ import keras
 import numpy as np
 
 from capsule import evaluate
-from capsule.train import BUILDERS, targets
+from capsule.train import BUILDERS, moved, targets
 from common import runs
 from common.capsule import margin_loss, spread_loss
 
@@ -29,7 +29,7 @@ x, y = rng.integers(0, 256, (20 * batch, height, 28), "uint8"), rng.integers(0, 
 model = BUILDERS[routing]()
 model.compile(keras.optimizers.Adam(), spread_loss if routing == "em" else margin_loss, jit_compile="auto")
 run = runs.Run(None, runs.BaseConfig(batch_size=batch))
-batches = runs.Batches(run, x, y, 1, lambda x, y, _: (evaluate.as_inputs(x), targets(y, 10, 1.0)))
+batches = runs.Batches(run, x, y, 1, lambda x, y, rng: (evaluate.as_inputs(moved(x, 2, rng)), targets(y, 10, 1.0)))
 speeds = []
 for _ in range(4):
     start = time.perf_counter()
