@@ -143,7 +143,7 @@ def save_vote_maps(model, images, path):
 def save_answers(models, images, pairs, path, columns=10):
     """Two-digit images with the answer of each model below: its two best classes and their scores."""
     answers = {name: scores(model, images[:columns]) for name, model in models.items()}
-    figure = Figure(figsize=(1.15 * columns, 1.6 + 0.6 * len(models)), layout="constrained")
+    figure = Figure(figsize=(1.15 * columns, 2.2 + 0.5 * len(models)), layout="constrained")
     axes = figure.subplots(1, columns, squeeze=False)[0]
     for column, axis in enumerate(axes[:len(images)]):
         axis.imshow(images[column], cmap="gray")
