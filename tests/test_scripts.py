@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from capsule import evaluate
 from common import datasets, runs
 from common.datasets import InputError
 
@@ -142,13 +143,15 @@ def test_verse_is_written_from_the_shipped_model(tmp_path):
 
 
 def test_digits_are_named_by_the_shipped_model(tmp_path):
-    digits = datasets.builtin_digits()                       # not those that it was trained on
-    seven, zero = (digits.x_test[digits.y_test == digit][0] for digit in (7, 0))
-    Image.fromarray(np.concatenate([seven, zero])).save(tmp_path / "two.png")
-    Image.fromarray(zero).save(tmp_path / "one.png")
-    one, two = run("capsule/predict.py", "one.png", "two.png", "--digits", "2", cwd=tmp_path).stdout.splitlines()[-2:]
-    assert one.startswith("one.png: 0 (0.") and two.startswith("two.png: ")
-    assert set(re.findall(r"(\d) \(", two)) == {"0", "7"}
+    digits = datasets.builtin_digits()                       # not those that it was trained on: five of six pairs are right
+    pictures, pairs = evaluate.stacked_pairs(digits.x_test[:40], digits.y_test[:40])
+    names = [f"{i}.png" for i in range(len(pairs))]
+    for name, picture in zip(names, pictures):
+        Image.fromarray(picture).save(tmp_path / name)
+    lines = run("capsule/predict.py", *names, "--digits", "2", cwd=tmp_path).stdout.splitlines()[-len(names):]
+    assert [line.split(":")[0] for line in lines] == names
+    found = [set(re.findall(r"(\d) \(0\.", line)) for line in lines]
+    assert sum(set(map(str, pair)) == answer for pair, answer in zip(pairs, found)) > 0.7 * len(pairs)
 
 
 def test_the_toy_of_gan_runs_and_images_come_from_a_run(tmp_path):
