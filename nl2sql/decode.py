@@ -46,7 +46,7 @@ def decode(heads, encoded, prepared, matcher, matching=True, repair=True):
         repair: move a condition to the column in which its value stands.
     """
     columns, question = np.asarray(encoded.columns), prepared.question
-    chosen, aggregates = selected(heads.select), heads.select[:, :NO_COLUMN]
+    chosen, aggregates = selected(heads.select, prepared.mentions), heads.select[:, :NO_COLUMN]
     select = sorted((int(columns[i]), int(aggregates[i].argmax())) for i in np.flatnonzero(chosen))
     sure = [float(np.where(chosen, aggregates.max(1), heads.select[:, NO_COLUMN]).min())]
     conditions, spans, notes = [], [], []
@@ -80,16 +80,21 @@ def decode(heads, encoded, prepared, matcher, matching=True, repair=True):
     return Parse(Query(tuple(select), tuple(conditions), connector), min(sure), spans, notes)
 
 
-def selected(select):
+def selected(select, mentions):
     """Which columns are selected, (N,): those that are likelier selected than not, with whatever aggregate.
 
-    If none is, but it is not likely either that none of them is, it is the likeliest one: where it is in doubt which of two
-    columns is meant, the question is still about the table.
+    If none is, it is the likeliest one: where it is in doubt which of two columns is meant, the question is still about the
+    table. A question that is about something else selects none: that one at all is meant has to be likely, and near certain
+    if the question mentions neither a column nor a cell by name. (Both limits are chosen on validation schemas.)
+
+    Args:
+        select: the head's probabilities, (N, 7).
+        mentions: characters of the question that stand in the name of a column or of a cell.
     """
     none = select[:, NO_COLUMN]
-    if none.min() >= 0.5 > none.prod():
-        return np.arange(len(none)) == none.argmin()
-    return none < 0.5
+    if 1 - none.prod() < (0.1 if mentions > 1 else 0.98):
+        return np.zeros(len(none), bool)
+    return none < 0.5 if none.min() < 0.5 else np.arange(len(none)) == none.argmin()
 
 
 def runs_of(operators):

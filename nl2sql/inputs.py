@@ -99,6 +99,7 @@ class Prepared:
     table: object
     tokens: list           # of the question
     linked: list           # the segment of each of its characters
+    mentions: int          # of its characters, how many stand in the name of a column or of a cell
     headers: list          # tokens of each header
     columns: list          # the segment of each column
     kept: list             # numbers of the columns that fit, in the table's order
@@ -133,8 +134,10 @@ class Encoder:
         question = question[:self.longest]
         tokens = self.vocab.encode(question)
         headers = [self.vocab.encode(name[:HEADER]) for name in table.header]
-        places = [(*place, 1) for place in (matcher or Matcher(table)).mentions(question)] if self.segments > 1 else []
-        places += [(*place, 2) for place in named(question, table.header)] if self.segments > 3 else []
+        cells = [(*place, 1) for place in (matcher or Matcher(table)).mentions(question)]
+        names = [(*place, 2) for place in named(question, table.header)]
+        mentions = len({i for start, end, *_ in (*cells, *names) for i in range(start, end)})
+        places = cells * (self.segments > 1) + names * (self.segments > 3)
         linked, columns = marks(places, len(tokens), len(headers), max(1, (self.segments - 1) // 3))
         room = self.max_length - len(tokens) - 2
         kept = list(range(len(headers)))
@@ -148,7 +151,7 @@ class Encoder:
                     kept.append(i)
                     room -= len(headers[i]) + 2
             kept.sort()
-        return Prepared(question, table, tokens, linked, headers, columns, kept)
+        return Prepared(question, table, tokens, linked, mentions, headers, columns, kept)
 
     def encode(self, prepared, order=None):
         """The tokens of a line; `order` is a permutation of prepared.kept, for training."""
@@ -390,12 +393,11 @@ class Samples:
         if generator is None:
             encoded = self.encoder.encode(prepared)
             return encoded, labels(encoded, record.query, spans)
-        if generator.random() < self.unrelated and (other := self._wrong_table(record, generator)):
+        other = self._wrong_table(record, generator) if generator.random() < self.unrelated else None
+        if other:
             prepared = self.encoder.prepare(record.question, *other)
-            encoded = self.encoder.encode(prepared, generator.permutation(prepared.kept))
-            return encoded, nothing(encoded)
         encoded = self.encoder.encode(prepared, generator.permutation(prepared.kept))
-        answer = labels(encoded, record.query, spans)
+        answer = nothing(encoded) if other else labels(encoded, record.query, spans)
         if self.rename:
             self._rename(encoded, prepared, generator)
         return encoded, answer

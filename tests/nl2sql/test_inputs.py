@@ -193,9 +193,21 @@ def test_in_doubt_which_column_is_meant_one_of_them_is_selected():
     def heads(*none):
         return np.array([[1 - p, 0, 0, 0, 0, 0, p] for p in none])
 
-    assert selected(heads(0.6, 0.7, 0.99)).tolist() == [True, False, False]         # 0.42: that nothing is asked for
-    assert selected(heads(0.9, 0.9, 0.99)).tolist() == [False] * 3
-    assert selected(np.array([[0, 0.2, 0.2, 0.2, 0, 0, 0.4]])).tolist() == [True]     # though no aggregate is likelier
+    assert selected(heads(0.6, 0.7, 0.99), 2).tolist() == [True, False, False]
+    assert selected(heads(0.8, 0.9, 0.99), 2).tolist() == [True, False, False]      # 0.29 that one is meant
+    assert selected(heads(0.96, 0.98, 0.99), 2).tolist() == [False] * 3
+    assert selected(np.array([[0, 0.2, 0.2, 0.2, 0, 0, 0.4]]), 2).tolist() == [True]  # though no aggregate is likelier
+
+
+def test_a_question_that_names_nothing_of_the_table_has_to_be_sure():
+    def heads(none):
+        return np.array([[1 - none, 0, 0, 0, 0, 0, none], [0, 0, 0, 0, 0, 0, 1.0]])
+
+    assert selected(heads(0.1), 2).tolist() == [True, False] and selected(heads(0.1), 1).tolist() == [False] * 2
+    assert selected(heads(0.01), 0).tolist() == [True, False]
+    for question, mentions in {"广州的销售额": 5, "销售额": 3, "年": 0, "今天天气如何": 0}.items():
+        for segments in (1, 2, inputs.SEGMENTS):
+            assert inputs.Encoder(VOCAB, segments=segments).prepare(question, SALES).mentions == mentions
 
 
 def decoded(question, spans, table=SALES, select=((1, 0),), connector=0, **how):
