@@ -10,6 +10,7 @@ Its quirks: cells of columns of numbers that are texts, headers that are empty o
 """
 
 import contextlib
+import functools
 import io
 import json
 import math
@@ -30,6 +31,9 @@ ENCODINGS = ("utf-8-sig", "gb18030", "big5")
 VIEW_SECONDS = 5
 PRIVATE = re.compile("[\ue000-\uf8ff]")            # what most texts in Big5 have when they are read as GBK
 PARTS = ("train", "valid", "test")
+SORTABLE = [(re.compile(r"(\d{4})[-/.年](\d{1,2})[-/.月](\d{1,2})日?"), "{:04}-{:02}-{:02}"),
+            (re.compile(r"(\d{1,2})[:：](\d{2})"), "{:02}:{:02}")]
+MEASURED = re.compile(r"([-+]?(?:0|[1-9][\d,]*)(?:\.\d+)?)\s*([^\W\d_年月日号时点分秒百千万亿元]{1,3})")
 
 
 @dataclass
@@ -51,6 +55,7 @@ class Table:
     id: str = ""
     columns: list = field(init=False)      # the header as SQL needs it: nothing empty, nothing twice
     units: list = field(init=False)        # "" or what a number in the column counts: "万", "亿", "%", ...
+    notes: list = field(init=False, default_factory=list)      # what a user should know of how it was read
     _cells: dict = field(init=False, default_factory=dict, repr=False)
 
     def __post_init__(self):
@@ -63,15 +68,17 @@ class Table:
         kinds = [str(kind) for kind in self.types or ()]
         self.types = [kind if kind in ("text", "real") else kind_of(column)
                       for kind, column in zip(kinds + [""] * (width - len(kinds)), cells)]
-        self.units = [header_unit(name) for name in self.header]
+        self.units, self.columns = [header_unit(name) for name in self.header], unique_names(self.header)
         for i, kind in enumerate(self.types):
             if kind == "real":
-                cells[i], unit = numbers_of(cells[i])
+                numbers, unit = numbers_of(cells[i])
                 self.units[i] = unit or self.units[i]
+                if lost := [clean(cell) for cell, number in zip(cells[i], numbers) if number is None and not is_empty(cell)]:
+                    self.notes.append(f"cells of {self.columns[i]} that are no numbers count as empty: {len(lost)}, as {lost[0]}")
+                cells[i] = numbers
             else:
-                cells[i] = [None if cell is None else clean(cell) for cell in cells[i]]
+                cells[i] = [None if cell is None else clean(cell) or None for cell in cells[i]]
         self.rows = [list(row) for row in zip(*cells)] if rows else []
-        self.columns = unique_names(self.header)
         self.name = clean(self.name) or "table"
         if self.name.lower().startswith("sqlite_"):          # SQLite keeps these names for itself
             self.name = f"table_{self.name}"
@@ -304,7 +311,7 @@ def _read_csv(path):
         raise InputError(f"{path} should be a CSV table, but cannot be read as one: {str(error).strip()[:200]}") from error
     # A row that ends early ends in NaN.
     rows = [[None if cell != cell else cell for cell in row] for row in frame.values.tolist()]
-    return Table(rows[0], rows[1:], name=path.stem)
+    return _table(rows, path.stem)
 
 
 def _read_excel(path, name):
@@ -312,8 +319,10 @@ def _read_excel(path, name):
 
     try:
         with pandas.ExcelFile(path) as book:
-            sheet = choose(dict.fromkeys(map(str, book.sheet_names)), name, path, "sheet")
-            frame = pandas.read_excel(book, sheet_name=sheet, header=None, dtype=object)
+            read = functools.partial(pandas.read_excel, book, header=None, dtype=object, keep_default_na=False, na_values=[""])
+            filled = [sheet for sheet in book.sheet_names if sheet == name or len(read(sheet, nrows=1))]
+            sheet = choose(dict.fromkeys(filled or book.sheet_names), name, path, "sheet")
+            frame = read(sheet)
     except InputError:
         raise
     except ImportError as error:
@@ -325,15 +334,16 @@ def _read_excel(path, name):
     rows = [row for row in rows if any(cell is not None for cell in row)]
     if not rows:
         raise InputError(f"{path} holds nothing in the sheet {sheet}: expected a header and rows.")
-    return Table(rows[0], rows[1:], name=sheet)
+    return _table(rows, sheet)
 
 
 def _read_sqlite(path, name):
+    path = path.resolve()                                  # the log lies beside the file, not beside a link to it
     with open(path, "rb") as file:
         closed = file.read(20)[18:19] == b"\2" and not pathlib.Path(f"{path}-wal").exists()
     options = "?mode=ro" + "&immutable=1" * closed         # to a write-ahead log that is closed SQLite would add two files
     try:
-        with contextlib.closing(sqlite3.connect(path.resolve().as_uri() + options, uri=True, timeout=2)) as connection:
+        with contextlib.closing(sqlite3.connect(path.as_uri() + options, uri=True, timeout=2)) as connection:
             connection.text_factory = lambda content: content.decode("utf-8", "replace")
             connection.execute("PRAGMA trusted_schema = OFF")
             tables = dict(connection.execute("SELECT name, type FROM sqlite_master WHERE type IN ('table', 'view') "
@@ -350,12 +360,40 @@ def _read_sqlite(path, name):
         raise InputError(f"{path} cannot be read as an SQLite database: {error}. Nothing was changed.") from error
     except (sqlite3.Error, UnicodeDecodeError) as error:     # names of columns, and errors, are no text for text_factory
         raise InputError(f"{path} is no SQLite database or damaged: {error}. Nothing was changed.") from error
-    return Table(header, rows, name=name)
+    return _table([header, *rows], name)
 
 
 def _read_json(path, name):
     tables = {table.id: table for table in (table_of(line, where) for line, where in json_lines(path))}
     return tables[choose(tables, name, path, "table")]
+
+
+def _table(rows, name):
+    """The Table of rows as people write them, of which the first are the header, below a title perhaps.
+
+    Dates become 2019-03-01 and times 09:30 if all cells of a column are such, since SQL compares them as texts; 12人 becomes
+    12 if all cells end alike.
+    """
+    notes = []
+    while len(rows) > 2 and sum(map(bool, map(clean, rows[0]))) == 1 < len(rows[1]) and all(
+            clean(cell) and cell_number(cell) is None for cell in rows[1]):
+        notes.append(f"{' '.join(map(clean, rows[0])).strip()} is taken for a title, the row below it for the header")
+        rows = rows[1:]
+    (header, *rows), columns = rows, []
+    for title, cells in zip(header, zip(*rows)):
+        texts = {text: None for cell in cells if not is_empty(cell) and (text := clean(cell))}
+        for pattern, form in SORTABLE:
+            found = [pattern.fullmatch(text) for text in texts]
+            if found and all(found):
+                texts = {match[0]: form.format(*map(int, match.groups())) for match in found}
+        found = [MEASURED.fullmatch(text) for text in texts]
+        if len(found) > 1 and all(found) and len({match[2] for match in found}) == 1:
+            notes.append(f"{clean(title)} is read as numbers, in {found[0][2]}")
+            texts = {match[0]: match[1] for match in found}
+        columns.append([cell if is_empty(cell) else texts[clean(cell)] or cell for cell in cells])
+    table = Table(header, list(zip(*columns)), name=name)
+    table.notes[:0] = notes
+    return table
 
 
 def choose(found, name, path, kind):
@@ -383,12 +421,16 @@ def is_empty(cell):
 
 
 def kind_of(cells):
-    """real: nine of ten cells that are not empty are numbers, and no codes: those begin with 0 or are long and alike."""
+    """real: nine of ten cells that are not empty are numbers, and no codes: those begin with 0, or are long and alike.
+
+    Whole numbers that a float cannot hold are codes too.
+    """
     found = [cell for cell in cells if not is_empty(cell)]
     texts = [clean(cell) for cell in found if isinstance(cell, str)]
     codes = [text for text in texts if re.fullmatch(r"0\d+", text)]
     long = {len(text) for text in texts if re.fullmatch(r"\d{11,}", text)}
-    if not found or codes or (len(long) == 1 and len(texts) == len(found)):
+    huge = any(isinstance(cell, int) and abs(cell) > 2**53 for cell in found)
+    if not found or codes or huge or (len(long) == 1 and len(texts) == len(found)):
         return "text"
     numbers = sum(cell_number(cell) is not None for cell in found)
     return "real" if numbers >= 0.9 * len(found) else "text"

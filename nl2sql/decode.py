@@ -12,7 +12,7 @@ import numpy as np
 
 from nl2sql.inputs import NO_COLUMN, NONE
 from nl2sql.sql import Query
-from nl2sql.values import SAME, find_numbers
+from nl2sql.values import SAME, find_dates, find_numbers
 
 
 @dataclass
@@ -50,7 +50,8 @@ def decode(heads, encoded, prepared, matcher, matching=True, repair=True):
     select = sorted((int(columns[i]), int(aggregates[i].argmax())) for i in np.flatnonzero(chosen))
     sure = [float(np.where(chosen, aggregates.max(1), heads.select[:, NO_COLUMN]).min())]
     conditions, spans, notes = [], [], []
-    for start, end, operator in runs_of(heads.operator.argmax(1)):
+    values = runs_of(heads.operator.argmax(1))
+    for start, end, operator in values:
         sure.append(float(heads.operator[start:end, operator].mean()))
         for a, b in pieces(heads, columns, question, start, end, matcher) if matching else [(start, end)]:
             inside = slice(max(a, start), min(b, end))
@@ -63,6 +64,8 @@ def decode(heads, encoded, prepared, matcher, matching=True, repair=True):
                 column = matcher.best_column(column, operator, words, weight)
             if not matching:
                 found = [(column, operator, words)]
+            elif operator > 1 and len(values) == 1 and len(days := matcher.days(column, words)) > 1:
+                found = [(column, operator, day) for day in days]       # a month, or a day of several years
             else:
                 found, new = conditions_of(matcher, column, operator, words)
                 notes += new
@@ -75,8 +78,8 @@ def decode(heads, encoded, prepared, matcher, matching=True, repair=True):
     connector = 0 if len(conditions) < 2 else 1 + int(heads.connector[1:].argmax())
     if len(conditions) > 1:
         sure.append(float(heads.connector[connector]))
-        if matching and len({column for column, *_ in conditions}) == 1 and all(op == 2 for _, op, _ in conditions):
-            connector = 2                         # no cell is two values at once
+        if matching and len(about := {condition[:2] for condition in conditions}) == 1 and (op := about.pop()[1]) > 1:
+            connector = 4 - op                    # no cell is two values at once, and each is other than one of two
     return Parse(Query(tuple(select), tuple(conditions), connector), min(sure), spans, notes)
 
 
@@ -106,10 +109,12 @@ def runs_of(operators):
 def pieces(heads, columns, question, start, end, matcher):
     """The values of a run, which are several where its characters choose several columns: (start, end) of each.
 
-    A run that is one cell or one number of its column stays whole. Otherwise it is cut where the chosen column changes; a
+    A run that is one cell, one number or one date of its column stays whole. Otherwise it is cut where the chosen column changes; a
     piece grows to the whole cell or number around it and takes in what it then covers.
     """
     column = int(columns[heads.column[start:end].mean(0).argmax()])
+    if matcher.table.types[column] == "text" and (dates := [(a, b) for a, b, _ in find_dates(question) if a <= start < end <= b]):
+        return dates
     whole = matcher.snap(question, start, end, column)
     if whole[0] <= start and end <= whole[1] and matcher.resolve(column, 2, question[slice(*whole)])[1] >= SAME:
         return [whole]
@@ -134,7 +139,7 @@ def conditions_of(matcher, column, operator, words):
     table, found, notes = matcher.table, [], []
     for start, end in matcher.split(column, words):
         value, score = matcher.resolve(column, operator, words[start:end])
-        if table.types[column] == "text" and operator < 2 and not find_numbers(words):
+        if operator < 2 and (not find_numbers(words) if table.types[column] == "text" else isinstance(value, str)):
             operator = 2                                      # as in the article: names have no order
         if score == 0:
             notes.append(f"nothing in the column {table.columns[column]} resembles {words[start:end]}")

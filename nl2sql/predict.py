@@ -14,6 +14,7 @@ from nl2sql import legacy_keras  # noqa: F401  (first: from here on `import kera
 
 # isort: split
 
+import io
 import json
 import unicodedata
 from dataclasses import dataclass
@@ -24,7 +25,7 @@ from common import runs
 from common.datasets import InputError, check_text
 from nl2sql import data, inputs, model
 from nl2sql.decode import Heads, decode
-from nl2sql.sql import AGGREGATES, Database, shown
+from nl2sql.sql import AGGREGATES, ROWS, Database, shown
 from nl2sql.values import Matcher
 
 WEIGHTS = pathlib.Path(__file__).resolve().parent / "weights"
@@ -33,7 +34,7 @@ WEIGHTS = pathlib.Path(__file__).resolve().parent / "weights"
 @dataclass
 class Config:
     table: pathlib.Path
-    """CSV (UTF-8 or GBK), Excel, SQLite, or TableQA's .tables.json."""
+    """CSV (UTF-8, GBK or Big5), Excel, SQLite, or TableQA's .tables.json."""
     question: str = ""
     """What to ask."""
     name: str = ""
@@ -43,7 +44,7 @@ class Config:
     json: bool = False
     """One JSON object for each question."""
     rows: int = 20
-    """Rows to print; --json prints them all."""
+    """Rows to print; --json prints all that are fetched, at most 10,000."""
     run: pathlib.Path = WEIGHTS
     """Run folder of a model of yours, instead of the shipped one."""
 
@@ -124,20 +125,27 @@ class Parser:
         return parse
 
 
+def answer(question, **what):
+    """What a question gives, as a dict for --json; without more, nothing."""
+    return {"question": question, "sql": None, "query": None, "columns": [], "rows": [], "confidence": 0.0, "notes": []} | what
+
+
 def ask(parser, database, question):
-    """What a question gives, as a dict for --json."""
+    """The answer to a question."""
     parse = parser.parse(question, database.table)
-    found = {"question": question, "sql": None, "query": None, "columns": [], "rows": [],
-             "confidence": round(parse.confidence, 4), "notes": parse.notes}
+    found = answer(question, confidence=round(parse.confidence, 4), notes=parse.notes)
     if parse.query is None:
         found["notes"] = [f"this table does not seem to answer that. Its columns are: {', '.join(database.table.columns)}",
                           *parse.notes]
         return found
+    rows = database.rows(parse.query)
+    if len(rows) == ROWS:
+        parse.notes.append(f"of many rows the first {ROWS:,} are fetched")
     statement, values = database.statement(parse.query)
     names = [f"{aggregate}({database.table.columns[column]})" if aggregate else database.table.columns[column]
              for column, a in parse.query.select for aggregate in [AGGREGATES[a]]]
     return found | {"sql": database.text(parse.query), "statement": statement, "values": values, "columns": names,
-                    "query": parse.query.to_json(), "rows": [list(row) for row in database.rows(parse.query)]}
+                    "query": parse.query.to_json(), "rows": [list(row) for row in rows]}
 
 
 def show(found, limit):
@@ -166,6 +174,8 @@ def predict(config):
     if config.rows < 0:
         raise InputError(f"--rows expects at least 0. Received: {config.rows}")
     table = data.read_table(config.table, config.name)
+    for note in table.notes:
+        print(f"note: {note}", file=sys.stderr)
     parser = Parser.load(config.run)
     with Database(table) as database:
         for question in questions(config, table):
@@ -174,7 +184,7 @@ def predict(config):
             except InputError as error:
                 if not config.interactive:
                     raise
-                found = {"question": question, "sql": None, "notes": [str(error)]}
+                found = answer(question, notes=[str(error)])
             print(json.dumps(found, ensure_ascii=False)) if config.json else show(found, config.rows)
             sys.stdout.flush()
 
@@ -184,6 +194,8 @@ def questions(config, table):
     if config.question:
         yield config.question
         return
+    if isinstance(sys.stdin, io.TextIOWrapper):
+        sys.stdin.reconfigure(errors="surrogateescape")      # a question in another encoding is named and not fatal
     asked = sys.stdin.isatty()
     if asked:
         print(f"{table.name}: {', '.join(table.columns)}; {len(table.rows):,} rows. An empty line ends.")

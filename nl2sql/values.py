@@ -2,7 +2,7 @@
 
     find_numbers("销售额超过1.5万的")            1.5万 is 15,000, at positions 5 to 9
     Matcher(table).resolve(2, 0, "1.5万")       15000.0, or 1.5 where the column counts in 万
-    Matcher(table).resolve(0, 2, "广洲")        广州, the cell most like it
+    Matcher(table).resolve(0, 2, "呼和浩待")    呼和浩特, the cell most like it
     Matcher(table).best_column(1, 2, "广州")    0: the value stands in another column than the model says
 
 No Keras in here. The article compares strings by edit distance; its script takes 100万 and 1000000 for different values.
@@ -18,18 +18,19 @@ from rapidfuzz import fuzz, process
 
 DIGITS = {c: i for i, c in enumerate("零一二三四五六七八九")} | {"〇": 0, "两": 2}
 UNITS = {"十": 10, "百": 100, "千": 1000, "万": 10**4, "亿": 10**8}
-SAME, ALIKE = 95, 50        # scores of 100: the same but for form; alike enough to be meant
+SAME, ALIKE = 95, 60        # scores of 100: the same but for form; alike enough to be meant
 SEPARATORS = "、，,和与及或跟以及还有 "
-NUMBER = re.compile(r"""(?P<percent>百分之)?
+NUMBER = re.compile(r"""(?P<percent>百分之)?(?P<below>零下)?
     (?:(?P<arabic>(?<![\d.])[-+]?\d+(?:,\d{3})+(?:\.\d+)? | (?<!\d)[-+]?\d+(?:\.\d+)? | \.\d+)
-          (?:[多余来]?(?P<unit>[十百千万亿]+|[kw](?![a-z])))?
-      |(?P<chinese>负?[零〇一二两三四五六七八九十百千万亿]+(?:点[零〇一二两三四五六七八九]+(?:[百千万亿]+)?)?))
+          (?:[多余来]?(?:个(?=[万亿]))?(?P<unit>[十百千万亿]+|[kw](?![a-z])))?
+      |[过上破超](?P<alone>[万亿])(?=[的元人股吨册份次，,。？?]|$)
+      |(?P<chinese>负?[零〇一二两三四五六七八九十百千万亿]+(?:个[万亿]+)?(?:点[零〇一二两三四五六七八九]+(?:[百千万亿]+)?)?))
     (?:(?P<sign>%|个?百分点)|(?P<tenths>成)(?![交立本为功员都]))?(?P<year>年)?""", re.VERBOSE)
 DATE = re.compile(r"""(?:(?P<year>[\d零〇一二三四五六七八九]{2,4})年)?
     (?P<month>[\d一二三四五六七八九十]{1,3})月份?(?:(?P<day>[\d一二三四五六七八九十]{1,3})[日号])?
     | (?P<y>\d{4})[-/.](?P<m>\d{1,2})(?:[-/.](?P<d>\d{1,2}))?""", re.VERBOSE)
-CELL = re.compile(r"""[¥$]?([-+]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d*)?(?:e[-+]?\d+)? | [-+]?\.\d+)
-    (百万|千万|万亿|[千万亿])?(元)?(%)?""", re.VERBOSE)
+CELL = re.compile(r"""[¥$]?([-+]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d*)?(?:e[-+]\d+)? | [-+]?\.\d+)
+    \s*(百万|千万|万亿|[千万亿])?(元)?(%)?""", re.VERBOSE)
 HEADER_UNIT = re.compile(r"(百万|千万|十亿|百亿|万亿|[百千万亿])(?!克|米|瓦|卡|伏|赫|分)")
 
 
@@ -96,7 +97,7 @@ def factor_of(unit):
 
 
 def find_numbers(text):
-    """All Numbers in a text, in their order: 3.5万, 5%, 百分之五, 1,200, 三百二十, 18年."""
+    """All Numbers in a text, in their order: 3.5万, 5%, 百分之五, 1,200, 三百二十, 10个亿, 零下五度, 18年."""
     found = []
     for match in NUMBER.finditer(fold(text)):
         if match["arabic"]:
@@ -104,8 +105,10 @@ def find_numbers(text):
             mantissa, factor = float(match["arabic"].replace(",", "")), factor_of(match["unit"])
             if match["arabic"][0] in "-+" and re.match("[0-9A-Za-z年月]", text[start - 1:start]):
                 mantissa, start = abs(mantissa), start + 1           # in 2018-2019 the - is no sign
+        elif match["alone"]:
+            start, mantissa, factor = match.start(), 1.0, factor_of(match["alone"])          # 过亿
         else:
-            start, words = match.start(), match["chinese"]
+            start, words = match.start(), match["chinese"].replace("个", "")
             mantissa, factor = chinese_number(words), 1.0
             if mantissa is None:
                 continue
@@ -114,7 +117,7 @@ def find_numbers(text):
             if unit and (rest := chinese_number(unit[1])) is not None:
                 mantissa, factor = rest, factor_of(unit[2])    # 两万 may be 2 in 万, and 两千米 2000 米 or 2 千米
         percent = bool(match["percent"] or match["sign"] or match["tenths"])
-        mantissa *= 10 if match["tenths"] else 1                     # 七成 is 70 %
+        mantissa *= (10 if match["tenths"] else 1) * (-1 if match["below"] else 1)      # 七成 is 70 %, 零下五度 is -5
         found.append(Number(mantissa, factor, percent, bool(match["year"]), start, match.end()))
     return found
 
@@ -148,7 +151,7 @@ def cell_number(cell):
             return Number(float(cell)) if math.isfinite(cell) else None
         except OverflowError:                            # an integer of JSON may have a thousand digits
             return None
-    match = CELL.fullmatch("".join(fold(str(cell)).split()))
+    match = CELL.fullmatch(fold(str(cell)).strip().replace("\N{MINUS SIGN}", "-"))
     return match and Number(float(match[1].replace(",", "")), factor_of(match[2]), bool(match[4]))
 
 
@@ -167,13 +170,13 @@ def header_unit(header):
 def readings(number, unit, cells):
     """The values that a Number can have in a column, the likeliest first.
 
-    100万 in a column that counts in 万 is 100, and so it is in one without a unit whose cells are all below 10,000. 18年 is
-    2018 where the cells are years; 5% is 5 or 0.05 by the size of the cells.
+    100万 in a column that counts in 万 is 100. In one without a unit it is a million where a cell reaches 10,000, and else what
+    lies between the cells, 100 or a million. 18年 is 2018 where the cells are years; 5% is 5 or 0.05 by the size of the cells.
     """
     low, high = (min(cells), max(cells)) if cells else (-math.inf, math.inf)
-    m, f = number.mantissa, number.factor
+    m, f, largest = number.mantissa, number.factor, max(abs(low), abs(high))
     if number.percent:
-        values = [m, m / 100] if unit == "%" or max(abs(low), abs(high)) > 1.5 else [m / 100, m]
+        values = [m, m / 100] if unit == "%" or largest > 1.5 else [m / 100, m]
     elif unit in ("", "%"):
         values = [m * f, m] if f != 1 else [m]
     else:
@@ -181,8 +184,9 @@ def readings(number, unit, cells):
     if f == 1 and not number.percent and 0 <= m < 100 and m == int(m) and 1900 <= low and high <= 2100:
         return sorted([2000 + m, 1900 + m], key=lambda year: (year not in cells, max(low - year, year - high, 0)))
     values = [float(f"{value:.12g}") for value in values]              # 0.07 × 100 is 7
-    spread = 10 * max(abs(low), abs(high), 1) if cells and not unit else math.inf      # without a unit sizes must tell
-    return sorted(dict.fromkeys(values), key=lambda v: (v not in cells, not low <= v <= high, abs(v) > spread))
+    clear = largest > 1.5 if number.percent else f != 1 and (unit not in ("", "%") or largest >= f)
+    spread = 10 * max(largest, 1) if cells and not unit else math.inf                  # without a unit sizes must tell
+    return sorted(dict.fromkeys(values), key=lambda v: (v not in cells, not (clear or low <= v <= high), abs(v) > spread))
 
 
 # ------------------------------------------------------------------------------------------------------------ matching
@@ -257,9 +261,8 @@ class Matcher:
             whole = len(plain(words)) - len(plain(words[number.start:number.end])) <= 2
             return value, (100.0 if known else 70.0) if whole else 40.0
         cells = self.table.cells(column)
-        if dates := find_dates(words):
-            if day := next((cell for cell in cells if same_date(dates[0][2], cell)), None):
-                return day, 100.0
+        if days := self.days(column, words):             # after a month is after its last day in the table
+            return days[-1 if operator == 0 else 0], 100.0
         if operator < 2 and find_numbers(words):         # a bound need not be a cell, but is written as the cells are
             forms = {form(cell) for cell in cells}
             bound = next((variant for variant in variants(words) if form(variant) in forms), None)
@@ -270,6 +273,12 @@ class Matcher:
             if found and found[1] > score:
                 best, score = cells[found[2]], found[1]
         return (best, score) if score >= ALIKE else (words, 0.0)
+
+    def days(self, column, words):
+        """The cells of the day, or of the month, that words name, the earliest first."""
+        dates = find_dates(words)
+        found = [cell for cell in self.table.cells(column) if same_date(dates[0][2], cell)] if dates else []
+        return sorted(found, key=lambda cell: [part or 0 for part in find_dates(cell)[0][2]])
 
     def best_column(self, column, operator, words, probabilities=None):
         """The column that the words belong to: the given one, unless its cells do not have them and another's do.

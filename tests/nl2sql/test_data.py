@@ -133,6 +133,29 @@ def test_excel(tmp_path):
         read_table(tmp_path / "two.xlsx")
     check_sales(read_table(tmp_path / "two.xlsx", "乙"))
     assert read_table(tmp_path / "two.xlsx", "甲").rows[0][3] == "2019-03-01"
+    with pandas.ExcelWriter(tmp_path / "title.xlsx") as writer:
+        rows = [["2019年销售表", None], ["代码", "备注"], ["NA", "甲"], ["B", None]]
+        pandas.DataFrame(rows).to_excel(writer, sheet_name="甲", index=False, header=False)
+        pandas.DataFrame().to_excel(writer, sheet_name="乙", index=False)
+    table = read_table(tmp_path / "title.xlsx")              # the empty sheet is no choice, NA no gap
+    assert table.columns == ["代码", "备注"] and table.rows == [["NA", "甲"], ["B", None]]
+    assert table.notes == ["2019年销售表 is taken for a title, the row below it for the header"]
+
+
+def test_cells_as_people_write_them(tmp_path):
+    (tmp_path / "a.csv").write_text("日期,开门,人数,额,编号\n2019/3/1,9:30,12人,5,1234567890123456789\n2019年12月5日,10:00,8人,约500,"
+                                    "1234567890123456790\n" + "2020-01-01,11:15,,7,1\n" * 9, "utf-8")
+    table = read_table(tmp_path / "a.csv")
+    assert table.types == ["text", "text", "real", "real", "text"]
+    assert table.rows[:2] == [["2019-03-01", "09:30", 12.0, 5.0, "1234567890123456789"],
+                              ["2019-12-05", "10:00", 8.0, None, "1234567890123456790"]] and table.rows[2][2] is None
+    assert table.notes == ["人数 is read as numbers, in 人", "cells of 额 that are no numbers count as empty: 1, as 约500"]
+    mixed = data._table([["班级", "日期"], ["3年级", "2019/3/1"], ["甲", "春天"], ["5人", "2019/3/2"]], "t")
+    assert mixed.rows[0] == ["3年级", "2019/3/1"] and not mixed.notes
+    assert Table(["编号"], [[2**53 + 1], [3]]).types == ["text"] and Table(["编号"], [[2**53], [3]]).types == ["real"]
+    gap = Table(["城市", "额"], [["广州", 1], ["", 2]])
+    with Database(gap) as database:
+        assert database.rows(Query(((0, 4),))) == [(1,)]           # an empty cell is not counted
 
 
 def test_sqlite_is_only_read(tmp_path):

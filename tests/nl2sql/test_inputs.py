@@ -234,6 +234,7 @@ def decoded(question, spans, table=SALES, select=((1, 0),), connector=0, **how):
     ("广州的", [("广州", 2, 3)], ((0, 2, "广州"),)),                                   # the column is repaired
     ("广州的", [("广州", 0, 0)], ((0, 2, "广州"),)),                                   # names have no order
     ("2018广州", [("2018", 2, 3), ("广州", 2, 0)], ((3, 2, 2018.0), (0, 2, "广州"))),
+    ("超过亿的", [("亿", 0, 1)], ((1, 0, 10000.0),)), ("过很多的", [("很多", 0, 1)], ((1, 2, "很多"),)),    # no bound: no row
 ])
 def test_values_are_repaired(question, spans, conditions):
     assert decoded(question, spans, connector=1).query.conditions == conditions
@@ -243,9 +244,20 @@ def test_without_matching_and_without_repair():
     assert decoded("超过1.5亿的", [("1.5亿", 0, 1)], matching=False).query.conditions == ((1, 0, "1.5亿"),)
     assert decoded("广洲的", [("广洲", 2, 0)], matching=False).query.conditions == ((0, 2, "广洲"),)
     assert decoded("广州的", [("广州", 2, 3)], repair=False).query.conditions[0][0] == 3
-    parse = decoded("广洲的", [("广洲", 2, 0)])
-    assert parse.query.conditions == ((0, 2, "广州"),) and parse.notes == ["广洲 is read as 广州"]
+    parse = decoded("呼和浩待的", [("呼和浩待", 2, 0)])
+    assert parse.query.conditions == ((0, 2, "呼和浩特"),) and parse.notes == ["呼和浩待 is read as 呼和浩特"]
     assert "resembles 巴黎" in decoded("巴黎的", [("巴黎", 2, 0)]).notes[0]
+
+
+def test_dates_stay_whole_and_a_month_is_all_its_days():
+    table = Table(["日期", "金额"], [["2019-03-01", 1], ["2019-03-15", 2], ["2019-05-02", 5], ["2018-03-15", 3]])
+    for question, operator, conditions, connector in [
+            ("2019年3月的金额", 2, ["2019-03-01", "2019-03-15"], 2), ("不在2019年3月的", 3, ["2019-03-01", "2019-03-15"], 1),
+            ("2019年3月以后", 0, ["2019-03-15"], 0), ("2019年3月以前", 1, ["2019-03-01"], 0), ("3月15日", 2, ["2018-03-15", "2019-03-15"], 2),
+            ("2019年4月1日以后", 0, ["2019-04-01"], 0)]:
+        words = question.strip("的金额不在以后前")
+        query = decoded(question, [(words[:-1], operator, 0)], table).query
+        assert query.conditions == tuple((0, operator, day) for day in conditions) and query.connector == connector
 
 
 def test_nothing_selected_is_no_query():
@@ -255,6 +267,7 @@ def test_nothing_selected_is_no_query():
 def test_connector():
     two = [("广州", 2, 0), ("深圳", 2, 0)]
     assert decoded("广州和深圳", two, connector=1).query.connector == 2         # no city is two cities
+    assert decoded("除了广州和深圳", [(city, 3, 0) for city, *_ in two], connector=2).query.connector == 1
     assert decoded("广州", two[:1], connector=2).query.connector == 0
     assert decoded("广州2019", [("广州", 2, 0), ("2019", 2, 3)], connector=1).query.connector == 1
 

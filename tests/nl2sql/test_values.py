@@ -104,7 +104,7 @@ def test_units_in_headers(header, unit):
 
 @pytest.mark.parametrize("cell, value", [
     ("1,200", 1200), ("5%", 0.05), ("3.5万", 35000), ("￥20", 20), ("20元", 20), (" 7 ", 7), (3, 3), ("-2.5", -2.5),
-    ("1e3", 1000),
+    ("1e+3", 1000), ("1.2E-05", 1.2e-5), ("1e3", None), ("1 2", None), ("3.5 万", 35000), ("\u22125", -5),
     ("１２", 12), ("12,34", None), ("abc", None), ("", None), ("2018年", None), (float("nan"), None), ("１0:30", None),
 ])
 def test_cells_that_are_numbers(cell, value):
@@ -116,12 +116,14 @@ def test_cells_that_are_numbers(cell, value):
     (3, 0, "100万", 100), (3, 0, "1.2亿", 12000), (3, 0, "1000000", 100), (3, 2, "980", 980), (5, 0, "1万", 10000),
     (5, 0, "三千五", 3500), (2, 2, "18年", 2018), (2, 2, "二〇一九年", 2019), (2, 2, "2017", 2017), (4, 0, "5%", 5),
     (4, 0, "百分之五", 5), (6, 0, "20%", 0.2), (6, 2, "百分之五", 0.05), (4, 1, "-1", -1),
-    (0, 2, "广洲", "广州"), (0, 2, "呼和", "呼和浩特"), (1, 2, "广东", "广东省"), (0, 2, "巴黎", "巴黎"),
+    (0, 2, "呼和浩待", "呼和浩特"), (0, 2, "呼和", "呼和浩特"), (1, 2, "广东", "广东省"), (0, 2, "巴黎", "巴黎"),
+    (0, 2, "杭州", "杭州"), (3, 0, "10个亿", 100000), (3, 0, "十个亿", 100000), (4, 1, "零下五度", -5), (4, 1, "零下1.5度", -1.5),
+    (3, 0, "过亿的", 10000), (4, 0, "300%", 300), (3, 0, "0.01亿", 100), (5, 0, "1千", 1000),
 ])
 def test_words_become_values_of_the_column(column, operator, words, value):
     found, score = values.Matcher(SALES).resolve(column, operator, words)
     assert found == (value if isinstance(value, str) else pytest.approx(value))
-    assert (score > 0) == (words != "巴黎")
+    assert (score > 0) == (words not in ("巴黎", "杭州"))
 
 
 def test_texts_are_matched_through_quotes_years_and_numerals():
