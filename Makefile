@@ -21,7 +21,8 @@ $(filter-out nl2sql,$(ARTICLES)): .venv/run
 	.venv/bin/python $@/train.py $(ARGS)
 
 nl2sql: .venv/run        # a BERT first, unless one is named: without it the parser begins with random weights
-	$(if $(filter --bert --smoke --resume --help,$(ARGS)),,.venv/bin/python nl2sql/pretrain.py)
+	$(if $(filter --bert --bert=% --smoke --resume --resume=% --help,$(ARGS)),,.venv/bin/python nl2sql/pretrain.py \
+		$(shell grep -oE -- '--out[ =][^ ]+' <<< '$(ARGS)'))
 	.venv/bin/python nl2sql/train.py $(ARGS)
 
 test: .venv/dev lint

@@ -41,7 +41,7 @@ for i in range(samples):
                           Query(((2, 0),), ((0, 2, cell), (1, 0, str(number))), 1)))
 config = train.small_bert(vocab, width, depth, 160)
 if sys.argv[1] == "base":
-    config |= {"model": "bert", "num_attention_heads": 12, "type_vocab_size": 2}
+    config |= {"model": "bert", "num_attention_heads": 12, "type_vocab_size": 2, "vocab_size": 21128}
 encoder = inputs.Encoder(vocab, 160, config["type_vocab_size"])
 bert = model.build_bert(config)
 parser, speeds = model.build_parser(bert), []
@@ -56,7 +56,7 @@ if sys.argv[2:3] == ["answers"]:
 else:
     training = train.build_training(parser)
     training.compile(keras.optimizers.Adam(1e-4, global_clipnorm=1.0))
-    batches = train.Batches(runs.Run(None, runs.BaseConfig(batch_size=32)), inputs.Samples(records, encoder))
+    batches = train.Batches(runs.Run(None, train.Config(batch_size=32)), inputs.Samples(records, encoder))
     for _ in range(4):
         start = time.perf_counter()
         training.fit(batches, epochs=1, shuffle=False, verbose=0)

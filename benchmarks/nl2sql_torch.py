@@ -12,15 +12,14 @@ import torch
 from torch import nn
 from torch.nn import functional as f
 
-SHAPES = {"small": (128, 4, 256), "base": (768, 12, 32)}
-width, depth, samples = SHAPES[sys.argv[1]]
-heads = {"small": width // 32, "base": 12}[sys.argv[1]]
+SHAPES = {"small": (128, 4, 4, 256, 3855), "base": (768, 12, 12, 32, 21128)}     # as in nl2sql_ours.py, and heads, tokens
+width, depth, heads, samples, vocab = SHAPES[sys.argv[1]]
 
 
 class Parser(nn.Module):
     def __init__(self):
         super().__init__()
-        self.tokens, self.segments, self.places = (nn.Embedding(n, width) for n in (3855, 2, 160))
+        self.tokens, self.segments, self.places = (nn.Embedding(n, width) for n in (vocab, 2, 160))
         self.norm, self.dropout = nn.LayerNorm(width), nn.Dropout(0.1)
         layer = nn.TransformerEncoderLayer(width, heads, 4 * width, 0.1, "gelu", batch_first=True)
         self.encoder = nn.TransformerEncoder(layer, depth, enable_nested_tensor=False)
@@ -36,7 +35,7 @@ class Parser(nn.Module):
         return self.connector(h[:, 0]), self.select(y), self.operator(x), column
 
 
-tokens, segments = torch.randint(5, 3855, (samples, 80)), torch.randint(0, 2, (samples, 80))
+tokens, segments = torch.randint(5, vocab, (samples, 80)), torch.randint(0, 2, (samples, 80))
 headers = torch.arange(32, 80, 6)
 shapes = [(3, (samples,)), (7, (samples, 8)), (5, (samples, 30)), (8, (samples, 30))]
 labels = [torch.randint(0, classes, shape) for classes, shape in shapes]

@@ -85,7 +85,8 @@ def main(train, config_class, description):
         print(f"error: {error}", file=sys.stderr)
         devices.end(2)
     except KeyboardInterrupt:
-        print("\nstopped; the run continues with --resume and its folder", file=sys.stderr)
+        later = "; the run continues with --resume and its folder" if isinstance(config, BaseConfig) else ""
+        print(f"\nstopped{later}", file=sys.stderr)
         devices.end(130)
 
 

@@ -24,7 +24,7 @@ from dataclasses import dataclass, field
 from common import datasets
 from common.datasets import InputError
 from nl2sql.sql import Query, shown
-from nl2sql.values import cell_number, header_unit
+from nl2sql.values import Matcher, cell_number, header_unit
 
 EMPTY = {"", "-", "--", "—", "——", "/", "\\", "n/a", "na", "nan", "null", "none", "#n/a", "无", "暂无", "未知"}
 ENCODINGS = ("utf-8-sig", "gb18030", "big5")
@@ -73,8 +73,10 @@ class Table:
             if kind == "real":
                 numbers, unit = numbers_of(cells[i])
                 self.units[i] = unit or self.units[i]
-                if lost := [clean(cell) for cell, number in zip(cells[i], numbers) if number is None and not is_empty(cell)]:
-                    self.notes.append(f"cells of {self.columns[i]} that are no numbers count as empty: {len(lost)}, as {lost[0]}")
+                lost = [clean(cell) for cell, number in zip(cells[i], numbers) if number is None and not is_empty(cell)]
+                if lost:
+                    self.notes.append(f"cells of {self.columns[i]} that are no numbers count as empty: {len(lost)}, as "
+                                      f"{lost[0]}")
                 cells[i] = numbers
             else:
                 cells[i] = [None if cell is None else clean(cell) or None for cell in cells[i]]
@@ -82,6 +84,11 @@ class Table:
         self.name = clean(self.name) or "table"
         if self.name.lower().startswith("sqlite_"):          # SQLite keeps these names for itself
             self.name = f"table_{self.name}"
+
+    @functools.cached_property
+    def matcher(self):
+        """Finds what words mean in this table."""
+        return Matcher(self)
 
     def cells(self, column):
         """A column's cells that are not empty, each once, in their order."""
@@ -319,7 +326,8 @@ def _read_excel(path, name):
 
     try:
         with pandas.ExcelFile(path) as book:
-            read = functools.partial(pandas.read_excel, book, header=None, dtype=object, keep_default_na=False, na_values=[""])
+            read = functools.partial(pandas.read_excel, book, header=None, dtype=object, keep_default_na=False,
+                                     na_values=[""])                 # NA is a text, and no gap
             filled = [sheet for sheet in book.sheet_names if sheet == name or len(read(sheet, nrows=1))]
             sheet = choose(dict.fromkeys(filled or book.sheet_names), name, path, "sheet")
             frame = read(sheet)

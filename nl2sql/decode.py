@@ -1,6 +1,6 @@
 """From the probabilities of the four heads to a query: spans of characters become conditions.
 
-    parse = decode(heads, encoded, prepared, matcher)
+    parse = decode(heads, encoded, prepared)
     parse.query            a sql.Query, or None: nothing in the table is asked for
 
 No Keras in here.
@@ -35,21 +35,24 @@ class Parse:
     notes: list = field(default_factory=list)
 
 
-def decode(heads, encoded, prepared, matcher, matching=True, repair=True):
+def decode(heads, encoded, prepared, matching=True, repair=True):
     """The Parse of one question.
 
     Args:
         heads: Heads for the columns of `encoded`.
         encoded, prepared: the line and what it was made from.
-        matcher: values.Matcher of the table.
         matching: look values up in the table; without, they stay the words of the question, as the model marked them.
         repair: move a condition to the column in which its value stands.
     """
-    columns, question = np.asarray(encoded.columns), prepared.question
+    columns, question, table = np.asarray(encoded.columns), prepared.question, prepared.table
+    matcher = table.matcher
     chosen, aggregates = selected(heads.select, prepared.mentions), heads.select[:, :NO_COLUMN]
     select = sorted((int(columns[i]), int(aggregates[i].argmax())) for i in np.flatnonzero(chosen))
     sure = [float(np.where(chosen, aggregates.max(1), heads.select[:, NO_COLUMN]).min())]
     conditions, spans, notes = [], [], []
+    if len(columns) < len(table.columns):
+        notes.append(f"{len(table.columns)} columns are more than the model reads; these {len(columns)} are named most like "
+                     f"the question: {', '.join(table.columns[i] for i in sorted(columns))}")
     values = runs_of(heads.operator.argmax(1))
     for start, end, operator in values:
         sure.append(float(heads.operator[start:end, operator].mean()))
@@ -109,11 +112,12 @@ def runs_of(operators):
 def pieces(heads, columns, question, start, end, matcher):
     """The values of a run, which are several where its characters choose several columns: (start, end) of each.
 
-    A run that is one cell, one number or one date of its column stays whole. Otherwise it is cut where the chosen column changes; a
-    piece grows to the whole cell or number around it and takes in what it then covers.
+    A run that is one cell, one number or one date of its column stays whole. Otherwise it is cut where the chosen column
+    changes; a piece grows to the whole cell or number around it and takes in what it then covers.
     """
     column = int(columns[heads.column[start:end].mean(0).argmax()])
-    if matcher.table.types[column] == "text" and (dates := [(a, b) for a, b, _ in find_dates(question) if a <= start < end <= b]):
+    dates = [(a, b) for a, b, _ in find_dates(question) if a <= start and end <= b]
+    if dates and matcher.table.types[column] == "text":
         return dates
     whole = matcher.snap(question, start, end, column)
     if whole[0] <= start and end <= whole[1] and matcher.resolve(column, 2, question[slice(*whole)])[1] >= SAME:

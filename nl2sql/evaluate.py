@@ -24,10 +24,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from rapidfuzz import fuzz
 
 from common import runs
 from nl2sql import data
+from nl2sql.inputs import tables_of, wrong_table
 from nl2sql.predict import WEIGHTS, Parser
 from nl2sql.scores import logical_form, scores
 
@@ -52,15 +52,9 @@ class Config:
 
 def unrelated(records, seed=0):
     """(question, table) pairs in which the table has no column that is called like one asked for."""
-    generator, pairs = np.random.default_rng(seed), []
-    tables = list({id(record.table): record.table for record in records}.values())
-    for record in records:
-        asked = [record.table.header[column] for column, *_ in (*record.query.select, *record.query.conditions)]
-        for i in generator.integers(len(tables), size=3):
-            if all(fuzz.partial_ratio(name, other) < 50 for name in asked for other in tables[i].header):
-                pairs.append((record.question, tables[i]))
-                break
-    return pairs
+    generator, tables = np.random.default_rng(seed), tables_of(records)
+    pairs = [(record.question, wrong_table(record, tables, generator)) for record in records]
+    return [(question, table) for question, table in pairs if table]
 
 
 def measure(parser, records, **how):

@@ -10,7 +10,7 @@ columns that the question mentions are numbered, so that the segment also says w
 
     segment = mark + 3 · number of the column, if there is a mark
 
-It need not find out from 20,000 questions that the same characters mean the same.
+The model need not find out from the training questions that the same characters mean the same.
 
 No Keras in here.
 """
@@ -28,7 +28,7 @@ from rapidfuzz import fuzz
 from common import datasets
 from common.datasets import InputError
 from common.vocab import is_han
-from nl2sql.values import Matcher, find_dates, find_numbers, fold, plain, readings, same_date, same_value, variants
+from nl2sql.values import find_dates, find_numbers, fold, plain, readings, same_date, same_value, variants
 
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 NONE, NO_COLUMN = 4, 6       # the operator of a character in no value, the aggregate of a column that is not selected
@@ -63,20 +63,16 @@ class Characters:
         return cls(line.rstrip("\r") for line in datasets.read_text(path).removesuffix("\n").split("\n"))
 
     @classmethod
-    def from_texts(cls, texts, least=1):
-        """Special tokens, ASCII, the 3,755 common characters of GB 2312, and what occurs `least` times in the texts.
+    def from_texts(cls, texts):
+        """Special tokens, ASCII, the 3,755 common characters of GB 2312, and what occurs in the texts.
 
         A character that no text has keeps its first, random vector, which still tells it from every other: that is enough
         to see that a header and a question share it.
         """
-        counts = {}
-        for text in texts:
-            for c in fold(text):
-                counts[c] = counts.get(c, 0) + 1
         rows = (bytes([high, low]) for high in range(0xB0, 0xD8) for low in range(0xA1, 0xFF))
         common = [decoded for row in rows if (decoded := row.decode("gb2312", "ignore"))]
         ascii_ = [c for c in map(chr, range(33, 127)) if not c.isupper()]
-        found = sorted((c for c, count in counts.items() if count >= least and c.isprintable() and not c.isspace()))
+        found = sorted(c for c in {c for text in texts for c in fold(text)} if c.isprintable() and not c.isspace())
         return cls(dict.fromkeys(["[PAD]", "[unused1]", *SPECIAL[1:], *ascii_, *common, *found]))
 
     def __len__(self):
@@ -130,11 +126,11 @@ class Encoder:
         self.vocab, self.max_length, self.segments = vocab, max_length, segments
         self.longest = max_length * 2 // 3           # characters of a question
 
-    def prepare(self, question, table, matcher=None):
+    def prepare(self, question, table):
         question = question[:self.longest]
         tokens = self.vocab.encode(question)
         headers = [self.vocab.encode(name[:HEADER]) for name in table.header]
-        cells = [(*place, 1) for place in (matcher or Matcher(table)).mentions(question)]
+        cells = [(*place, 1) for place in table.matcher.mentions(question)]
         names = [(*place, 2) for place in named(question, table.header)]
         mentions = len({i for start, end, *_ in (*cells, *names) for i in range(start, end)})
         places = cells * (self.segments > 1) + names * (self.segments > 3)
@@ -247,14 +243,13 @@ def nothing(encoded):
     return Labels(0, [NO_COLUMN] * len(encoded.columns), [NONE] * encoded.length, [0] * encoded.length)
 
 
-def align(question, table, query, matcher=None):
+def align(question, table, query):
     """Where in the question the value of each condition stands, as (start, end) spans, or None if one stands nowhere.
 
     Each place is given to one condition: of two conditions with the value 10 each gets a 10 of its own, the one beside its
     column's name. The article's script takes the first place for both, and so marks one.
     """
-    matcher = matcher or Matcher(table)
-    choices = [occurrences(question, table, condition, matcher) for condition in query.conditions]
+    choices = [occurrences(question, table, condition) for condition in query.conditions]
     if not all(choices):
         return None
     best = None
@@ -266,7 +261,7 @@ def align(question, table, query, matcher=None):
     return None if best[1] else best[2]
 
 
-def occurrences(question, table, condition, matcher):
+def occurrences(question, table, condition):
     """((start, end), score) of each place that can be a condition's value, best first."""
     column, _, value = condition
     text, name = fold(question), fold(table.header[column])
@@ -291,7 +286,7 @@ def occurrences(question, table, condition, matcher):
             cut = any(a <= at and end <= b and (at - a, b - end) not in ((0, 0), (0, 1)) for a, b in inside)
             found[at, end] = found.get((at, end), 1.0) - 0.5 * (cut and wanted[0].isdigit())    # the 10 in 2010: hardly
             at = text.find(wanted, at + 1)
-        if not found and (span := _part(text, wanted, condition, matcher) or _alike(text, wanted)):
+        if not found and (span := _part(text, wanted, condition, table.matcher) or _alike(text, wanted)):
             found[span] = 0.5
     scored = [((start, end), score + _nearness(text, name, start, end)) for (start, end), score in found.items()]
     return sorted(scored, key=lambda item: -item[1])
@@ -371,18 +366,17 @@ class Samples:
             other names, so the model should compare rather than remember.
     """
 
-    def __init__(self, records, encoder, unrelated=0.05, rename=0.0):
+    def __init__(self, records, encoder, unrelated=0.1, rename=0.0):
         self.encoder, self.unrelated, self.rename = encoder, unrelated, rename
-        self.items, self.left_out, matchers = [], 0, {}
+        self.items, self.left_out = [], 0
         for record in records:
-            matcher = matchers.setdefault(id(record.table), Matcher(record.table))
-            prepared = encoder.prepare(record.question, record.table, matcher)
-            spans = align(prepared.question, record.table, record.query, matcher) if prepared.tokens else None
+            prepared = encoder.prepare(record.question, record.table)
+            spans = align(prepared.question, record.table, record.query) if prepared.tokens else None
             if spans is None or labels(encoder.encode(prepared), record.query, spans) is None:
                 self.left_out += 1
             else:
                 self.items.append((record, prepared, spans))
-        self.tables = list({id(record.table): (record.table, matchers[id(record.table)]) for record in records}.values())
+        self.tables = tables_of(records)
 
     def __len__(self):
         return len(self.items)
@@ -393,29 +387,32 @@ class Samples:
         if generator is None:
             encoded = self.encoder.encode(prepared)
             return encoded, labels(encoded, record.query, spans)
-        other = self._wrong_table(record, generator) if generator.random() < self.unrelated else None
+        other = wrong_table(record, self.tables, generator) if generator.random() < self.unrelated else None
         if other:
-            prepared = self.encoder.prepare(record.question, *other)
+            prepared = self.encoder.prepare(record.question, other)
         encoded = self.encoder.encode(prepared, generator.permutation(prepared.kept))
         answer = nothing(encoded) if other else labels(encoded, record.query, spans)
         if self.rename:
             self._rename(encoded, prepared, generator)
         return encoded, answer
 
-    def _wrong_table(self, record, generator):
-        """A table in which no column is called like one that is asked for."""
-        asked = [record.table.header[column] for column, *_ in (*record.query.select, *record.query.conditions)]
-        for i in generator.integers(len(self.tables), size=3):
-            table, matcher = self.tables[i]
-            if all(fuzz.partial_ratio(name, other) < 50 for name in asked for other in table.header):
-                return table, matcher
-        return None
-
     def _rename(self, encoded, prepared, generator):
         chosen = {n for header in prepared.headers for n in header if self.encoder.vocab.is_han[n]}
         chosen = [n for n in sorted(chosen) if generator.random() < self.rename]
         new = dict(zip(chosen, generator.choice(self.encoder.vocab.han, len(chosen)).tolist()))
         encoded.tokens = [new.get(n, n) for n in encoded.tokens]
+
+
+def tables_of(records):
+    """The tables of some records, each once, in their order."""
+    return list({id(record.table): record.table for record in records}.values())
+
+
+def wrong_table(record, tables, generator):
+    """A table, of three that are drawn, in which no column is called like one that is asked for; or None."""
+    asked = [record.table.header[column] for column, *_ in (*record.query.select, *record.query.conditions)]
+    return next((tables[i] for i in generator.integers(len(tables), size=3)
+                 if all(fuzz.partial_ratio(name, other) < 50 for name in asked for other in tables[i].header)), None)
 
 
 def by_length(lengths, batch_size, generator):

@@ -45,12 +45,18 @@ def build_bert(config, seed=0):
 
     Its random weights are drawn here: bert4keras gives the query, key, value and output of an attention one initializer,
     and one initializer of tf_keras draws the same numbers every time.
+
+    Raises:
+        InputError: a configuration that describes no BERT.
     """
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "The initializer TruncatedNormal is unseeded")
-        bert = legacy_keras.models.build_transformer_model(
-            model=config.get("model", "bert"), return_keras_model=False,
-            **{name: config[name] for name in CONFIG - {"model"} if name in config})
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "The initializer TruncatedNormal is unseeded")
+            bert = legacy_keras.models.build_transformer_model(
+                model=config.get("model", "bert"), return_keras_model=False,
+                **{name: config[name] for name in CONFIG - {"model"} if name in config})
+    except Exception as error:         # bert4keras raises many kinds for sizes that do not fit together
+        raise InputError(f"bert_config.json describes no BERT that can be built: {error!r:.200}") from error
     generator = np.random.default_rng(seed)
     for weight in bert.model.trainable_weights:
         if len(weight.shape) > 1:
@@ -118,7 +124,7 @@ def read_bert(folder):
     """
     folder = pathlib.Path(folder).expanduser()
     if not folder.is_dir():
-        raise InputError(f"--bert expects a folder with bert_config.json, vocab.txt and a checkpoint. Received: {folder}")
+        raise InputError(f"expected a folder with bert_config.json, vocab.txt and weights. Received: {folder}")
     config = read_config(folder)
     vocabulary = next((path for path in [folder / "vocab.txt", *sorted(folder.glob("vocab*.txt"))] if path.exists()), None)
     if vocabulary is None:
@@ -220,13 +226,11 @@ def load_parser(folder):
     config, vocab, weights = read_bert(folder)
     if "parser" not in config or not isinstance(weights, dict):
         raise InputError(f"{folder} holds a BERT but no parser: train one with nl2sql/train.py --bert {folder}")
-    try:
-        asked = config["parser"]
-        if any(type(asked[name]) is not int or asked[name] < 1 for name in ("max_length", "segments")):
-            raise ValueError("max_length and segments of its entry parser are no sizes")
-        bert = build_bert(config)
-    except Exception as error:         # bert4keras raises many kinds for sizes that do not fit together
-        raise InputError(f"{folder} should hold the bert_config.json of a parser, but: {error!r:.200}") from error
+    asked = config["parser"] if isinstance(config["parser"], dict) else {}
+    if any(type(asked.get(name)) is not int or asked[name] < 1 for name in ("max_length", "segments")):
+        raise InputError(f"{folder} should hold the bert_config.json of a parser, whose max_length and segments are sizes. "
+                         f"Received: {config['parser']!r:.100}")
+    bert = build_bert(config)
     load_weights(bert, weights, folder)
     try:
         parser = build_parser(bert, weights["nl2sql/column_character/bias"].shape[0])

@@ -26,7 +26,6 @@ from common.datasets import InputError, check_text
 from nl2sql import data, inputs, model
 from nl2sql.decode import Heads, decode
 from nl2sql.sql import AGGREGATES, ROWS, Database, shown
-from nl2sql.values import Matcher
 
 WEIGHTS = pathlib.Path(__file__).resolve().parent / "weights"
 
@@ -92,11 +91,8 @@ class Parser:
             batch_size: how many at a time.
             how: matching, repair: see decode.
         """
-        matchers, lines = {}, []
-        for question, table in pairs:
-            matcher = matchers.setdefault(id(table), Matcher(table))
-            prepared = self.encoder.prepare(question, table, matcher)
-            lines.append((self.encoder.encode(prepared), prepared, matcher))
+        prepared = [self.encoder.prepare(question, table) for question, table in pairs]
+        lines = [(self.encoder.encode(one), one) for one in prepared]
         order, found = sorted(range(len(lines)), key=lambda i: len(lines[i][0].tokens)), [None] * len(lines)
         for start in range(0, len(order), batch_size):
             chosen = order[start:start + batch_size]
@@ -117,17 +113,13 @@ class Parser:
         if len(question) > self.encoder.longest:
             raise InputError(f"a question expects at most {self.encoder.longest} characters. Received: {len(question)}, "
                              f"{question[:20]!r}...")
-        parse, = self.parse_all([(question, table)])
-        kept = self.encoder.prepare(question, table).kept
-        if len(kept) < len(table.header):
-            parse.notes.insert(0, f"{len(table.header)} columns are more than the model reads; these {len(kept)} are named "
-                                  f"most like the question: {', '.join(table.columns[i] for i in kept)}")
-        return parse
+        return self.parse_all([(question, table)])[0]
 
 
 def answer(question, **what):
     """What a question gives, as a dict for --json; without more, nothing."""
-    return {"question": question, "sql": None, "query": None, "columns": [], "rows": [], "confidence": 0.0, "notes": []} | what
+    return {"question": question, "sql": None, "query": None, "columns": [], "rows": [], "confidence": 0.0,
+            "notes": []} | what
 
 
 def ask(parser, database, question):

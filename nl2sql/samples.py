@@ -1004,9 +1004,15 @@ def corpus(seed=0, sizes=None):
 
 
 def write(folder, seed=0):
-    """The six files of TableQA, one JSON object a line."""
+    """The six files of TableQA, one JSON object a line.
+
+    Raises:
+        OSError: one of them is there, which may be TableQA's own, or it cannot be written.
+    """
     folder = pathlib.Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
+    if taken := [path for name in FILES.values() for path in folder.glob(f"{name}*.json")]:
+        raise FileExistsError(f"{taken[0]} exists, and is not written over")
     for split, parts in corpus(seed).items():
         for suffix, lines in zip(["json", "tables.json"], parts):
             text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
@@ -1018,5 +1024,8 @@ if __name__ == "__main__":
     parser.add_argument("--out", required=True, help="folder for the six files")
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
-    write(arguments.out, arguments.seed)
+    try:
+        write(arguments.out, arguments.seed)
+    except OSError as error:
+        parser.error(f"--out expects a folder for new files: {error}")
     print(f"wrote {', '.join(f'{size:,} {split}' for split, size in SIZES.items())} questions to {arguments.out}")

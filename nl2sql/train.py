@@ -50,7 +50,8 @@ class Config(runs.BaseConfig):
     bert: str = ""
     """Folder of a BERT, see model.py. Empty: what pretrain.py wrote last below --out; none: begin with random weights."""
     recipe: Literal["cosine", "article"] = "cosine"
-    """article: 0 to the peak in the first epoch, to a fifth in the second, then constant; no marks, no renaming."""
+    """article: 0 to the peak in the first epoch, to a fifth in the second, then constant; no marks; questions as they are,
+    to their own tables, whose columns keep their order."""
     width: int = 128
     """Channels of a BERT that begins with random weights."""
     depth: int = 4
@@ -100,7 +101,7 @@ class Batches(keras.utils.Sequence):
         return len(self.order)
 
     def __getitem__(self, index):
-        generator = np.random.default_rng([*self.key, index])
+        generator = None if self.run.config.recipe == "article" else np.random.default_rng([*self.key, index])
         return (inputs.pad(*zip(*(self.samples.line(i, generator) for i in self.order[index]))),)
 
 
@@ -198,8 +199,7 @@ def train(config):
     segments = 1 if config.recipe == "article" else min(bert_config.get("type_vocab_size", 2), inputs.SEGMENTS)
     bert_config["parser"] = {"max_length": length, "segments": segments}
     encoder = inputs.Encoder(vocab, length, segments)
-    rename = 0.0 if config.recipe == "article" else config.rename
-    samples = inputs.Samples(corpus.train, encoder, config.unrelated, rename)
+    samples = inputs.Samples(corpus.train, encoder, config.unrelated, config.rename)
     if not len(samples):
         raise runs.InputError(f"none of the {len(corpus.train)} training questions of {corpus.source} can be learnt from: "
                               f"they lack the values of their conditions, or exceed --max-length {config.max_length}")

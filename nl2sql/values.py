@@ -160,7 +160,8 @@ def header_unit(header):
     name = fold(header)
     if "%" in name:
         return "%"
-    for group in re.findall(r"[(\[【]([^)\]】]*)", name) + re.findall(r"[/:]([^/:]+)$", name):
+    groups = re.findall(r"[(\[【]([^)\]】]*)", name)
+    for group in groups or re.findall(r"[/:]([^/:]+)$", name):           # 元/千字 in brackets counts in 元
         if match := HEADER_UNIT.match(group.removeprefix("单位").lstrip(": ")):
             return match[1]
     match = re.search(r"(百万|千万|万亿|[万亿])(?:元|人|股|吨|册|份|次|美元|港元)$", name)
@@ -170,8 +171,9 @@ def header_unit(header):
 def readings(number, unit, cells):
     """The values that a Number can have in a column, the likeliest first.
 
-    100万 in a column that counts in 万 is 100. In one without a unit it is a million where a cell reaches 10,000, and else what
-    lies between the cells, 100 or a million. 18年 is 2018 where the cells are years; 5% is 5 or 0.05 by the size of the cells.
+    100万 in a column that counts in 万 is 100. In one without a unit it is a million where a cell reaches 10,000, and else
+    what lies between the cells, 100 or a million. 18年 is 2018 where the cells are years; 5% is 5 or 0.05 by the size of
+    the cells.
     """
     low, high = (min(cells), max(cells)) if cells else (-math.inf, math.inf)
     m, f, largest = number.mantissa, number.factor, max(abs(low), abs(high))

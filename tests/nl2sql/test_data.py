@@ -143,8 +143,9 @@ def test_excel(tmp_path):
 
 
 def test_cells_as_people_write_them(tmp_path):
-    (tmp_path / "a.csv").write_text("日期,开门,人数,额,编号\n2019/3/1,9:30,12人,5,1234567890123456789\n2019年12月5日,10:00,8人,约500,"
-                                    "1234567890123456790\n" + "2020-01-01,11:15,,7,1\n" * 9, "utf-8")
+    (tmp_path / "a.csv").write_text(
+        "日期,开门,人数,额,编号\n2019/3/1,9:30,12人,5,1234567890123456789\n"
+        "2019年12月5日,10:00,8人,约500,1234567890123456790\n" + "2020-01-01,11:15,,7,1\n" * 9, "utf-8")
     table = read_table(tmp_path / "a.csv")
     assert table.types == ["text", "text", "real", "real", "text"]
     assert table.rows[:2] == [["2019-03-01", "09:30", 12.0, 5.0, "1234567890123456789"],

@@ -347,6 +347,8 @@ def test_six_files(tmp_path, monkeypatch):
     samples.write(tmp_path / "new", seed=2)
     assert sorted(path.name for path in (tmp_path / "new").iterdir()) == [
         "test.json", "test.tables.json", "train.json", "train.tables.json", "val.json", "val.tables.json"]
+    with pytest.raises(FileExistsError, match="exists, and is not written over"):
+        samples.write(tmp_path / "new")
     expected = samples.corpus(2)
     for split, name in [("train", "train"), ("valid", "val"), ("test", "test")]:
         for suffix, part in zip(["json", "tables.json"], expected[split]):

@@ -181,10 +181,12 @@ def test_a_google_checkpoint_gives_the_hidden_states_of_a_numpy_forward_pass(tmp
 
 
 @pytest.mark.parametrize("spoil, message", [
-    (lambda f: shutil.rmtree(f), "--bert expects a folder"),
+    (lambda f: shutil.rmtree(f), "expected a folder with bert_config.json"),
     (lambda f: (f / "bert_config.json").unlink(), "should hold one bert_config.json"),
     (lambda f: (f / "bert_config.json").write_text("{}"), "expected whole numbers"),
     (lambda f: (f / "bert_config.json").write_text("no json"), "should describe a BERT"),
+    (lambda f: (f / "bert_config.json").write_text(json.dumps({**SMALL, "num_attention_heads": 0})), "describes no BERT"),
+    (lambda f: (f / "bert_config.json").write_text(json.dumps({**SMALL, "hidden_act": "none"})), "describes no BERT"),
     (lambda f: (f / "vocab.txt").unlink(), "BERT's vocab.txt. Not found"),
     (lambda f: (f / "vocab.txt").write_text("[PAD]\n[UNK]\n"), "Missing: \\[CLS\\]"),
     (lambda f: (f / "vocab.txt").write_text("\n".join([*inputs.SPECIAL, *map(str, range(100))])), "which knows 50 tokens"),
@@ -416,7 +418,7 @@ def test_a_stopped_training_continues(tableqa, tmp_path, monkeypatch):
 @pytest.mark.parametrize("options, message", [
     ({"width": 100}, "a multiple of 32"), ({"depth": 0}, "--depth expects 1"), ({"max_length": 9}, "--max-length expects"),
     ({"unrelated": 1.0}, "--unrelated expects"), ({"rename": -1.0}, "--rename expects"), ({"validation": 0}, "--validation"),
-    ({"bert": "/nowhere"}, "--bert expects a folder"), ({"data": "/nowhere"}, "--data expects sample"),
+    ({"bert": "/nowhere"}, "expected a folder with bert_config.json"), ({"data": "/nowhere"}, "--data expects sample"),
     ({"epochs": 0}, "--epochs expects a positive number"),
     ({"resume": pathlib.Path("/nowhere")}, "--resume expects the folder"),
 ])
@@ -493,6 +495,10 @@ def test_interactive(parser, trained, tmp_path, monkeypatch, capsys):
     assert [answer["sql"] is not None for answer in answers] == [True, False, False, True]
     assert answers[0]["rows"] == [[1.0]] and answers[0]["columns"] == ["SUM(额)"]
     assert "expects words" in answers[1]["notes"][0] and "at most 64 characters" in answers[2]["notes"][0]
+    assert all(set(answer) >= {"question", "rows", "columns", "query", "confidence", "notes"} for answer in answers)
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO("额一共多少\n".encode("gbk")), "utf-8"))
+    predict.predict(predict.Config(tmp_path / "a.csv", interactive=True, json=True, run=trained[1].folder))
+    assert json.loads(capsys.readouterr().out)["sql"] is None      # told, and no traceback
 
 
 def test_nothing_asked_and_too_many_columns(parser, monkeypatch, capsys):
@@ -516,7 +522,7 @@ def test_nothing_asked_and_too_many_columns(parser, monkeypatch, capsys):
     ({}, "expected --question or --interactive. Received: neither"),
     ({"question": "x", "interactive": True}, "Received: both"), ({"question": "x", "rows": -1}, "--rows expects"),
     ({"question": "x", "table": pathlib.Path("/nowhere.csv")}, "--table expects"),
-    ({"question": "x", "run": pathlib.Path("/nowhere")}, "expects a folder"),
+    ({"question": "x", "run": pathlib.Path("/nowhere")}, "expected a folder with"),
     ({"question": "。"}, "a question expects words"),
     ({"question": "长" * 999}, "at most 64 characters. Received: 999"),
 ])
