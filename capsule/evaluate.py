@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 from common import runs
 from common.capsule import Capsule
 
+NAMED = 0.7  # score above which predict.py names a digit: of validation pairs, 0.5 names a third digit too often
 EDGE = 8     # pixels by which the digits of an overlapping pair are shifted at most, in each direction
 
 
@@ -71,24 +72,30 @@ def overlapping_pairs(images, labels, seed=0):
     return canvas.max(axis=0)[different], np.stack([labels, labels[order]], axis=1)[different]
 
 
+PAIRS = {"stacked": stacked_pairs, "overlapping": overlapping_pairs}
+
+
 # ------------------------------------------------------------------------------------------------------------ metrics
 
 def pair_accuracy(found, pairs):
-    """Share of images whose two highest scores are the two digits, and share where both are above 0.5 besides."""
+    """Shares of images whose two highest scores are the two digits, where both are above 0.5 besides, and where these two
+    digits and no others are above NAMED."""
     top = np.argsort(found, axis=1)[:, -2:]
     right = (np.sort(top, axis=1) == np.sort(pairs, axis=1)).all(axis=1)
     sure = np.take_along_axis(found, top, axis=1).min(axis=1) > 0.5
-    return right.mean(), (right & sure).mean()
+    exactly = ((found > NAMED) == k_hot(pairs, found.shape[1]).astype(bool)).all(axis=1)
+    return right.mean(), (right & sure).mean(), exactly.mean()
 
 
 def metrics(model, images, labels):
     """Accuracies of one model on test images, for results.json: one digit, two stacked, two overlapping."""
     result = {"test_accuracy_one_digit": (scores(model, images).argmax(axis=1) == labels).mean()}
-    for name, make in [("stacked", stacked_pairs), ("overlapping", overlapping_pairs)]:
+    for name, make in PAIRS.items():
         pictures, pairs = make(images, labels)
         if len(pairs):
-            right, sure = pair_accuracy(scores(model, pictures), pairs)
-            result |= {f"test_accuracy_two_{name}": right, f"test_accuracy_two_{name}_above_half": sure}
+            right, sure, exactly = pair_accuracy(scores(model, pictures), pairs)
+            result |= {f"test_accuracy_two_{name}": right, f"test_accuracy_two_{name}_above_half": sure,
+                       f"test_accuracy_two_{name}_named_exactly": exactly}
     return result
 
 
@@ -114,7 +121,7 @@ def vote_maps(model, images):
 
 def pictures(models, images, labels, folder):
     """Answers of the models, a dict by name, to two digits; and where the votes come from in those with dynamic routing."""
-    for name, make in [("stacked", stacked_pairs), ("overlapping", overlapping_pairs)]:
+    for name, make in PAIRS.items():
         both, pairs = make(images, labels)
         if not len(pairs):
             continue
@@ -125,15 +132,15 @@ def pictures(models, images, labels, folder):
 
 
 def save_vote_maps(model, images, path):
-    """For each image: the couplings and the shares of the two classes with the highest scores."""
+    """For each image: couplings, from 0 to 1, and shares of the two classes with the highest scores."""
     lengths, couplings, shares = vote_maps(model, images)
     figure = Figure(figsize=(8, 1.9 * len(images)), layout="constrained")
     for row, axes in enumerate(figure.subplots(len(images), 5, squeeze=False)):
         axes[0].imshow(images[row], cmap="gray")
         for column, j in enumerate(np.argsort(-lengths[row])[:2]):
             share = f"share in {j}: {lengths[row, j]:.2f}"
-            for offset, maps, title in [(1, couplings, f"coupling to {j}"), (3, shares, share)]:
-                axes[column + offset].imshow(maps[row, j], cmap="viridis")
+            for offset, maps, title, top in [(1, couplings, f"coupling to {j}", 1), (3, shares, share, None)]:
+                axes[column + offset].imshow(maps[row, j], "viridis", vmin=0 if top else None, vmax=top)
                 axes[column + offset].set_title(title, fontsize="small")
         for axis in axes:
             axis.set_axis_off()
@@ -143,7 +150,7 @@ def save_vote_maps(model, images, path):
 def save_answers(models, images, pairs, path, columns=10):
     """Two-digit images with the answer of each model below: its two best classes and their scores."""
     answers = {name: scores(model, images[:columns]) for name, model in models.items()}
-    figure = Figure(figsize=(1.15 * columns, 2.2 + 0.5 * len(models)), layout="constrained")
+    figure = Figure(figsize=(1.15 * columns, 1.7 + 0.35 * len(models)), layout="constrained")
     axes = figure.subplots(1, columns, squeeze=False)[0]
     for column, axis in enumerate(axes[:len(images)]):
         axis.imshow(images[column], cmap="gray")

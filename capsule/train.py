@@ -13,7 +13,7 @@ length of a cluster's centre says whether its digit is there. Trained on one dig
     python capsule/train.py                      dynamic routing, ten epochs
     python capsule/train.py --routing none       the article's CNN with pooling, the same features
     python capsule/train.py --routing em         matrix capsules with EM routing
-    python capsule/train.py --digits 2           trained on two digits as well: then pooling works, too
+    python capsule/train.py --digits 2           trained on images of two digits: then pooling works, too
 """
 
 import pathlib
@@ -21,6 +21,7 @@ import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
+import dataclasses
 from dataclasses import dataclass
 from typing import Literal
 
@@ -53,11 +54,13 @@ class Config(runs.BaseConfig):
     digits: int = 1
     """Different digits in each training image, one below the other. The article trains on 1 and tests on 2."""
     recipe: Literal["cosine", "article"] = "cosine"
-    """cosine: Adam with a short warm-up and cosine decay. article: Adam at a constant rate, images where they are."""
-    shift: int = 2
-    """Pixels by which training moves an image at random, at most, up or down and left or right."""
+    """cosine: Adam with a short warm-up and cosine decay. article: Adam at a constant rate."""
+    shift: int | None = None
+    """Pixels by which training moves an image at random, at most, in both directions. By default 2, and 0 in the article's
+    recipe."""
     routings: int | None = None
-    """Rounds of routing. By default 3 of dynamic and 2 of EM routing."""
+    """How often the classes are computed from the votes, the first time from uniform couplings. By default 3 times in
+    dynamic and twice in EM routing."""
     validation: int = 5000
     """Last training images, at most a tenth, that choose the best epoch. 0: train on all of them, keep the last epoch."""
 
@@ -81,7 +84,7 @@ def build_dynamic(classes=10, routings=3):
     return keras.Model(x, CapsuleLength(name="length")(v), name="capsule_dynamic")
 
 
-def build_none(classes=10, routings=None):
+def build_none(classes=10):
     """Global pooling asks how much there is of each feature in the whole image: the digits of a pair are mixed there."""
     x, h = features()
     h = layers.Dense(128, activation="relu")(layers.GlobalAveragePooling2D()(h))
@@ -89,7 +92,8 @@ def build_none(classes=10, routings=None):
 
 
 def build_em(classes=10, routings=2):
-    """The network of the paper, smaller: 64 channels, then 8, 16, 16 capsules at each place, then the classes."""
+    """The small network of the paper, 64 channels, then 8, 16, 16 capsules at each place, then the classes; and one
+    convolution more."""
     h = x = keras.Input((None, None, 1), name="x")
     for channels, strides in (32, 1), (64, 2):                                      # 28 × 28 → 12 × 12
         h = layers.Conv2D(channels, 3, strides=strides, use_bias=False)(h)
@@ -131,9 +135,14 @@ def targets(labels, classes, margin):
 # ----------------------------------------------------------------------------------------------------------- training
 
 def train(config):
-    for name, least in [("digits", 1), ("routings", 1), ("validation", 0), ("shift", 0)]:
-        if (value := getattr(config, name)) is not None and value < least:
-            raise runs.InputError(f"{runs.option(name)} expects at least {least}. Received: {value}")
+    if config.shift is None:
+        config = dataclasses.replace(config, shift=0 if config.recipe == "article" else 2)
+    for name, least, most in [("digits", 1, 10**9), ("routings", 1, 10**9), ("validation", 0, 10**9), ("shift", 0, 27)]:
+        if (value := getattr(config, name)) is not None and not least <= value <= most:
+            raise runs.InputError(f"{runs.option(name)} expects at least {least}{f' and at most {most}' * (most < 10**9)}. "
+                                  f"Received: {value}")
+    if config.routings and config.routing == "none":
+        raise runs.InputError("--routings expects --routing dynamic or em: pooling has no rounds")
     images = datasets.load_images(config.data)
     if images.y_train is None or images.y_test is None:
         raise runs.InputError("capsule/train.py needs labels: --data with y_train and y_test, or with one subfolder a "
@@ -144,15 +153,14 @@ def train(config):
     classes = int(images.y_train.max()) + 1
     if config.smoke:
         images = images.first(100 if config.routing == "em" else 300)
-    run = runs.start(config, "capsule", config.routing)
-    model = BUILDERS[config.routing](classes, **({"routings": config.routings} if config.routings else {}))
-
     held_out = min(config.validation, len(images.x_train) // 10)
     (x, x_val), (y, y_val) = (np.split(part, [len(images.x_train) - held_out]) for part in (images.x_train, images.y_train))
     for part in (y, y_val)[:1 + bool(held_out)]:
         if config.digits > (different := len(set(part.tolist()))):
             raise runs.InputError(f"--digits {config.digits} expects as many classes among the training and among the "
                                   f"validation images: mix their order. Received: {different}")
+    run = runs.start(config, "capsule", config.routing)
+    model = BUILDERS[config.routing](classes, **({"routings": config.routings} if config.routings else {}))
     x_val, y_val = stack(x_val, y_val, config.digits, np.random.default_rng(config.seed)) if held_out else (x_val, y_val)
 
     def margin(progress):
@@ -160,7 +168,7 @@ def train(config):
 
     def batch(images, labels, rng):                        # partners are new in every epoch
         images, labels = stack(images, labels, config.digits, rng, (x, y))
-        images = moved(images, 0 if config.recipe == "article" else config.shift, rng)
+        images = moved(images, config.shift, rng)
         # The learning rate is small at the end: a margin that rose until then would hardly be learnt.
         return evaluate.as_inputs(images), targets(labels, classes, margin(run.epoch / max(1, config.epochs // 2)))
 

@@ -1,6 +1,6 @@
 """Capsules: dynamic routing between vectors, EM routing between matrices, and their losses, for Keras 3.
 
-Copy this file into any Keras 3 project; it needs keras alone.
+Copy this file, whole, into any Keras 3 project; it needs keras alone.
 
     x = keras.Input((None, None, 1))
     h = keras.layers.Conv2D(128, 3, activation="relu")(x)
@@ -16,11 +16,12 @@ Both routings are a few lines and stand first: `dynamic_routing` for the vectors
 """
 
 import math
+import numbers
 
 import keras
 from keras import ops
 
-EPSILON = 1e-9           # beside squared lengths and sums of weights: what would be 0/0 is 0, with a finite gradient
+EPSILON = 1e-9           # beside squared lengths: what would be 0/0 is 0, with a finite gradient
 VARIANCE_FLOOR = 1e-4    # a parent with a single child has variance 0 and would have density ∞ there
 
 
@@ -30,9 +31,12 @@ def squash(x, axis=-1):
     """‖x‖² / (½ + ‖x‖²) · x/‖x‖, eq. (1) of 5112 with the author's ½ in place of 1, which shrinks short vectors less.
 
     x/‖x‖ has no gradient at 0: without EPSILON a single capsule of zeros, such as a relu that is off, makes all of it NaN.
+    Computed in float32, since in float16 EPSILON is 0 and a length of 256 has a square of ∞; x (..., d) of any float type,
+    the result of the same one.
     """
-    square = ops.sum(ops.square(x), axis=axis, keepdims=True)
-    return x * (square * ops.rsqrt(square + EPSILON) / (0.5 + square))
+    wide = ops.cast(x, "float32")
+    square = ops.sum(ops.square(wide), axis=axis, keepdims=True)
+    return ops.cast(wide * (square * ops.rsqrt(square + EPSILON) / (0.5 + square)), x.dtype)
 
 
 def dynamic_routing(collect, agree, start, routings):
@@ -70,8 +74,8 @@ class Capsule(keras.layers.Layer):
     Args:
         num_capsule: k.
         dim_capsule: d.
-        routings: how often the weighted sum is computed, as the author's code counts: 3 is the uniform start and two rounds.
-            1 is the closed form squash(W_j Σ_i u_i / k).
+        routings: how often the weighted sum is computed, the first time from the uniform start, as the author's code
+            counts. 1 is the closed form squash(W_j Σ_i u_i / k).
         share_weights: True for one W_j for all inputs, whose number may then be unknown and differ from batch to batch;
             False for a W_ji for each input.
         kernel_initializer: of W.
@@ -82,7 +86,8 @@ class Capsule(keras.layers.Layer):
         mask: (batch, n), False at inputs that do not vote. By default the mask that Keras hands on.
 
     Output:
-        v, (batch, k, d), each of length below 1. `layer.route(u, mask)` returns the couplings c (batch, k, n) beside it.
+        v, (batch, k, d), each of length below 1. `layer.route(u, mask)` of a built layer returns the couplings c
+        (batch, k, n) beside it.
 
     Raises:
         ValueError: u is not (batch, n, input_dim), n is unknown without shared weights, or a size is not positive.
@@ -102,7 +107,7 @@ class Capsule(keras.layers.Layer):
                  **kwargs):
         super().__init__(**kwargs)
         _check_positive(self.name, num_capsule=num_capsule, dim_capsule=dim_capsule, routings=routings)
-        self.num_capsule, self.dim_capsule, self.routings = num_capsule, dim_capsule, routings
+        self.num_capsule, self.dim_capsule, self.routings = int(num_capsule), int(dim_capsule), int(routings)
         self.share_weights, self.kernel_initializer = share_weights, keras.initializers.get(kernel_initializer)
         self.supports_masking = True
 
@@ -113,7 +118,7 @@ class Capsule(keras.layers.Layer):
                              f"Received: shape={tuple(input_shape)}")
         k, d = self.num_capsule, self.dim_capsule
         shape = (input_shape[-1], k * d) if self.share_weights else (input_shape[1], input_shape[-1], k * d)
-        self.kernel = self.add_weight(name="kernel", shape=shape, initializer=self.kernel_initializer)
+        self.kernel = self.add_weight(name="kernel", shape=shape, initializer=self.kernel_initializer, autocast=False)
 
     def call(self, u, mask=None):
         return ops.cast(self.route(u, mask)[0], self.compute_dtype)
@@ -197,7 +202,7 @@ def em_routing(votes, activations, beta_u, beta_a, routings=3, inverse_temperatu
         votes: V_ij, (..., k, n, d): what each of the n children of a place says about each of its k parents' pose.
         activations: a_i of the children, (..., n).
         beta_u, beta_a: β_u and β_a, (k,).
-        routings: rounds; each is an M-step, with an E-step before all but the first.
+        routings: how many M-steps, with an E-step before all but the first.
         inverse_temperature: λ.
         rivals: logits (..., k, n) → log Σ_j exp over all parents j that child i votes for, to broadcast with the logits. By
             default those of the same place; ConvCapsules has parents at several places compete for one child.
@@ -206,27 +211,28 @@ def em_routing(votes, activations, beta_u, beta_a, routings=3, inverse_temperatu
         M (..., k, d) and a (..., k).
     """
     rivals = rivals or (lambda logits: ops.logsumexp(logits, axis=-2, keepdims=True))
+    log_children = ops.log(ops.maximum(activations, 1e-30))[..., None, :]                        # ln a_i^last
     logits = ops.zeros_like(votes[..., 0])                               # uniform: R_ij = 1/number of i's parents
     for iteration in range(routings):
-        weights = activations[..., None, :] * ops.exp(logits - rivals(logits))                   # a_i^last R_ij
-        mean, log_variance, distance, amount = m_step(votes, weights)
+        mean, log_variance, distance, amount = m_step(votes, log_children + logits - rivals(logits))
         log_a = log_activation(log_variance, amount, beta_u, beta_a, inverse_temperature)
         if iteration < routings - 1:
             logits = log_a[..., None] + log_density(distance, log_variance)                      # ln a_j p_ij
     return mean, ops.exp(log_a)
 
 
-def m_step(votes, weights):
-    """M_j, ln σ_j², the squares (V_ij − M_j)² and Σ_i a_i R_ij, from weights a_i R_ij, (..., k, n).
+def m_step(votes, log_weights):
+    """M_j, ln σ_j², the squares (V_ij − M_j)² and Σ_i a_i R_ij, from ln a_i R_ij, (..., k, n).
 
-    Products with matrices of one row instead of sums: TensorFlow then writes no product as large as the votes.
+    In logarithms, since a parent that wins next to nothing, in 16 dimensions a common thing, still has a mean. Products
+    with matrices of one row instead of sums: TensorFlow then writes no product as large as the votes.
     """
-    amount = ops.sum(weights, axis=-1, keepdims=True)
-    r = (weights / (amount + EPSILON))[..., None, :]                                             # r_ij, (..., k, 1, n)
+    log_amount = ops.logsumexp(log_weights, axis=-1, keepdims=True)
+    r = ops.exp(log_weights - log_amount)[..., None, :]                                          # r_ij, (..., k, 1, n)
     mean = ops.matmul(r, votes)                                                                  # M_j = Σ_i r_ij V_ij
     distance = ops.square(votes - mean)
     variance = ops.matmul(r, distance)                                                           # σ_j² = Σ_i r_ij (V − M)²
-    return mean[..., 0, :], ops.log(ops.maximum(variance[..., 0, :], VARIANCE_FLOOR)), distance, amount[..., 0]
+    return mean[..., 0, :], ops.log(ops.maximum(variance[..., 0, :], VARIANCE_FLOOR)), distance, ops.exp(log_amount[..., 0])
 
 
 def log_density(distance, log_variance):
@@ -252,7 +258,7 @@ class _MatrixCapsules(keras.layers.Layer):
     def __init__(self, capsules, routings, inverse_temperature, **kwargs):
         super().__init__(**kwargs, autocast=False)
         _check_positive(self.name, capsules=capsules, routings=routings, inverse_temperature=inverse_temperature)
-        self.capsules, self.routings, self.inverse_temperature = capsules, routings, inverse_temperature
+        self.capsules, self.routings, self.inverse_temperature = int(capsules), int(routings), float(inverse_temperature)
 
     def add_weights(self, children, pose):
         """W_ij, (children, capsules, p, p), and β_u and λβ_a, (capsules,).
@@ -306,7 +312,7 @@ class _MatrixCapsules(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package="kexue")
 class PrimaryCapsules(keras.layers.Layer):
-    """The first matrix capsules: at every position of a feature map a 1×1 convolution makes poses and activations.
+    """The first matrix capsules: at every position of a feature map one Dense makes poses and activations.
 
     Args:
         capsules: matrix capsules at each position.
@@ -334,17 +340,17 @@ class PrimaryCapsules(keras.layers.Layer):
     def __init__(self, capsules, pose=4, **kwargs):
         super().__init__(**kwargs)
         _check_positive(self.name, capsules=capsules, pose=pose)
-        self.capsules, self.pose = capsules, pose
-        self.convolution = keras.layers.Conv2D(capsules * (pose * pose + 1), 1, dtype=self.dtype_policy, name="convolution")
+        self.capsules, self.pose = int(capsules), int(pose)
+        self.dense = keras.layers.Dense(self.capsules * (self.pose ** 2 + 1), dtype=self.dtype_policy, name="dense")
 
     def build(self, input_shape):
         if len(input_shape) != 4 or input_shape[-1] is None:
             raise ValueError(f"{self.name} expects inputs of shape (batch, height, width, channels). "
                              f"Received: shape={tuple(input_shape)}")
-        self.convolution.build(input_shape)
+        self.dense.build(input_shape)
 
     def call(self, x):
-        h = self.convolution(x)                                          # poses and activations in one product
+        h = self.dense(x)                                                # poses and activations in one product
         places, size = ops.shape(x)[:3], self.capsules * self.pose ** 2
         poses = ops.reshape(h[..., :size], (*places, self.capsules, self.pose, self.pose))
         return [poses, ops.sigmoid(h[..., size:])]
@@ -377,7 +383,7 @@ class ConvCapsules(_MatrixCapsules):
         capsules: parents at each place.
         kernel_size: height and width of the window.
         strides: step from window to window.
-        routings: rounds of EM; 1 is the uniform start alone. With the paper's 3 the classes learn far more slowly.
+        routings: M-steps; 1 is the uniform start alone. With the paper's 3 the classes learn far more slowly.
         inverse_temperature: λ, one number: the article holds the paper's annealing to be unnecessary. cost_j grows with
             the number of children that a parent has for itself, so λ should fall with it.
         **kwargs: name, dtype and so on, as for any Keras layer.
@@ -390,7 +396,7 @@ class ConvCapsules(_MatrixCapsules):
         [poses, activations] of shapes (batch, rows, columns, capsules, p, p) and (batch, rows, columns, capsules).
 
     Raises:
-        ValueError: inputs of other shapes, or smaller than the window.
+        ValueError: inputs of other shapes, or, where their size is known, smaller than the window.
 
     Precision: weights and routing are float32 under any dtype policy; outputs are cast to the layer's compute dtype.
 
@@ -410,7 +416,7 @@ class ConvCapsules(_MatrixCapsules):
     def __init__(self, capsules, kernel_size=3, strides=1, routings=2, inverse_temperature=0.05, **kwargs):
         super().__init__(capsules, routings, inverse_temperature, **kwargs)
         _check_positive(self.name, kernel_size=kernel_size, strides=strides)
-        self.kernel_size, self.strides = kernel_size, strides
+        self.kernel_size, self.strides = int(kernel_size), int(strides)
 
     def build(self, input_shape):
         _, *size, children, pose, _ = self.check(input_shape)
@@ -426,7 +432,7 @@ class ConvCapsules(_MatrixCapsules):
         poses = self.windows(ops.reshape(poses, (batch, height, width, children * pose * pose)), pose, pose)
         votes = compiled(lambda poses: transform(poses, self.kernel), training)(poses)
         mean, a = compiled(self.route, training)(votes, activations)
-        rows, columns = (1 + (size - self.kernel_size) // self.strides for size in (height, width))
+        rows, columns = (count_windows(size, self.kernel_size, self.strides) for size in (height, width))
         return self.outputs(ops.reshape(mean, (batch, rows, columns, self.capsules, pose, pose)),
                             ops.reshape(a, (batch, rows, columns, self.capsules)))
 
@@ -437,7 +443,7 @@ class ConvCapsules(_MatrixCapsules):
 
     def route(self, votes, activations):
         batch, height, width, children = ops.shape(activations)
-        rows, columns = (1 + (size - self.kernel_size) // self.strides for size in (height, width))
+        rows, columns = (count_windows(size, self.kernel_size, self.strides) for size in (height, width))
 
         def rivals(logits):       # log Σ exp over the parents of each child: at each place first, then over places
             window = (self.kernel_size, self.kernel_size)
@@ -449,7 +455,7 @@ class ConvCapsules(_MatrixCapsules):
 
     def compute_output_shape(self, input_shape):
         batch, *size, _, pose, _ = input_shape[0]
-        rows, columns = (length and 1 + (length - self.kernel_size) // self.strides for length in size)
+        rows, columns = (length and count_windows(length, self.kernel_size, self.strides) for length in size)
         return [(batch, rows, columns, self.capsules, pose, pose), (batch, rows, columns, self.capsules)]
 
     def get_config(self):
@@ -468,7 +474,7 @@ class ClassCapsules(_MatrixCapsules):
 
     Args:
         capsules: classes.
-        routings: rounds of EM; 1 is the uniform start alone. With the paper's 3 the classes learn far more slowly.
+        routings: M-steps; 1 is the uniform start alone. With the paper's 3 the classes learn far more slowly.
         inverse_temperature: λ; smaller than in ConvCapsules, as a class has the children of all positions for itself.
         coordinate_scale: what one step from position to position adds; 0 leaves coordinates out. It is a length and not a
             share of the image: a digit is as large in an image of twice the height.
@@ -509,16 +515,14 @@ class ClassCapsules(_MatrixCapsules):
         poses, activations = (ops.cast(t, "float32") for t in inputs)
         batch, height, width, children = ops.shape(activations)
         pose = self.kernel.shape[-1]
-        poses = ops.reshape(poses, (batch, height * width, children, pose, pose))
-        votes = transform(poses, self.kernel)
+        votes = ops.einsum("byxnpq,nkqr->bkyxnpr", poses, ops.convert_to_tensor(self.kernel))
         if self.coordinate_scale:
-            y, x = ops.meshgrid(ops.arange(height), ops.arange(width), indexing="ij")
-            where = ops.cast(ops.stack([ops.reshape(y, (-1,)), ops.reshape(x, (-1,))], axis=1), "float32") + 0.5
-            element = ops.one_hot([pose - 1, 2 * pose - 1], pose * pose, dtype="float32")        # (0, p−1) and (1, p−1)
-            votes += self.coordinate_scale * ops.matmul(where, element)[None, :, None, None, :]
-        # the children of all positions are those of one place: (batch, k, positions · children, p²)
-        n = height * width * children
-        votes = ops.reshape(ops.transpose(votes, (0, 2, 1, 3, 4)), (batch, self.capsules, n, pose ** 2))
+            where = ops.stack(ops.meshgrid(ops.arange(height), ops.arange(width), indexing="ij"), axis=-1)
+            where = ops.cast(where, "float32")[..., None] + 0.5                                  # (height, width, 2, 1)
+            where = ops.pad(where, [[0, 0], [0, 0], [0, pose - 2], [pose - 1, 0]])               # first two of a last column
+            votes += self.coordinate_scale * where[:, :, None]
+        n = height * width * children                                    # children of all positions are those of one place
+        votes = ops.reshape(votes, (batch, self.capsules, n, pose ** 2))
         mean, a = compiled(self.em, training)(votes, ops.reshape(activations, (batch, n)))
         return self.outputs(ops.reshape(mean, (batch, self.capsules, pose, pose)), a)
 
@@ -538,9 +542,14 @@ def transform(poses, kernel):
     return ops.reshape(votes, (batch, places, k, n, p * p))
 
 
+def count_windows(size, kernel_size, strides):
+    """How many windows lie inside so many places."""
+    return 1 + (size - kernel_size) // strides
+
+
 def unfold(t, kernel_size, strides):
     """Windows of (batch, height, width, channels): (batch, rows, columns, kernel_size, kernel_size, channels)."""
-    rows, columns = (1 + (size - kernel_size) // strides for size in ops.shape(t)[1:3])
+    rows, columns = (count_windows(size, kernel_size, strides) for size in ops.shape(t)[1:3])
     t = ops.stack([t[:, y:y + strides * (rows - 1) + 1:strides] for y in range(kernel_size)], axis=3)
     return ops.stack([t[:, :, x:x + strides * (columns - 1) + 1:strides] for x in range(kernel_size)], axis=4)
 
@@ -598,6 +607,6 @@ def compiled(function, training):
 
 def _check_positive(layer, **settings):
     for name, value in settings.items():
-        kind, expected = ((int, float), "a number") if name == "inverse_temperature" else (int, "an integer")
-        if not isinstance(value, kind) or value <= 0:
+        kind, expected = (numbers.Real, "a number") if name == "inverse_temperature" else (numbers.Integral, "an integer")
+        if isinstance(value, bool) or not isinstance(value, kind) or not 0 < value < math.inf:
             raise ValueError(f"{layer} expects {name} to be {expected} above 0. Received: {name}={value}")

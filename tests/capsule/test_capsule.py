@@ -108,7 +108,9 @@ def test_overlapping_pairs_hold_both_images_shifted_by_at_most_eight_pixels():
 def test_pair_accuracy_is_the_articles():
     found = np.array([[0.9, 0.8, 0.1], [0.9, 0.4, 0.1], [0.9, 0.1, 0.8], [0.6, 0.1, 0.7]])
     pairs = np.array([[1, 0], [0, 1], [0, 1], [0, 2]])
-    assert evaluate.pair_accuracy(found, pairs) == (0.75, 0.5)
+    assert evaluate.pair_accuracy(found, pairs) == (0.75, 0.5, 0.25)
+    found[0, 2] = 0.75                                       # a third one is named
+    assert evaluate.pair_accuracy(found, pairs) == (0.75, 0.5, 0.0)
 
 
 def test_vote_maps_sum_to_what_they_say():
@@ -130,8 +132,8 @@ def picture(path, height, width, invert=False):
 
 
 def test_predict_names_digits_with_their_scores(saved, tmp_path, capsys):
-    paths = (picture(tmp_path / "a.png", 28, 28), picture(tmp_path / "b.png", 280, 140))
-    predict.predict(predict.Config(paths, saved / "none.keras"))
+    paths = (picture(tmp_path / "a.png", 40, 28), picture(tmp_path / "b.png", 280, 140))
+    predict.predict(predict.Config(paths, saved / "none.keras"))          # the stub's scores do not depend on the picture
     predict.predict(predict.Config(paths[:1], saved / "none.keras", digits=3))
     predict.predict(predict.Config(paths[:1], saved / "none.keras", threshold=0.95))
     lines = [line.split(": ", 1)[1] for line in capsys.readouterr().out.splitlines()]
@@ -139,18 +141,33 @@ def test_predict_names_digits_with_their_scores(saved, tmp_path, capsys):
                      "no digit above 0.95; most likely 2 (0.88)"]
 
 
+def drawn(path, pixels):
+    Image.fromarray(pixels.astype("uint8")).save(path)
+    return predict.read(path)
+
+
 def test_pictures_are_read_as_mnist_has_them(tmp_path):
-    plain = predict.read(picture(tmp_path / "a.png", 56, 28))
-    assert plain.shape == (56, 28) and plain.dtype == np.uint8 and plain.max() == 200
-    np.testing.assert_array_equal(predict.read(picture(tmp_path / "b.png", 56, 28, invert=True)), plain)
-    assert predict.read(picture(tmp_path / "c.png", 100, 350)).shape == (28, 98)
+    """However it is photographed, a pair of digits becomes what it was in MNIST: 20 pixels, bright on black, 4 around."""
+    one, other = np.zeros((2, 28, 28), "uint8")
+    one[4:24, 8:20] = other[4:24, 10:18] = 255
+    plain = np.concatenate([one, other])
+    np.testing.assert_array_equal(drawn(tmp_path / "a.png", plain), plain)
+    for pixels in (255 - plain, plain * (80 / 255) + 30, 200 - plain * (80 / 255),             # ink on paper, faint ink
+                   np.pad(plain, ((50, 9), (7, 40))), plain[3:53, 7:21],                       # wide margins, and none
+                   np.insert(plain, [28] * 60, 0, axis=0),                                     # a wide gap
+                   np.kron(plain, np.ones((7, 7)))):
+        np.testing.assert_allclose(drawn(tmp_path / "b.png", pixels), plain, atol=60)
+    thin = np.zeros((28, 28))
+    thin[4:24, 13:15] = 255
+    np.testing.assert_array_equal(drawn(tmp_path / "c.png", np.pad(thin, 30)), thin)
+    assert drawn(tmp_path / "d.png", np.concatenate([one, one], axis=1)).shape == (28, 40)     # side by side
 
 
 def test_pictures_that_are_stored_in_other_ways(tmp_path):
     plain = predict.read(picture(tmp_path / "a.png", 56, 28))
-    deep = Image.fromarray(plain.astype("uint16") * 300)
+    deep = Image.fromarray(plain.astype("uint16") * 200)
     deep.save(tmp_path / "16 bits.png")
-    np.testing.assert_allclose(predict.read(tmp_path / "16 bits.png"), plain * (255 / 200), atol=1)
+    np.testing.assert_allclose(predict.read(tmp_path / "16 bits.png"), plain, atol=1)
     for ink in (0, 255):                                     # on a transparent ground, bright or dark
         clear = np.dstack([np.full_like(plain, ink), plain])
         Image.fromarray(clear).save(tmp_path / f"ink {ink}.png")
@@ -166,8 +183,9 @@ def test_pictures_that_are_stored_in_other_ways(tmp_path):
     ({"images": ()}, "paths of one or more pictures"),
     ({"images": ("missing.png",)}, "should be a picture"),
     ({"images": ("text.png",)}, "should be a picture"),
-    ({"images": ("small.png",)}, "at least 28 × 28 pixels.*Received: 20 × 40"),
-    ({"images": ("long.png",)}, "at most 20 times as long.*Received: 28 × 600"),
+    ({"images": ("small.png",)}, "digits of at least 8 pixels. Received: 5"),
+    ({"images": ("long.png",)}, "at most 20 digits in a row"),
+    ({"images": ("blank.png",)}, "should show digits.*Received: one grey from 0 to 20"),
     ({"digits": 11}, "--digits expects 0 to 10.*Received: 11"),
     ({"threshold": 1.5}, "--threshold expects 0 to 1"),
     ({"run": ROOT / "vae/weights/vae.keras"}, "is not a model|expected a model trained by capsule/train.py"),
@@ -175,8 +193,12 @@ def test_pictures_that_are_stored_in_other_ways(tmp_path):
 def test_wrong_input_of_predict(saved, tmp_path, monkeypatch, settings, message):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "text.png").write_text("no picture")
-    for name, height, width in [("good.png", 28, 28), ("small.png", 40, 20), ("long.png", 600, 28)]:
+    for name, height, width in [("good.png", 40, 28), ("small.png", 20, 20)]:
         picture(tmp_path / name, height, width)
+    row = np.zeros((28, 28 * 30), "uint8")
+    row[4:24].reshape(20, 30, 28)[:, :, 4:24] = 255
+    Image.fromarray(row).save("long.png")
+    Image.fromarray(row // 255 * 20).save("blank.png")
     with pytest.raises(runs.InputError, match=message):
         predict.predict(predict.Config(**{"images": ("good.png",), "run": saved / "none.keras"} | settings))
 
@@ -186,7 +208,8 @@ def test_wrong_input_of_predict(saved, tmp_path, monkeypatch, settings, message)
     ({"digits": 11}, "--digits expects at most 10, one of each class.*Received: 11"),
     ({"routings": 0}, "--routings expects at least 1"),
     ({"validation": -1}, "--validation expects at least 0"),
-    ({"shift": -1}, "--shift expects at least 0"),
+    ({"shift": -1}, "--shift expects at least 0"), ({"shift": 28}, "at most 27. Received: 28"),
+    ({"routing": "none", "routings": 2}, "--routings expects --routing dynamic or em"),
     ({"data": "PLAIN"}, "needs labels"),
     ({"data": "HALF"}, "needs labels: --data with y_train and y_test"),
     ({"data": "WIDE"}, r"\(n, 28, 28\).*Received: uint8 of shape \(60, 28, 30\)"),
