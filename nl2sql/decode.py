@@ -12,7 +12,7 @@ import numpy as np
 
 from nl2sql.inputs import NO_COLUMN, NONE
 from nl2sql.sql import Query
-from nl2sql.values import SAME, find_dates, find_numbers
+from nl2sql.values import SAME, find_dates, find_numbers, find_times
 
 
 @dataclass
@@ -53,7 +53,7 @@ def decode(heads, encoded, prepared, matching=True, repair=True):
     if len(columns) < len(table.columns):
         notes.append(f"{len(table.columns)} columns are more than the model reads; these {len(columns)} are named most like "
                      f"the question: {', '.join(table.columns[i] for i in sorted(columns))}")
-    values = runs_of(heads.operator.argmax(1))
+    values = runs_of(whole_values(heads.operator, question))
     for start, end, operator in values:
         sure.append(float(heads.operator[start:end, operator].mean()))
         for a, b in pieces(heads, columns, question, start, end, matcher) if matching else [(start, end)]:
@@ -87,20 +87,34 @@ def decode(heads, encoded, prepared, matching=True, repair=True):
 
 
 def selected(select, mentions):
-    """Which columns are selected, (N,): those that are likelier selected than not, with whatever aggregate.
+    """Which columns are selected, (N,): the likeliest, and those whose probability is above 0.75, whatever the aggregate.
 
-    If none is, it is the likeliest one: where it is in doubt which of two columns is meant, the question is still about the
-    table. A question that is about something else selects none: that one at all is meant has to be likely, and near certain
-    if the question mentions neither a column nor a cell by name. (Both limits are chosen on validation schemas.)
+    A question that is about something else selects none: that one at all is meant has to be likely, and nearly certain if
+    the question mentions neither a column nor a cell by name. The limits are those that do best on validation schemas: at
+    0.5 a column in which a condition stands is often taken for one that is asked for.
 
     Args:
         select: the head's probabilities, (N, 7).
         mentions: characters of the question that stand in the name of a column or of a cell.
     """
     none = select[:, NO_COLUMN]
-    if 1 - none.prod() < (0.1 if mentions > 1 else 0.98):
+    if 1 - none.prod() < (0.05 if mentions > 1 else 0.9):
         return np.zeros(len(none), bool)
-    return none < 0.5 if none.min() < 0.5 else np.arange(len(none)) == none.argmin()
+    return (none < 0.25) | (np.arange(len(none)) == none.argmin())
+
+
+def whole_values(operator, question):
+    """The operator of each character, (Q,): the likeliest, but in a number, a date or a time one for all of its characters.
+
+    That is the likeliest of those that were chosen there; NONE if none was.
+    """
+    chosen = operator.argmax(1)
+    spans = [(n.start, n.end) for n in find_numbers(question)]
+    spans += [(start, end) for start, end, _ in (*find_dates(question), *find_times(question))]
+    for start, end in sorted(spans, key=lambda span: span[0] - span[1]):
+        if len(found := set(chosen[start:end].tolist()) - {NONE}) > 1:
+            chosen[start:end] = max(found, key=lambda op: operator[start:end, op].sum())
+    return chosen
 
 
 def runs_of(operators):
@@ -116,7 +130,7 @@ def pieces(heads, columns, question, start, end, matcher):
     changes; a piece grows to the whole cell or number around it and takes in what it then covers.
     """
     column = int(columns[heads.column[start:end].mean(0).argmax()])
-    dates = [(a, b) for a, b, _ in find_dates(question) if a <= start and end <= b]
+    dates = [(a, b) for a, b, _ in (*find_dates(question), *find_times(question)) if a <= start and end <= b]
     if dates and matcher.table.types[column] == "text":
         return dates
     whole = matcher.snap(question, start, end, column)

@@ -19,7 +19,7 @@ from rapidfuzz import fuzz, process
 DIGITS = {c: i for i, c in enumerate("零一二三四五六七八九")} | {"〇": 0, "两": 2}
 UNITS = {"十": 10, "百": 100, "千": 1000, "万": 10**4, "亿": 10**8}
 SAME, ALIKE = 95, 60        # scores of 100: the same but for form; alike enough to be meant
-SEPARATORS = "、，,和与及或跟以及还有 "
+SEPARATORS = "、，,和与及或跟以及还有者是 "
 NUMBER = re.compile(r"""(?P<percent>百分之)?(?P<below>零下)?
     (?:(?P<arabic>(?<![\d.])[-+]?\d+(?:,\d{3})+(?:\.\d+)? | (?<!\d)[-+]?\d+(?:\.\d+)? | \.\d+)
           (?:[多余来]?(?:个(?=[万亿]))?(?P<unit>[十百千万亿]+|[kw](?![a-z])))?
@@ -29,6 +29,10 @@ NUMBER = re.compile(r"""(?P<percent>百分之)?(?P<below>零下)?
 DATE = re.compile(r"""(?:(?P<year>[\d零〇一二三四五六七八九]{2,4})年)?
     (?P<month>[\d一二三四五六七八九十]{1,3})月份?(?:(?P<day>[\d一二三四五六七八九十]{1,3})[日号])?
     | (?P<y>\d{4})[-/.](?P<m>\d{1,2})(?:[-/.](?P<d>\d{1,2}))?""", re.VERBOSE)
+TIME = re.compile(r"""(?P<hour>\d{1,2}|[零一二两三四五六七八九十]{1,3})
+    (?:[:：](?P<minute>\d{2})(?!\d)
+      |[点时](?:(?P<half>半)|(?P<quarters>[一三])刻|(?P<spoken>\d{1,2}|[零一二三四五六七八九十]{1,3})分?|整|钟)?)
+    """, re.VERBOSE)
 CELL = re.compile(r"""[¥$]?([-+]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d*)?(?:e[-+]\d+)? | [-+]?\.\d+)
     \s*(百万|千万|万亿|[千万亿])?(元)?(%)?""", re.VERBOSE)
 HEADER_UNIT = re.compile(r"(百万|千万|十亿|百亿|万亿|[百千万亿])(?!克|米|瓦|卡|伏|赫|分)")
@@ -136,6 +140,18 @@ def find_dates(text):
     return found
 
 
+def find_times(text):
+    """(start, end, "19:30") of the times of day in a text: 19:30, 19点半, 二十一点零五分."""
+    found = []
+    for match in TIME.finditer(fold(text)):
+        hour, minute = (part and (int(part) if part.isdecimal() else chinese_number(part))
+                        for part in (match["hour"], match["minute"] or match["spoken"]))
+        minute = 30 if match["half"] else {"一": 15, "三": 45}[match["quarters"]] if match["quarters"] else minute or 0
+        if hour is not None and hour < 25 and minute < 60:
+            found.append((*match.span(), f"{hour:02.0f}:{minute:02.0f}"))
+    return found
+
+
 def same_date(date, cell):
     """Whether a cell is the day, or the month, that (year, month, day) means; None matches anything."""
     found = find_dates(cell) if isinstance(cell, str) else []
@@ -209,6 +225,7 @@ def variants(text):
         for mark in "-/.":
             yield mark.join([year, *[f"{int(part):02}" for part in (month, day) if part]])
         yield year
+    yield from (time for start, end, time in find_times(text) if end - start == len(text))
     digits = re.sub("[零〇一二两三四五六七八九十百千]+", as_digits, text)
     if digits != text:
         yield from variants(digits)

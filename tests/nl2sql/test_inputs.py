@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from common.datasets import InputError
 from nl2sql import inputs, scores
 from nl2sql.data import Record, Table, load_corpus
-from nl2sql.decode import Heads, decode, runs_of, selected
+from nl2sql.decode import Heads, decode, runs_of, selected, whole_values
 from nl2sql.sql import Database, Query
 from tests.nl2sql import corpus
 
@@ -192,8 +192,9 @@ def test_in_doubt_which_column_is_meant_one_of_them_is_selected():
         return np.array([[1 - p, 0, 0, 0, 0, 0, p] for p in none])
 
     assert selected(heads(0.6, 0.7, 0.99), 2).tolist() == [True, False, False]
-    assert selected(heads(0.8, 0.9, 0.99), 2).tolist() == [True, False, False]      # 0.29 that one is meant
-    assert selected(heads(0.96, 0.98, 0.99), 2).tolist() == [False] * 3
+    assert selected(heads(0.9, 0.95, 0.99), 2).tolist() == [True, False, False]     # 0.15 that one is meant
+    assert selected(heads(0.98, 0.99, 0.99), 2).tolist() == [False] * 3
+    assert selected(heads(0.1, 0.4, 0.2), 2).tolist() == [True, False, True]        # 0.4 is the doubt between two
     assert selected(np.array([[0, 0.2, 0.2, 0.2, 0, 0, 0.4]]), 2).tolist() == [True]  # though no aggregate is likelier
 
 
@@ -201,8 +202,8 @@ def test_a_question_that_names_nothing_of_the_table_has_to_be_sure():
     def heads(none):
         return np.array([[1 - none, 0, 0, 0, 0, 0, none], [0, 0, 0, 0, 0, 0, 1.0]])
 
-    assert selected(heads(0.1), 2).tolist() == [True, False] and selected(heads(0.1), 1).tolist() == [False] * 2
-    assert selected(heads(0.01), 0).tolist() == [True, False]
+    assert selected(heads(0.2), 2).tolist() == [True, False] and selected(heads(0.2), 1).tolist() == [False] * 2
+    assert selected(heads(0.05), 0).tolist() == [True, False]
     for question, mentions in {"广州的销售额": 5, "销售额": 3, "年": 0, "今天天气如何": 0}.items():
         for segments in (1, 2, inputs.SEGMENTS):
             assert inputs.Encoder(VOCAB, segments=segments).prepare(question, SALES).mentions == mentions
@@ -257,6 +258,19 @@ def test_dates_stay_whole_and_a_month_is_all_its_days():
         words = question.strip("的金额不在以后前")
         query = decoded(question, [(words[:-1], operator, 0)], table).query
         assert query.conditions == tuple((0, operator, day) for day in conditions) and query.connector == connector
+
+
+def test_a_number_a_date_or_a_time_has_one_operator():
+    for question, at, length in [("超过十五万的", 2, 3), ("2019年3月1日的", 0, 9), ("二十三点半关门", 0, 5),
+                                 ("超过15.5的", 2, 4)]:
+        operator = np.full((len(question), 5), 0.05)
+        operator[:, inputs.NONE] = 0.8
+        operator[at:at + length, inputs.NONE], operator[at:at + length, 1] = 0.1, 0.7
+        operator[at, 1], operator[at, 0] = 0.1, 0.7                   # one character says otherwise
+        expected = [1 if at <= i < at + length else inputs.NONE for i in range(len(question))]
+        assert whole_values(operator, question).tolist() == expected
+        operator[:, inputs.NONE] = 0.9
+        assert whole_values(operator, question).tolist() == [inputs.NONE] * len(question)
 
 
 def test_nothing_selected_is_no_query():

@@ -126,12 +126,24 @@ def test_words_become_values_of_the_column(column, operator, words, value):
     assert (score > 0) == (words not in ("巴黎", "杭州"))
 
 
+@pytest.mark.parametrize("text, times", [
+    ("19:30关门", ["19:30"]), ("9点", ["09:00"]), ("二十一点零五分", ["21:05"]), ("二十三点半", ["23:30"]),
+    ("八点一刻", ["08:15"]), ("7点整到19时45", ["07:00", "19:45"]), ("三点五", ["03:05"]), ("99:30", []),
+    ("增长5个点", []), ("点击", []),
+])
+def test_times_of_day(text, times):
+    assert [time for *_, time in values.find_times(text)] == times
+
+
 def test_texts_are_matched_through_quotes_years_and_numerals():
     films = Table(["片名", "上映", "年级"], [["《流浪地球》", "2019年", "3年级"], ["红海行动", "2018年", "5年级"]])
     matcher = values.Matcher(films)
     assert matcher.resolve(0, 2, "流浪地球")[0] == "《流浪地球》"
     assert matcher.resolve(1, 2, "18年")[0] == "2018年" and matcher.resolve(1, 2, "一九年")[0] == "2019年"
     assert matcher.resolve(2, 2, "三年级")[0] == "3年级"
+    hours = values.Matcher(Table(["打烊"], [["21:15"], ["18:00"], ["18:10"]]))
+    assert [hours.resolve(0, 2, words)[0] for words in ("二十一点一刻", "18点", "18:10", "十八点十分")] == [
+        "21:15", "18:00", "18:10", "18:10"]
     dates = Table(["日期", "上线"], [["2019-03-01", "2017年5月2日"], ["2019-04-01", "2018/12/20"], ["2019.5.25", "x"]])
     matcher = values.Matcher(dates)
     for column, words, cell in [
