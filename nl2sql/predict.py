@@ -187,7 +187,7 @@ def questions(config, table):
         yield config.question
         return
     if isinstance(sys.stdin, io.TextIOWrapper):
-        sys.stdin.reconfigure(errors="replace")      # a question in another encoding is told so, and ends nothing
+        sys.stdin.reconfigure(errors="replace")      # a question in another encoding ends nothing
     asked = sys.stdin.isatty()
     if asked:
         print(f"{table.name}: {', '.join(table.columns)}; {len(table.rows):,} rows. An empty line ends.")
