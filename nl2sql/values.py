@@ -38,6 +38,7 @@ CELL = re.compile(r"""[¥$]?([-+]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d*)?(?:e[-+]\d
 HEADER_UNIT = re.compile(r"(百万|千万|十亿|百亿|万亿|[百千万亿])(?!克|米|瓦|卡|伏|赫|分)")
 
 
+@functools.lru_cache(2**16)      # cells and questions come again and again
 def fold(text):
     """Text in which full and half width, upper and lower case look alike, character by character: positions stay."""
     return "".join(folded if len(folded := unicodedata.normalize("NFKC", c).lower()) == 1 else c for c in text)
