@@ -16,7 +16,6 @@ Both routings are a few lines and stand first: `dynamic_routing` for the vectors
 """
 
 import math
-import numbers
 
 import keras
 from keras import ops
@@ -607,6 +606,6 @@ def compiled(function, training):
 
 def _check_positive(layer, **settings):
     for name, value in settings.items():
-        kind, expected = (numbers.Real, "a number") if name == "inverse_temperature" else (numbers.Integral, "an integer")
-        if isinstance(value, bool) or not isinstance(value, kind) or not 0 < value < math.inf:
+        kind, expected = ("__float__", "a number") if name == "inverse_temperature" else ("__index__", "an integer")
+        if isinstance(value, bool) or not hasattr(value, kind) or not 0 < value < math.inf:      # NumPy's numbers too
             raise ValueError(f"{layer} expects {name} to be {expected} above 0. Received: {name}={value}")

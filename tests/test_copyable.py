@@ -17,8 +17,8 @@ LAYERS = sorted(path for path in (ROOT / "common").glob("*.py") if path.stem not
 
 
 @pytest.mark.parametrize("path", LAYERS, ids=lambda path: path.stem)
-def test_imports_keras_and_numpy_only(path):                    # and of the standard library two small ones
-    allowed = {"keras", "numpy", "math", "numbers", "tensorflow", "jax"}
+def test_imports_keras_and_numpy_only(path):
+    allowed = {"keras", "numpy", "math", "tensorflow", "jax"}
     for node in ast.walk(ast.parse(path.read_text())):
         names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else (
             [node.module] if isinstance(node, ast.ImportFrom) else [])
