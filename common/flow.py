@@ -9,6 +9,7 @@ Every layer is such a pair, forward and inverse, written side by side.
 
 Article: 苏剑林, 细水长flow之NICE, https://kexue.fm/archives/5776
 """
+# kexue-keras common/flow.py, version 1.0 (2026-11-28), Apache-2.0; changes: CHANGELOG.md
 
 import math
 
@@ -18,10 +19,14 @@ from keras import ops
 
 
 class Bijection(keras.layers.Layer):
-    """Base of the layers below: a subclass has `forward` and `inverse`, each (batch, dim) → (batch, dim), (batch,).
+    """Base of the layers below: a subclass has `forward` and `inverse`.
 
-    The flow itself runs in the precision of its input, float32 at least, whatever the dtype policy: only the networks
-    inside couplings follow the policy, so a coupling stays invertible when its network computes in bfloat16.
+    Each of the two maps (batch, dim) to the changed tensor, (batch, dim), and the log-determinant,
+    (batch,).
+
+    The flow itself runs in the precision of its input, float32 at least, whatever the dtype policy:
+    only the networks inside couplings follow the policy, so a coupling stays invertible when its
+    network computes in bfloat16.
 
     Example:
         class Shift(Bijection):
@@ -51,31 +56,35 @@ class Bijection(keras.layers.Layer):
 
     def build(self, input_shape):
         if len(input_shape) != 2 or input_shape[-1] is None:
-            raise ValueError(f"{self.name} expects inputs of shape (batch, dim) with a known dim; flatten images first. "
-                             f"Received: shape={tuple(input_shape)}")
+            raise ValueError(f"{self.name} expects inputs of shape (batch, dim) with a known dim; "
+                             f"flatten images first. Received: shape={tuple(input_shape)}")
         self.dim = input_shape[-1]
 
     def compute_output_shape(self, input_shape):
         return tuple(input_shape), (input_shape[0],)
 
     def compute_output_spec(self, x, inverse=False):
-        return tuple(keras.KerasTensor(shape, _precision(x)) for shape in self.compute_output_shape(x.shape))
+        changed, log_det = self.compute_output_shape(x.shape)
+        dtype = _precision(x)
+        return keras.KerasTensor(changed, dtype), keras.KerasTensor(log_det, dtype)
 
 
 @keras.saving.register_keras_serializable(package="kexue")
 class AdditiveCoupling(Bijection):
-    """Changes one part of x by a function of the other: volume-preserving and invertible, whatever the function.
+    """Changes one part of x by a function of the other: it preserves volumes and is invertible,
+    whatever the function.
 
         forward  h₁ = x₁,  h₂ = x₂ − m(x₁)        equation (9) of the article
         inverse  x₁ = h₁,  x₂ = h₂ + m(h₁)        equation (7)
 
-    The encoder subtracts so that the generator adds: where m ends in a relu, the generator can then only brighten pixels.
-    The determinant of the triangular Jacobian (8) is 1.
+    The encoder subtracts so that the generator adds: where m ends in a relu, the generator can then
+    only brighten pixels. The determinant of the triangular Jacobian (8) is 1.
 
     Symbols: m = network.
 
     Args:
-        network: layer or model that maps (batch, dim/2) → (batch, dim/2). It keeps its own dtype policy.
+        network: layer or model that maps (batch, dim/2) → (batch, dim/2). It keeps its own dtype
+            policy.
         split: "interleaved": x₁ = x₀ x₂ x₄ …, x₂ = x₁ x₃ x₅ …; "half": the first and the second half.
         swap: change x₁ by a function of x₂ instead.
         **kwargs: name, dtype and so on, as for any Keras layer.
@@ -88,10 +97,11 @@ class AdditiveCoupling(Bijection):
         a tuple of the changed tensor (batch, dim) and the log-determinant (batch,).
 
     Raises:
-        ValueError: dim is odd or the input not of rank 2, the network's output has another size, or an unknown split.
+        ValueError: dim is odd or the input not of rank 2, the network's output has another size, or
+            split is unknown.
 
-    Precision: float32 at least. The inverse repeats the same m of the same input, so it is exact up to the rounding of one
-    addition, in bfloat16 networks too.
+    Precision: float32 at least. The inverse repeats the same m of the same input, so it is exact up
+        to the rounding of one addition, in bfloat16 networks too.
 
     Example:
         coupling = AdditiveCoupling(keras.layers.Dense(2))
@@ -99,7 +109,8 @@ class AdditiveCoupling(Bijection):
         x, _ = coupling(z, inverse=True)
         print(x)    # 1 2 3 4 again
 
-    Reference: 苏剑林, 细水长flow之NICE, https://kexue.fm/archives/5776; Dinh et al., https://arxiv.org/abs/1410.8516
+    Reference: 苏剑林, 细水长flow之NICE, https://kexue.fm/archives/5776;
+        Dinh et al., NICE, https://arxiv.org/abs/1410.8516
     """
 
     outputs_for_each = 1    # numbers that the network gives for each element it changes
@@ -124,8 +135,10 @@ class AdditiveCoupling(Bijection):
 
     def parts(self, x):
         """x → the part that stays, the part that changes."""
-        half = self.dim // 2
-        x1, x2 = (x[:, ::2], x[:, 1::2]) if self.split == "interleaved" else (x[:, :half], x[:, half:])
+        if self.split == "interleaved":
+            x1, x2 = x[:, ::2], x[:, 1::2]
+        else:
+            x1, x2 = x[:, :self.dim // 2], x[:, self.dim // 2:]
         return (x2, x1) if self.swap else (x1, x2)
 
     def merge(self, stays, changes):
@@ -138,23 +151,29 @@ class AdditiveCoupling(Bijection):
     def build(self, input_shape):
         super().build(input_shape)
         if self.dim % 2:
-            raise ValueError(f"{self.name} splits its input into two equal parts and expects an even number of dimensions. "
-                             f"Received: shape={tuple(input_shape)}")
-        half = (None, self.dim // 2)
+            raise ValueError(f"{self.name} splits its input into two equal parts and expects an even "
+                             f"number of dimensions. Received: shape={tuple(input_shape)}")
+        half = self.dim // 2
         if not self.network.built:
-            self.network.build(half)
-        expected, found = self.outputs_for_each * self.dim // 2, self.network.compute_output_shape(half)[-1]
+            self.network.build((None, half))
+        expected = self.outputs_for_each * half
+        found = self.network.compute_output_shape((None, half))[-1]
         if found != expected:
-            raise ValueError(f"{self.name} expects a network that maps {self.dim // 2} to {expected} numbers. Received: one "
-                             f"that gives {found}")
+            raise ValueError(f"{self.name} expects a network that maps {half} to {expected} numbers. "
+                             f"Received: one that gives {found}")
 
     def get_config(self):
-        network = keras.saving.serialize_keras_object(self.network)
-        return {**super().get_config(), "network": network, "split": self.split, "swap": self.swap}
+        return {
+            **super().get_config(),
+            "network": keras.saving.serialize_keras_object(self.network),
+            "split": self.split,
+            "swap": self.swap,
+        }
 
     @classmethod
     def from_config(cls, config):
-        return cls(**{**config, "network": keras.saving.deserialize_keras_object(config["network"])})
+        network = keras.saving.deserialize_keras_object(config["network"])
+        return cls(**{**config, "network": network})
 
 
 @keras.saving.register_keras_serializable(package="kexue")
@@ -164,7 +183,8 @@ class AffineCoupling(AdditiveCoupling):
         forward  h₁ = x₁,  h₂ = (x₂ − t) e⁻ˢ      log-determinant −Σ s
         inverse  x₁ = h₁,  x₂ = h₂ eˢ + t         log-determinant  Σ s
 
-    where [ŝ, t] = network(x₁) and s = ŝ / (1 + |ŝ| / b): scales stay between e⁻ᵇ and eᵇ, so no step of training explodes.
+    where [ŝ, t] = network(x₁) and s = ŝ / (1 + |ŝ| / b): scales stay between e⁻ᵇ and eᵇ, so no step
+    of training explodes.
 
     Symbols: b = bound.
 
@@ -182,7 +202,8 @@ class AffineCoupling(AdditiveCoupling):
         x, minus_log_det = coupling(z, inverse=True)
         print(log_det + minus_log_det)    # 0 0 0
 
-    Reference: 苏剑林, RealNVP与Glow, https://kexue.fm/archives/5807; Dinh et al., https://arxiv.org/abs/1605.08803
+    Reference: 苏剑林, RealNVP与Glow, https://kexue.fm/archives/5807;
+        Dinh et al., Density estimation using Real NVP, https://arxiv.org/abs/1605.08803
     """
 
     outputs_for_each = 2
@@ -211,9 +232,16 @@ class AffineCoupling(AdditiveCoupling):
 
 @keras.saving.register_keras_serializable(package="kexue")
 class Reverse(Bijection):
-    """Reverses the order of the dimensions, so that the next coupling changes what this one left. 交错中前进, equation (13).
+    """Reverses the order of the dimensions, so that the next coupling changes what this one left.
 
-    Call arguments: (batch, dim). Output: the reversed tensor and a log-determinant of zeros, (batch,).
+    Section 交错中前进, equation (13).
+
+    Call arguments:
+        inputs: (batch, dim).
+        inverse: makes no difference.
+
+    Output:
+        a tuple of the reversed tensor (batch, dim) and a log-determinant of zeros (batch,).
 
     Example:
         z, log_det = Reverse()(np.array([[1.0, 2.0, 3.0]]))    # 3 2 1
@@ -230,13 +258,19 @@ class Reverse(Bijection):
 
 @keras.saving.register_keras_serializable(package="kexue")
 class Permutation(Bijection):
-    """Shuffles the dimensions in a random order that is fixed when the layer is built, and saved with its weights.
+    """Shuffles the dimensions in a random order, which is fixed when the layer is built and saved with
+    its weights.
 
     Args:
         seed: integer seed of the order; random when None.
         **kwargs: name, dtype and so on, as for any Keras layer.
 
-    Call arguments: (batch, dim). Output: the shuffled tensor and a log-determinant of zeros, (batch,).
+    Call arguments:
+        inputs: (batch, dim).
+        inverse: whether to put the dimensions back.
+
+    Output:
+        a tuple of the shuffled tensor (batch, dim) and a log-determinant of zeros (batch,).
 
     Example:
         z, log_det = Permutation(seed=0)(np.array([[1.0, 2.0, 3.0]]))
@@ -257,8 +291,12 @@ class Permutation(Bijection):
     def build(self, input_shape):
         super().build(input_shape)
         order = np.random.default_rng(self.seed).permutation(self.dim)
-        self.order = self.add_weight(name="order", shape=(self.dim,), dtype="int32", trainable=False, autocast=False,
-                                     initializer=lambda shape, dtype: ops.convert_to_tensor(order, dtype))
+
+        def initializer(shape, dtype):
+            return ops.convert_to_tensor(order, dtype)
+
+        self.order = self.add_weight(name="order", shape=(self.dim,), initializer=initializer,
+                                     dtype="int32", trainable=False, autocast=False)
 
     def get_config(self):
         return {**super().get_config(), "seed": self.seed}
@@ -266,10 +304,12 @@ class Permutation(Bijection):
 
 @keras.saving.register_keras_serializable(package="kexue")
 class Scale(Bijection):
-    """z = s ⊗ h with a trainable s > 0 for each dimension, and log-determinant Σ log s. Equations (14) and (15).
+    """Scales each dimension by a trainable number.
 
-    1/s is the standard deviation that the prior has in that dimension, equation (17): a dimension with large s carries
-    nothing. The weight is log s, so that s stays positive.
+        z = s ⊗ h,  s > 0,  log-determinant Σ log s               equations (14) and (15)
+
+    1/s is the standard deviation that the prior has in that dimension, equation (17): a dimension
+    with large s carries nothing. The weight is log s, so that s stays positive.
 
     Symbols: log s = log_scale.
 
@@ -277,7 +317,12 @@ class Scale(Bijection):
         initializer: initializer of log s.
         **kwargs: name, dtype and so on, as for any Keras layer.
 
-    Call arguments: (batch, dim). Output: the scaled tensor and the log-determinant, (batch,).
+    Call arguments:
+        inputs: (batch, dim).
+        inverse: whether to divide by s.
+
+    Output:
+        a tuple of the scaled tensor (batch, dim) and the log-determinant (batch,).
 
     Example:
         scale = Scale(initializer="ones")
@@ -301,25 +346,27 @@ class Scale(Bijection):
     def build(self, input_shape):
         super().build(input_shape)
         dtype = "float64" if self.variable_dtype == "float64" else "float32"
-        self.log_scale = self.add_weight(name="log_scale", shape=(self.dim,), initializer=self.initializer, dtype=dtype,
-                                         autocast=False)
+        self.log_scale = self.add_weight(name="log_scale", shape=(self.dim,), dtype=dtype,
+                                         initializer=self.initializer, autocast=False)
 
     def get_config(self):
-        return {**super().get_config(), "initializer": keras.initializers.serialize(self.initializer)}
+        initializer = keras.initializers.serialize(self.initializer)
+        return {**super().get_config(), "initializer": initializer}
 
 
 @keras.saving.register_keras_serializable(package="kexue")
 class Flow(Bijection):
-    """A chain of invertible layers with a prior on its end: an exact density, equation (6) of the article.
+    """A chain of invertible layers with a prior on its end: an exact density.
 
-        log q(x) = log q(z) + log |det ∂z/∂x|,   z = f(x) = fₙ(… f₂(f₁(x)))
+        log q(x) = log q(z) + log |det ∂z/∂x|,   z = f(x) = fₙ(… f₂(f₁(x)))        equation (6)
 
-    Flow is itself such a layer, so flows nest. As a layer of a functional model it gives z and the log-determinant; the
-    methods give the rest.
+    Flow is itself such a layer, so flows nest. As a layer of a functional model it gives z and the
+    log-determinant; the methods give the rest.
 
     Args:
         layers: list of Bijections, in the direction from x to z.
-        prior: "gaussian": independent N(0, 1); "logistic": independent logistic variables, as in the paper.
+        prior: "gaussian": independent N(0, 1); "logistic": independent logistic variables, as in
+            the paper.
         **kwargs: name, dtype and so on, as for any Keras layer.
 
     Call arguments:
@@ -327,10 +374,12 @@ class Flow(Bijection):
         inverse: whether to run from z to x.
 
     Output:
-        a tuple of z (batch, dim) and log |det ∂z/∂x| (batch,), in nats; with inverse=True of x and log |det ∂x/∂z|.
+        a tuple of z (batch, dim) and log |det ∂z/∂x| (batch,), in nats; with inverse=True of x and
+        log |det ∂x/∂z|.
 
     Raises:
-        ValueError: layers is empty or holds something else, an unknown prior, or a shape that a layer cannot take.
+        ValueError: layers is empty or holds something else, prior is unknown, or a layer cannot
+            take the shape.
 
     Precision: float32 at least, float64 where the input and the dtype policy are float64.
 
@@ -338,7 +387,8 @@ class Flow(Bijection):
         x = keras.Input((2,))
         flow = Flow([AffineCoupling(keras.layers.Dense(2)), Reverse(), Scale()])
         z, log_det = flow(x)
-        keras.Model(x, gaussian_log_prob(z) + log_det).compile("adam", lambda _, log_q: -log_q)    # log q(x), its loss
+        model = keras.Model(x, gaussian_log_prob(z) + log_det)      # log q(x)
+        model.compile("adam", lambda _, log_q: -log_q)
         samples = flow.sample(10, temperature=0.75, seed=0)
 
     Reference: 苏剑林, 细水长flow之NICE, https://kexue.fm/archives/5776
@@ -349,7 +399,8 @@ class Flow(Bijection):
         if prior not in PRIORS:
             raise ValueError(f"prior expects one of {', '.join(PRIORS)}. Received: prior={prior!r}")
         if not layers or not all(isinstance(layer, Bijection) for layer in layers):
-            raise ValueError(f"Flow expects a list of layers that are Bijections, at least one. Received: layers={layers}")
+            raise ValueError("Flow expects a list of layers that are Bijections, at least one. "
+                             f"Received: layers={layers}")
         self.layers, self.prior = list(layers), prior
 
     def forward(self, x):
@@ -369,7 +420,8 @@ class Flow(Bijection):
     def log_prob(self, x):
         """log q(x) in nats, (batch,), equation (6); x is (batch, dim)."""
         z, log_det = self(x)
-        return PRIORS[self.prior][0](z) + log_det
+        prior_log_prob, _ = PRIORS[self.prior]
+        return prior_log_prob(z) + log_det
 
     def sample(self, n, temperature=1.0, seed=None):
         """n draws x = f⁻¹(z) with z from the prior times temperature (退火参数), (n, dim).
@@ -378,8 +430,11 @@ class Flow(Bijection):
             ValueError: the flow has not seen data yet, so it does not know its dimension.
         """
         if not self.built:
-            raise ValueError(f"{self.name}.sample expects a flow that was built: call it on data once, or load it.")
-        return self(PRIORS[self.prior][1]((n, self.dim), seed) * temperature, inverse=True)[0]
+            raise ValueError(f"{self.name}.sample expects a flow that was built: call it on data once, "
+                             "or load it.")
+        _, prior_sample = PRIORS[self.prior]
+        x, _ = self(prior_sample((n, self.dim), seed) * temperature, inverse=True)
+        return x
 
     def build(self, input_shape):
         super().build(input_shape)
@@ -388,12 +443,13 @@ class Flow(Bijection):
                 layer.build(input_shape)
 
     def get_config(self):
-        return {**super().get_config(), "prior": self.prior,
-                "layers": [keras.saving.serialize_keras_object(layer) for layer in self.layers]}
+        layers = [keras.saving.serialize_keras_object(layer) for layer in self.layers]
+        return {**super().get_config(), "prior": self.prior, "layers": layers}
 
     @classmethod
     def from_config(cls, config):
-        return cls(**{**config, "layers": [keras.saving.deserialize_keras_object(layer) for layer in config["layers"]]})
+        layers = [keras.saving.deserialize_keras_object(layer) for layer in config["layers"]]
+        return cls(**{**config, "layers": layers})
 
 
 def gaussian_log_prob(z):
@@ -406,13 +462,17 @@ def logistic_log_prob(z):
     return -ops.sum(ops.softplus(z) + ops.softplus(-z), axis=-1)
 
 
+def _gaussian_sample(shape, seed):
+    return keras.random.normal(shape, dtype="float32", seed=seed)
+
+
 def _logistic_sample(shape, seed):
     u = keras.random.uniform(shape, 1e-7, 1, dtype="float32", seed=seed)
     return ops.log(u) - ops.log1p(-ops.minimum(u, 1 - 6e-8))
 
 
-PRIORS = {
-    "gaussian": (gaussian_log_prob, lambda shape, seed: keras.random.normal(shape, dtype="float32", seed=seed)),
+PRIORS = {       # name: (log-density, sampler)
+    "gaussian": (gaussian_log_prob, _gaussian_sample),
     "logistic": (logistic_log_prob, _logistic_sample),
 }
 

@@ -1,4 +1,5 @@
-"""Gated convolutions over sequences, GLU as in language models: one layer with its three combinations, and stacks of it.
+"""Gated convolutions over sequences, GLU as in language models: one layer with its three
+combinations, and stacks of it.
 
 Copy this file into any Keras 3 project; it needs keras alone.
 
@@ -6,9 +7,11 @@ Copy this file into any Keras 3 project; it needs keras alone.
     x = keras.layers.Embedding(5000, 128, mask_zero=True)(characters)
     x = gated_conv_stack(x, dilation_rates=[1, 2, 4, 8], combination="highway", gate_dropout=0.1)
 
-Articles: 苏剑林, 基于CNN的阅读理解式问答模型：DGCNN, https://kexue.fm/archives/5409; 基于CNN和VAE的作诗机器人,
-https://kexue.fm/archives/5332; 基于CNN和序列标注的对联机器人, https://kexue.fm/archives/6270
+Articles: 苏剑林, 基于CNN的阅读理解式问答模型：DGCNN, https://kexue.fm/archives/5409;
+基于CNN和VAE的作诗机器人, https://kexue.fm/archives/5332;
+基于CNN和序列标注的对联机器人, https://kexue.fm/archives/6270
 """
+# kexue-keras common/gated_conv.py, version 1.0 (2026-11-28), Apache-2.0; changes: CHANGELOG.md
 
 import keras
 from keras import ops
@@ -20,26 +23,29 @@ COMBINATIONS = ("plain", "residual", "highway")
 class GatedConv1D(keras.layers.Layer):
     """A convolution over time whose values are weighted by gates that a second convolution computes.
 
-        [A, B] = Conv1D(x)                                                         both convolutions at once
+        [A, B] = Conv1D(x)                                                both convolutions at once
         plain      y = A ⊗ σ(B)
-        residual   y = A ⊗ σ(B) + x                      the poetry article
-        highway    y = x ⊗ σ(B) + A ⊗ σ(−B)              the couplet article: an open gate keeps the input
-                   y = x ⊗ σ(−B) + A ⊗ σ(B)              DGCNN, with open_gate="replace": an open gate takes the new value
+        residual   y = A ⊗ σ(B) + x             the poetry article
+        highway    y = x ⊗ σ(B) + A ⊗ σ(−B)     the couplet article: an open gate keeps the input
+                   y = x ⊗ σ(−B) + A ⊗ σ(B)     DGCNN, open_gate="replace": it takes the new value
 
-    The two highways are the same family of functions, with B for −B; weights and checkpoints are not interchangeable.
+    The two highways are the same family of functions, with B for −B. Their weights and checkpoints
+    are not interchangeable.
 
     Symbols: A = value, B = gate, σ = sigmoid, ⊗ = product of elements.
 
     Args:
-        filters: channels of the output; None, the default, keeps those of the input. residual and highway need them equal.
+        filters: channels of the output; None, the default, keeps those of the input. residual and
+            highway need them equal.
         kernel_size: steps that one output sees.
         combination: "plain", "residual" or "highway".
-        open_gate: "keep" or "replace", what an open gate of the highway does with x; of no matter to the others.
-        dilation_rate: distance between the steps that one output sees. A stack with rates 1, 2, 4, 8 and a kernel of 3 sees
-            31 steps.
+        open_gate: "keep" or "replace", what an open gate of the highway does with x; of no matter
+            to the others.
+        dilation_rate: distance between the steps that one output sees. A stack with rates
+            1, 2, 4, 8 and a kernel of 3 sees 31 steps.
         causal: an output sees its own step and earlier ones only.
-        gate_dropout: share of the gates' logits B that are dropped in training, the others scaled up by 1/(1 − share).
-            A dropped gate stands at σ(0) = ½.
+        gate_dropout: share of the gates' logits B that training drops; it scales the others up by
+            1 / (1 − share). A dropped gate stands at σ(0) = ½.
         use_bias: biases for A and B; the poetry article has none.
         kernel_initializer: initializer of the kernel of both, (kernel_size, channels, 2 · filters).
         seed: integer seed of the dropout; random when None.
@@ -47,18 +53,21 @@ class GatedConv1D(keras.layers.Layer):
 
     Call arguments:
         inputs: (batch, time, channels). time may differ from batch to batch.
-        mask: (batch, time), True at real steps. By default the mask that Keras hands on. What padding holds, even NaN, never
-            reaches a real step: sequences give the same output alone as padded in a batch.
+        mask: (batch, time), True at real steps. By default the mask that Keras hands on. What
+            padding holds, even NaN, never reaches a real step: a sequence gives the same output
+            alone and padded in a batch.
         training: whether gates are dropped.
 
     Output:
         (batch, time, filters), zero where the mask is False. The mask is handed on.
 
     Raises:
-        ValueError: an unknown combination or open_gate, an input that is not (batch, time, channels), or filters that
-            are not the channels of the input where x is a part of the output.
+        ValueError: an argument out of range, an unknown combination or open_gate, an input that is
+            not (batch, time, channels), or filters that are not the channels of the input where x
+            is a part of the output.
 
-    Precision: computes in the layer's compute dtype; nothing in here needs more, since gates lie between 0 and 1.
+    Precision: the layer computes in its compute dtype. Nothing in here needs more, since gates lie
+        between 0 and 1.
 
     Example:
         layer = GatedConv1D(kernel_size=3, dilation_rate=2, combination="residual")
@@ -66,25 +75,36 @@ class GatedConv1D(keras.layers.Layer):
         y = layer(x, mask=mask)
         print(y.shape, y[1, 4])    # (2, 7, 16), and zeros behind the mask
 
-    Reference: Dauphin et al., Language Modeling with Gated Convolutional Networks, https://arxiv.org/abs/1612.08083;
+    Reference: Dauphin et al., Language Modeling with Gated Convolutional Networks,
+        https://arxiv.org/abs/1612.08083;
         苏剑林, 基于CNN的阅读理解式问答模型：DGCNN, https://kexue.fm/archives/5409
     """
 
-    def __init__(self, filters=None, kernel_size=3, combination="plain", open_gate="keep", dilation_rate=1, causal=False,
-                 gate_dropout=0.0, use_bias=True, kernel_initializer="glorot_uniform", seed=None, **kwargs):
+    def __init__(self, filters=None, kernel_size=3, combination="plain", open_gate="keep",
+                 dilation_rate=1, causal=False, gate_dropout=0.0, use_bias=True,
+                 kernel_initializer="glorot_uniform", seed=None, **kwargs):
         super().__init__(**kwargs)
-        for name, value in [("filters", filters), ("kernel_size", kernel_size), ("dilation_rate", dilation_rate)]:
-            if (value is not None or name != "filters") and (not isinstance(value, int) or value < 1):
-                raise ValueError(f"{name} expects an integer of at least 1. Received: {name}={value!r}")
+        _check_integer("filters", filters, optional=True)
+        _check_integer("kernel_size", kernel_size)
+        _check_integer("dilation_rate", dilation_rate)
         if combination not in COMBINATIONS:
-            raise ValueError(f"combination expects one of {', '.join(COMBINATIONS)}. Received: combination={combination!r}")
+            raise ValueError(f"combination expects one of {', '.join(COMBINATIONS)}. "
+                             f"Received: combination={combination!r}")
         if open_gate not in ("keep", "replace"):
             raise ValueError(f"open_gate expects keep or replace. Received: open_gate={open_gate!r}")
         if not 0 <= gate_dropout < 1:
-            raise ValueError(f"gate_dropout expects a share from 0 to below 1. Received: gate_dropout={gate_dropout}")
-        self.filters, self.kernel_size, self.combination, self.open_gate = filters, kernel_size, combination, open_gate
-        self.dilation_rate, self.causal, self.gate_dropout, self.use_bias = dilation_rate, causal, gate_dropout, use_bias
-        self.kernel_initializer, self.seed = keras.initializers.get(kernel_initializer), seed
+            raise ValueError("gate_dropout expects a share from 0 to below 1. "
+                             f"Received: gate_dropout={gate_dropout}")
+        self.filters = filters
+        self.kernel_size = kernel_size
+        self.combination = combination
+        self.open_gate = open_gate
+        self.dilation_rate = dilation_rate
+        self.causal = causal
+        self.gate_dropout = gate_dropout
+        self.use_bias = use_bias
+        self.kernel_initializer = keras.initializers.get(kernel_initializer)
+        self.seed = seed
         self.seed_generator = keras.random.SeedGenerator(seed) if gate_dropout else None
         self.supports_masking = True
 
@@ -95,53 +115,84 @@ class GatedConv1D(keras.layers.Layer):
         channels = input_shape[-1]
         filters = self.filters or channels
         if self.combination != "plain" and filters != channels:
-            raise ValueError(f"{self.name} adds its input to its output, so filters expects the {channels} channels of the "
-                             f"input, or None. Received: filters={filters}")
+            raise ValueError(f"{self.name} adds its input to its output, so filters expects the "
+                             f"{channels} channels of the input, or None. Received: filters={filters}")
         self.kernel = self.add_weight(name="kernel", shape=(self.kernel_size, channels, 2 * filters),
                                       initializer=self.kernel_initializer)
-        self.bias = self.add_weight(name="bias", shape=(2 * filters,), initializer="zeros") if self.use_bias else None
+        self.bias = None
+        if self.use_bias:
+            self.bias = self.add_weight(name="bias", shape=(2 * filters,), initializer="zeros")
 
     def call(self, inputs, mask=None, training=False):
-        x = inputs if mask is None else ops.where(mask[..., None], inputs, ops.zeros_like(inputs))   # even where it is NaN
+        x = _clean(inputs, mask)
         value, gate = ops.split(self.convolve(x), 2, axis=-1)
         if training and self.gate_dropout:
             gate = keras.random.dropout(gate, self.gate_dropout, seed=self.seed_generator)
         if self.combination == "highway":
+            # 1 − σ(B) = σ(−B). The shorter x + σ ⊗ (A − x) would round twice in bfloat16.
             new = ops.sigmoid(gate if self.open_gate == "replace" else -gate)
-            y = x * (1 - new) + value * new               # 1 − σ(B) = σ(−B); x + σ ⊗ (A − x) would round twice in bfloat16
+            y = x * (1 - new) + value * new
         else:
             y = value * ops.sigmoid(gate)
-            y = y + x if self.combination == "residual" else y
-        return y if mask is None else ops.where(mask[..., None], y, ops.zeros_like(y))
+        if self.combination == "residual":
+            y = y + x
+        return _clean(y, mask)
 
     def convolve(self, x):
         """A and B side by side, (batch, time, 2 · filters).
 
-        One convolution with twice the filters: x is gathered once and the product is large, where two convolutions do that
-        twice, and products with shifted copies of x write those copies, or a result for each, to memory. In this repository
-        benchmarks/gated_conv_forms.py measures the four, for 128 channels and a kernel of 3.
+        One convolution with twice the filters gathers x once and has a large product. Two
+        convolutions do that twice. Products with shifted copies of x write those copies, or a
+        result for each, to memory. In this repository benchmarks/gated_conv measures the four, for
+        128 channels and a kernel of 3.
         """
         padding = "same"
         if self.causal:
-            x, padding = ops.pad(x, [[0, 0], [(self.kernel_size - 1) * self.dilation_rate, 0], [0, 0]]), "valid"
-        y = ops.conv(x, self.kernel, padding=padding, dilation_rate=self.dilation_rate, data_format="channels_last")
+            before = (self.kernel_size - 1) * self.dilation_rate
+            x, padding = ops.pad(x, [[0, 0], [before, 0], [0, 0]]), "valid"
+        y = ops.conv(x, self.kernel, padding=padding, dilation_rate=self.dilation_rate,
+                     data_format="channels_last")
         return y if self.bias is None else y + self.bias
 
     def compute_output_shape(self, input_shape):
         return (*input_shape[:-1], self.filters or input_shape[-1])
 
     def get_config(self):
-        return {**super().get_config(), "filters": self.filters, "kernel_size": self.kernel_size,
-                "combination": self.combination, "open_gate": self.open_gate, "dilation_rate": self.dilation_rate,
-                "causal": self.causal, "gate_dropout": self.gate_dropout, "use_bias": self.use_bias,
-                "kernel_initializer": keras.initializers.serialize(self.kernel_initializer), "seed": self.seed}
+        return {
+            **super().get_config(),
+            "filters": self.filters,
+            "kernel_size": self.kernel_size,
+            "combination": self.combination,
+            "open_gate": self.open_gate,
+            "dilation_rate": self.dilation_rate,
+            "causal": self.causal,
+            "gate_dropout": self.gate_dropout,
+            "use_bias": self.use_bias,
+            "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
+            "seed": self.seed,
+        }
 
 
 def gated_conv_stack(x, dilation_rates, **options):
-    """x through one new GatedConv1D for each rate; `options` go to every layer. For building functional models.
+    """x through one new GatedConv1D for each rate; `options` go to every layer. For functional models.
 
-    A kernel of k and rates r₁, r₂, … see 1 + (k − 1) Σ rᵢ steps: 13 for six layers of rate 1 and a kernel of 3.
+    A kernel of k and rates r₁, r₂, … see 1 + (k − 1) Σ rᵢ steps: 13 for six layers of rate 1 and a
+    kernel of 3.
     """
     for rate in dilation_rates:
         x = GatedConv1D(dilation_rate=rate, **options)(x)
     return x
+
+
+def _check_integer(name, value, optional=False):
+    if value is None and optional:
+        return
+    if not isinstance(value, int) or value < 1:
+        or_none = ", or None" if optional else ""
+        raise ValueError(f"{name} expects an integer of at least 1{or_none}. "
+                         f"Received: {name}={value!r}")
+
+
+def _clean(x, mask):
+    """x with zeros at padding, even where it held NaN."""
+    return x if mask is None else ops.where(mask[..., None], x, ops.zeros_like(x))

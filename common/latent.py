@@ -1,9 +1,12 @@
-"""Latent variables of variational autoencoders: layers that sample z and add their own KL term to the loss.
+"""Latent variables of variational autoencoders: layers that sample z and add their own KL term to
+the loss.
 
 Copy this file into any Keras 3 project; it needs keras alone.
 
-Articles: 苏剑林, 变分自编码器（一）https://kexue.fm/archives/5253 and （四）https://kexue.fm/archives/5887
+Articles: 苏剑林, 变分自编码器（一）https://kexue.fm/archives/5253 and
+（四）https://kexue.fm/archives/5887
 """
+# kexue-keras common/latent.py, version 1.0 (2026-11-28), Apache-2.0; changes: CHANGELOG.md
 
 import keras
 from keras import ops
@@ -11,36 +14,42 @@ from keras import ops
 
 @keras.saving.register_keras_serializable(package="kexue")
 class GaussianSampling(keras.layers.Layer):
-    """Samples z from N(μ, σ²) so that gradients reach μ and σ, and adds the KL divergence from the prior to the loss.
+    """Samples z from N(μ, σ²) so that gradients reach μ and σ, and adds the KL divergence from the
+    prior to the loss.
 
     z = μ + σ ε with ε ~ N(0, I), equation (6) of the article; the added loss is the batch mean of
 
-        KL(N(μ, σ²) ‖ N(0, I))   = ½ Σᵢ (μᵢ² + σᵢ² − log σᵢ² − 1)            equation (4), two inputs
-        KL(N(μ, σ²) ‖ N(μʸ, I))  = ½ Σᵢ ((μᵢ − μʸᵢ)² + σᵢ² − log σᵢ² − 1)    equation (8), three inputs
+        KL(N(μ, σ²) ‖ N(0, I))   = ½ Σᵢ (μᵢ² + σᵢ² − log σᵢ² − 1)          equation (4), two inputs
+        KL(N(μ, σ²) ‖ N(μʸ, I))  = ½ Σᵢ ((μᵢ − μʸᵢ)² + σᵢ² − log σᵢ² − 1)  equation (8), three inputs
 
-    in nats: a sum over the latent dimensions and a mean over the batch, so it adds to a reconstruction term that is a
-    sum over pixels. (Keras' own binary_crossentropy is a mean over pixels: next to it this KL would be 784 times too
-    heavy for MNIST and z would carry nothing.)
+    in nats: a sum over the latent dimensions and a mean over the batch, so it adds to a
+    reconstruction term that is a sum over pixels. (Keras' own binary_crossentropy is a mean over
+    pixels: next to it this KL would be 784 times too heavy for MNIST and z would carry nothing.)
 
     Symbols: μ = mean, log σ² = log_var, μʸ = prior_mean, ε = noise.
 
     Args:
-        kl_weight: factor on the KL term; 1 is the article's. With 0 the layer only samples and adds no loss.
-        free_bits: nats that each latent dimension may carry at no cost: in training, the loss has max(free_bits, KLᵢ) with
-            the batch mean KLᵢ of dimension i. Against a collapse of the posterior onto the prior; 0 is the article's.
-        warmup_steps: training steps over which the weight of the KL rises from 0 to kl_weight (KL annealing), another cure;
-            0 is the article's. The layer then has a weight that counts steps. In inference, so in val_loss, free bits and
-            warm-up do not apply: the loss is the negative evidence lower bound.
+        kl_weight: factor on the KL term; 1 is the article's. With 0 the layer only samples and adds
+            no loss.
+        free_bits: nats that each latent dimension may carry at no cost: in training, the loss has
+            max(free_bits, KLᵢ) with the batch mean KLᵢ of dimension i. This keeps the posterior
+            from collapsing onto the prior; 0 is the article's.
+        warmup_steps: training steps over which the weight of the KL rises from 0 to kl_weight (KL
+            annealing), another cure; 0 is the article's. The layer then has a weight that counts
+            steps. In inference, so in val_loss, free bits and warm-up do not apply: the loss is the
+            negative evidence lower bound.
         seed: integer seed of ε; random when None.
         **kwargs: name, dtype and so on, as for any Keras layer.
 
     Call arguments:
-        inputs: [mean, log_var] or [mean, log_var, prior_mean], each of shape (batch, ..., latent_dim). A network that
-            puts out log σ² needs no activation: it may be of either sign, and σ = exp(½ log σ²) is positive.
+        inputs: [mean, log_var] or [mean, log_var, prior_mean], each of shape
+            (batch, ..., latent_dim). A network that puts out log σ² needs no activation: it may be
+            of either sign, and σ = exp(½ log σ²) is positive.
 
     Output:
-        z, of the shape of mean. Noise is drawn in training and in inference alike, since the evidence lower bound
-        is an expectation over z in both; for an encoding without noise use mean itself.
+        z, of the shape of mean. Noise is drawn in training and in inference alike, since the
+        evidence lower bound is an expectation over z in both. For an encoding without noise use
+        mean itself.
 
     Raises:
         ValueError: inputs is no list of two or three tensors, or their shapes differ.
@@ -51,34 +60,42 @@ class GaussianSampling(keras.layers.Layer):
         x = keras.Input((784,))
         mean, log_var = keras.layers.Dense(2)(x), keras.layers.Dense(2)(x)
         z = GaussianSampling()([mean, log_var])
-        keras.Model(x, keras.layers.Dense(784)(z)).compile("adam", "mse")    # the KL is in the loss already
+        model = keras.Model(x, keras.layers.Dense(784)(z))
+        model.compile("adam", "mse")    # the KL is in the loss already
 
     Reference: 苏剑林, 变分自编码器（一）：原来是这么一回事, https://kexue.fm/archives/5253;
-        Kingma and Welling, Auto-Encoding Variational Bayes, https://arxiv.org/abs/1312.6114; annealing: Bowman et al.,
-        https://arxiv.org/abs/1511.06349; free bits: Kingma et al., https://arxiv.org/abs/1606.04934
+        Kingma and Welling, Auto-Encoding Variational Bayes, https://arxiv.org/abs/1312.6114;
+        annealing: Bowman et al., https://arxiv.org/abs/1511.06349;
+        free bits: Kingma et al., https://arxiv.org/abs/1606.04934
     """
 
     def __init__(self, kl_weight=1.0, free_bits=0.0, warmup_steps=0, seed=None, **kwargs):
         super().__init__(**kwargs)
-        self.kl_weight, self.free_bits, self.warmup_steps, self.seed = kl_weight, free_bits, warmup_steps, seed
+        self.kl_weight = kl_weight
+        self.free_bits = free_bits
+        self.warmup_steps = warmup_steps
+        self.seed = seed
         self.seed_generator = keras.random.SeedGenerator(seed)
 
     def build(self, input_shape):
         _check_shapes(self.name, input_shape, ["mean", "log_var", "prior_mean"], at_least=2)
         if self.warmup_steps:
-            self.steps = self.add_weight(name="steps", shape=(), initializer="zeros", dtype="int32", trainable=False)
+            self.steps = self.add_weight(name="steps", shape=(), initializer="zeros", dtype="int32",
+                                         trainable=False)
 
     def call(self, inputs, training=False):
         mean, log_var, *prior_mean = [ops.cast(t, "float32") for t in inputs]
         if self.kl_weight:
             offset = mean - prior_mean[0] if prior_mean else mean
-            # σ² − log σ² − 1 written with expm1: near σ = 1, where training ends for unused dimensions, it keeps its digits.
-            kl = 0.5 * (ops.square(offset) + ops.expm1(log_var) - log_var)               # of each dimension
+            # σ² − log σ² − 1 written with expm1: near σ = 1, where training ends for unused
+            # dimensions, it keeps its digits.
+            kl = 0.5 * (ops.square(offset) + ops.expm1(log_var) - log_var)     # of each dimension
             weight = self.kl_weight
             if training and self.free_bits:
                 kl = ops.maximum(self.free_bits, ops.mean(kl, axis=0))
             if training and self.warmup_steps:
-                weight = weight * ops.minimum(1.0, ops.cast(self.steps, "float32") / self.warmup_steps)
+                share = ops.cast(self.steps, "float32") / self.warmup_steps
+                weight = weight * ops.minimum(1.0, share)
                 self.steps.assign_add(1)
             self.add_loss(weight * ops.mean(ops.sum(kl, axis=-1)))
         noise = keras.random.normal(ops.shape(mean), dtype="float32", seed=self.seed_generator)
@@ -88,20 +105,27 @@ class GaussianSampling(keras.layers.Layer):
         return input_shape[0]
 
     def get_config(self):
-        return {**super().get_config(), "kl_weight": self.kl_weight, "free_bits": self.free_bits,
-                "warmup_steps": self.warmup_steps, "seed": self.seed}
+        return {
+            **super().get_config(),
+            "kl_weight": self.kl_weight,
+            "free_bits": self.free_bits,
+            "warmup_steps": self.warmup_steps,
+            "seed": self.seed,
+        }
 
 
 @keras.saving.register_keras_serializable(package="kexue")
 class ClusterPrior(keras.layers.Layer):
-    """K unit Gaussians N(μ_y, I) with trainable means as the prior of z: clustering by a variational autoencoder.
+    """K unit Gaussians N(μ_y, I) with trainable means as the prior of z: clustering by a variational
+    autoencoder.
 
     Adds, as a batch mean in nats, the second and third term of equation (5) of the article,
 
         Σ_y p(y|z) log( p(z|x) / q(z|y) ) + Σ_y p(y|z) log p(y|z),
-        log( p(z|x) / q(z|y) ) ≃ −½ Σᵢ log σᵢ² + ½ ‖z − μ_y‖²,    equation (8): −½‖ε‖² is left out, no parameter is in it.
+        log( p(z|x) / q(z|y) ) ≃ −½ Σᵢ log σᵢ² + ½ ‖z − μ_y‖²,                       equation (8)
 
-    The last term is KL(p(y|z) ‖ q(y)) for uniform q(y) without its constant log K.
+    where −½‖ε‖² is left out, since no parameter is in it. The last term is KL(p(y|z) ‖ q(y)) for
+    uniform q(y) without its constant log K.
 
     Symbols: K = num_clusters, μ_y = self.means[y], p(y|z) = probabilities, log σ² = log_var.
 
@@ -110,22 +134,25 @@ class ClusterPrior(keras.layers.Layer):
         **kwargs: name, dtype and so on, as for any Keras layer.
 
     Call arguments:
-        inputs: [z, log_var, probabilities] of shapes (batch, latent_dim), (batch, latent_dim), (batch, K).
+        inputs: [z, log_var, probabilities] of shapes (batch, latent_dim), (batch, latent_dim),
+            (batch, K).
 
     Output:
-        z, unchanged: the layer is there for its loss and for its weight `means`, (K, latent_dim), which starts at zero
-        as in the article, so that the classifier alone breaks the symmetry between clusters.
+        z, unchanged: the layer is there for its loss and for its weight `means`, (K, latent_dim).
+        The means start at zero as in the article, so that the classifier alone breaks the symmetry
+        between clusters.
 
     Raises:
         ValueError: inputs is no list of three tensors, or shapes do not fit.
 
-    Precision: the loss is computed in float32 under any dtype policy; y log y is 0 at y = 0, with a finite gradient.
+    Precision: the loss is computed in float32 under any dtype policy. y log y is 0 at y = 0, with a
+        finite gradient.
 
     Example:
         z, log_var = keras.Input((20,)), keras.Input((20,))
         p = keras.layers.Dense(10, activation="softmax")(z)
-        z_again = ClusterPrior(10, name="clusters")([z, log_var, p])
-        keras.Model([z, log_var], z_again).get_layer("clusters").means      # μ_y: decode these to see the clusters
+        model = keras.Model([z, log_var], ClusterPrior(10, name="clusters")([z, log_var, p]))
+        model.get_layer("clusters").means      # μ_y: decode these to see the clusters
 
     Reference: 苏剑林, 变分自编码器（四）：一步到位的聚类方案, https://kexue.fm/archives/5887
     """
@@ -137,18 +164,20 @@ class ClusterPrior(keras.layers.Layer):
     def build(self, input_shape):
         _check_shapes(self.name, input_shape[:2], ["z", "log_var"], at_least=2)
         if len(input_shape) != 3 or input_shape[2][-1] != self.num_clusters:
-            raise ValueError(
-                f"{self.name} expects [z, log_var, probabilities] with one probability for each of its "
-                f"{self.num_clusters} clusters. Received: shapes={input_shape}"
-            )
+            raise ValueError(f"{self.name} expects [z, log_var, probabilities] with one probability "
+                             f"for each of its {self.num_clusters} clusters. "
+                             f"Received: shapes={input_shape}")
         shape = (self.num_clusters, input_shape[0][-1])
-        self.means = self.add_weight(name="means", shape=shape, initializer="zeros", dtype="float32")
+        self.means = self.add_weight(name="means", shape=shape, initializer="zeros",
+                                     dtype="float32")
 
     def call(self, inputs):
         z, log_var, p = [ops.cast(t, "float32") for t in inputs]
-        distance = ops.sum(ops.square(z[:, None, :] - ops.cast(self.means, "float32")), axis=-1)  # ‖z − μ_y‖², (batch, K)
-        log_ratio = 0.5 * distance - 0.5 * ops.sum(log_var, axis=-1, keepdims=True)               # equation (8)
-        self.add_loss(ops.mean(ops.sum(p * (log_ratio + ops.log(p + 1e-7)), axis=-1)))             # equation (5)
+        offset = z[:, None, :] - ops.cast(self.means, "float32")
+        distance = ops.sum(ops.square(offset), axis=-1)                        # ‖z − μ_y‖², (batch, K)
+        log_ratio = 0.5 * distance - 0.5 * ops.sum(log_var, axis=-1, keepdims=True)     # equation (8)
+        loss = ops.sum(p * (log_ratio + ops.log(p + 1e-7)), axis=-1)                    # equation (5)
+        self.add_loss(ops.mean(loss))
         return inputs[0]
 
     def compute_output_shape(self, input_shape):
@@ -160,7 +189,11 @@ class ClusterPrior(keras.layers.Layer):
 
 def _check_shapes(layer, shapes, names, at_least):
     """Raises ValueError unless there are `at_least` to len(names) shapes and all are the same."""
-    is_list = isinstance(shapes, (list, tuple)) and all(isinstance(shape, (list, tuple)) for shape in shapes)
-    if not is_list or not at_least <= len(shapes) <= len(names) or len({tuple(shape) for shape in shapes}) != 1:
+    right = (isinstance(shapes, (list, tuple))
+             and all(isinstance(shape, (list, tuple)) for shape in shapes)
+             and at_least <= len(shapes) <= len(names)
+             and len({tuple(shape) for shape in shapes}) == 1)
+    if not right:
+        optional = "" if at_least == len(names) else ", the last may be left out"
         raise ValueError(f"{layer} expects a list [{', '.join(names)}] of tensors of one shape"
-                         f"{'' if at_least == len(names) else ', the last may be left out'}. Received: shapes={shapes}")
+                         f"{optional}. Received: shapes={shapes}")

@@ -1,14 +1,15 @@
-"""Spectral normalisation: layers whose kernel has the norm 1, as critics of GANs need them, for Keras 3.
+"""Spectral normalisation for Keras 3: layers whose kernel has the norm 1, as critics of GANs need them.
 
 Copy this file into any Keras 3 project; it needs keras alone.
 
     x = keras.Input((32, 32, 3))
     h = SpectralNorm(keras.layers.Conv2D(64, 4, strides=2, padding="same"))(x)
     t = SpectralNorm(keras.layers.Dense(1))(keras.layers.Flatten()(keras.layers.LeakyReLU(0.2)(h)))
-    critic = keras.Model(x, t)                                  # critic(x, training=True) once in each step of the critic
+    critic = keras.Model(x, t)            # call critic(x, training=True) once in each of its steps
 
 Article: 苏剑林, 深度学习中的Lipschitz约束：泛化与生成模型 https://kexue.fm/archives/6051
 """
+# kexue-keras common/spectral.py, version 1.0 (2026-11-28), Apache-2.0; changes: CHANGELOG.md
 
 import math
 
@@ -27,8 +28,9 @@ def power_iteration(w, u, iterations=1):
         iterations: how often.
 
     Returns:
-        σ ≈ ‖W‖₂, never more than it, and the new u. The gradient of σ is dσ = uᵀ dW v, which is exact where u and v are the
-        singular vectors; they are held constant, since at the maximum σ does not change with them to first order.
+        σ ≈ ‖W‖₂, never more than it, and the new u. The gradient of σ is dσ = uᵀ dW v. It is exact
+        where u and v are the singular vectors. They are held constant, since at the maximum σ does
+        not change with them to first order.
     """
     constant = ops.stop_gradient(w)
     for _ in range(iterations):
@@ -43,34 +45,38 @@ def _direction(vector):
 
 @keras.saving.register_keras_serializable(package="kexue")
 class SpectralNorm(layers.Wrapper):
-    """Divides a layer's kernel by its largest singular value in the forward pass: y = f(W/‖W‖₂ · x + b).
+    """Divides a layer's kernel by its largest singular value in the forward pass:
+    y = f(W/‖W‖₂ · x + b).
 
-    The article's point is where this happens. In the forward pass the gradient flows through ‖W‖₂ too, so that it is the
-    gradient of the function that the network computes:
+    The article's point is where this happens. In the forward pass the gradient flows through ‖W‖₂
+    too, so that it is the gradient of the function that the network computes:
 
         ∂L/∂W = (G − ⟨G, W/σ⟩ u vᵀ)/σ        with G = ∂L/∂(W/σ)
 
-    and the raw W stays the variable that is trained. (keras.layers.SpectralNormalization overwrites W with W/σ in each
-    training call and passes no gradient through σ: a projection after each step, what the article's Keras 2 did with
-    kernel_constraint and what it calls inaccurate. At inference that layer uses the kernel as the optimizer left it.)
+    and the raw W stays the variable that is trained. (keras.layers.SpectralNormalization overwrites
+    W with W/σ in each training call and passes no gradient through σ: a projection after each step.
+    The article's Keras 2 did that with kernel_constraint, and the article calls it inaccurate. At
+    inference that layer uses the kernel as the optimizer left it.)
 
-    A convolution's kernel is taken as the matrix (h·w·c, filters): all axes but the last in one. Its σ is not the norm of
-    the convolution, which is at most √(⌈h/s⌉⌈w/s⌉) σ with strides s, as each pixel lies in so many windows; `bound` is this
-    factor. A transposed convolution has a kernel (h, w, filters, c) and is the adjoint of the convolution with that kernel,
-    whose norm it shares: the same matrix, the same factor. Dense: 1.
+    A convolution's kernel is taken as the matrix (h·w·c, filters): all axes but the last in one.
+    Its σ is not the norm of the convolution. That norm is at most √(⌈h/s⌉⌈w/s⌉) σ with strides s,
+    as each pixel lies in so many windows; `bound` is this factor. A transposed convolution has a
+    kernel (h, w, filters, c). It is the adjoint of the convolution with that kernel and shares its
+    norm: the same matrix, the same factor. The factor of Dense is 1.
 
     Symbols: W = layer.kernel, ‖W‖₂ = σ, u = self.u, v: see power_iteration.
 
     Args:
         layer: a Dense, Conv1D to Conv3D or Conv1DTranspose to Conv3DTranspose layer.
-        iterations: power iterations in each call. u persists, so that one is enough while W changes slowly; the author's
-            five from a vector of ones each time are about 5 % off for a large kernel.
+        iterations: power iterations in each call. u persists, so that one is enough while W changes
+            slowly. The author's five, from a vector of ones each time, are about 5 % off for a
+            large kernel.
         **kwargs: name and so on, as for any Keras layer.
 
     Call arguments:
         inputs: as for the wrapped layer.
-        training: with True the new u is kept. The kernel is divided by σ in either case; before the first call with True,
-            σ comes from a random u and may be much too small.
+        training: with True the new u is kept. The kernel is divided by σ in either case; before the
+            first call with True, σ comes from a random u and may be much too small.
 
     Output:
         that of the wrapped layer.
@@ -78,41 +84,48 @@ class SpectralNorm(layers.Wrapper):
     Raises:
         ValueError: another kind of layer, or iterations below 1.
 
-    Precision: σ and W/σ are computed in float32 under any dtype policy; the wrapped layer follows its own.
+    Precision: σ and W/σ are computed in float32 under any dtype policy. The wrapped layer follows
+        its own.
 
     Example:
         layer = SpectralNorm(keras.layers.Dense(3, use_bias=False))
         for _ in range(50):
             y = layer(np.eye(4), training=True)
-        np.linalg.norm(y, 2)                                    # 1.0: the output is the kernel over its norm
+        np.linalg.norm(y, 2)       # 1.0: the output is the kernel over its norm
 
     Reference: 苏剑林, 深度学习中的Lipschitz约束, https://kexue.fm/archives/6051;
-        Miyato et al., Spectral Normalization for Generative Adversarial Networks, https://arxiv.org/abs/1802.05957
+        Miyato et al., Spectral Normalization for Generative Adversarial Networks,
+        https://arxiv.org/abs/1802.05957
     """
 
     def __init__(self, layer, iterations=1, **kwargs):
-        super().__init__(layer, autocast=False, **kwargs)      # W in full precision here; the layer casts what it uses
+        super().__init__(layer, autocast=False, **kwargs)    # W in full precision; the layer casts it
         if not isinstance(layer, (layers.Dense, *CONVOLUTIONS)):
-            raise ValueError("SpectralNorm expects a Dense, convolution or transposed convolution layer. "
-                             f"Received: layer={layer}")
+            raise ValueError("SpectralNorm expects a Dense, convolution or transposed convolution "
+                             f"layer. Received: layer={layer}")
         if iterations < 1:
-            raise ValueError(f"{self.name} expects at least one power iteration. Received: iterations={iterations}")
+            raise ValueError(f"{self.name} expects at least one power iteration. "
+                             f"Received: iterations={iterations}")
         self.iterations = iterations
 
     def build(self, input_shape):
         super().build(input_shape)
         rows = math.prod(self.layer.kernel.shape[:-1])
-        self.u = self.add_weight(name="u", shape=(rows,), initializer="random_normal", trainable=False, dtype="float32")
+        self.u = self.add_weight(name="u", shape=(rows,), initializer="random_normal",
+                                 trainable=False, dtype="float32")
 
     def call(self, inputs, training=False):
         kernel = self.layer.kernel
         w = ops.cast(kernel.value, "float32")
-        sigma, u = power_iteration(ops.reshape(w, (-1, w.shape[-1])), self.u.value, self.iterations)
+        matrix = ops.reshape(w, (-1, w.shape[-1]))
+        sigma, u = power_iteration(matrix, self.u.value, self.iterations)
         if training:
             self.u.assign(u)
-        # Inside this scope the layer finds W/σ where W is; its other variables have to be named to keep their values.
-        values = [(variable, variable.value) for variable in self.layer.variables if variable is not kernel]
-        with keras.StatelessScope([(kernel, w / ops.maximum(sigma, EPSILON)), *values], collect_losses=True) as scope:
+        # Inside this scope the layer finds W/σ where W is; its other variables have to be named to
+        # keep their values.
+        values = [(kernel, w / ops.maximum(sigma, EPSILON))]
+        values += [(other, other.value) for other in self.layer.variables if other is not kernel]
+        with keras.StatelessScope(values, collect_losses=True) as scope:
             outputs = self.layer(inputs)
         for loss in scope.losses:                # of the layer's activity regulariser
             self.add_loss(loss)
@@ -120,11 +133,13 @@ class SpectralNorm(layers.Wrapper):
 
     @property
     def bound(self):
-        """The most by which the layer without its activation can stretch a difference of inputs, when σ is exact."""
+        """The most by which the layer without its activation can stretch a difference of inputs, when
+        σ is exact."""
         if isinstance(self.layer, layers.Dense):
             return 1.0
-        windows = [-(-size // stride) for size, stride in zip(self.layer.kernel_size, self.layer.strides)]
-        return math.sqrt(math.prod(windows))
+        sizes = zip(self.layer.kernel_size, self.layer.strides)
+        windows = math.prod(-(-size // stride) for size, stride in sizes)      # ⌈size / stride⌉
+        return math.sqrt(windows)
 
     def compute_output_shape(self, input_shape):
         return self.layer.compute_output_shape(input_shape)

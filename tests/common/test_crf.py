@@ -1,8 +1,7 @@
-"""common/crf.py against enumeration of all paths and a float64 NumPy forward-backward; both share no code with it."""
+"""common/crf.py against enumeration of all paths and a float64 NumPy forward-backward; both share no code
+with it."""
 
 import itertools
-import subprocess
-import sys
 
 import keras
 import numpy as np
@@ -24,6 +23,7 @@ from common.crf import (
     path_score,
     tag_constraints,
 )
+from tests.common.helpers import numpy, run_elsewhere
 
 
 def make(batch, time, tags, seed=0, constraints=None, scale=1.0):
@@ -34,35 +34,34 @@ def make(batch, time, tags, seed=0, constraints=None, scale=1.0):
     for weight in layer.weights:
         weight.assign(scale * rng.normal(size=weight.shape).astype("float32"))
     lengths = np.concatenate([[time], rng.integers(0, time + 1, batch - 1)])
-    return (layer, (scale * rng.normal(size=(batch, time, tags))).astype("float32"), np.arange(time) < lengths[:, None],
-            rng.integers(0, tags, (batch, time)))
+    h = (scale * rng.normal(size=(batch, time, tags))).astype("float32")
+    return layer, h, np.arange(time) < lengths[:, None], rng.integers(0, tags, (batch, time))
 
 
 def weights(layer):
-    return [ops.convert_to_numpy(weight).astype("float64") for weight in (layer.transitions, layer.start, layer.end)]
+    return [numpy(w).astype("float64") for w in (layer.transitions, layer.start, layer.end)]
 
 
 def all_paths(layer, h, length):
     """Score of each allowed path of one sentence, as a dict; float64."""
     transitions, start, end = weights(layer)
     tags, scores = h.shape[-1], {}
-    ok = layer.constraints or {"transitions": np.ones((tags, tags)), "start": np.ones(tags), "end": np.ones(tags)}
+    everything = {"transitions": np.ones((tags, tags)), "start": np.ones(tags), "end": np.ones(tags)}
+    ok = layer.constraints or everything
     for path in itertools.product(range(tags), repeat=length):
         pairs = list(itertools.pairwise(path))
-        if ok["start"][path[0]] and ok["end"][path[-1]] and all(ok["transitions"][a][b] for a, b in pairs):
-            scores[path] = (start[path[0]] + end[path[-1]] + sum(transitions[a, b] for a, b in pairs)
-                            + sum(float(h[t, tag]) for t, tag in enumerate(path)))
+        allowed = ok["start"][path[0]] and ok["end"][path[-1]]
+        if allowed and all(ok["transitions"][a][b] for a, b in pairs):
+            score = start[path[0]] + end[path[-1]] + sum(transitions[a, b] for a, b in pairs)
+            scores[path] = score + sum(float(h[t, tag]) for t, tag in enumerate(path))
     return scores
-
-
-def numpy(tensor):
-    return ops.convert_to_numpy(tensor)
 
 
 BMES = tag_constraints(["B", "M", "E", "S"])
 
 
-@pytest.mark.parametrize("time, tags, constraints", [(1, 3, None), (2, 1, None), (5, 3, None), (4, 4, BMES), (1, 4, BMES)])
+@pytest.mark.parametrize("time, tags, constraints", [
+    (1, 3, None), (2, 1, None), (5, 3, None), (4, 4, BMES), (1, 4, BMES)])
 def test_everything_against_the_enumeration_of_all_paths(time, tags, constraints):
     layer, h, mask, y = make(6, time, tags, constraints=constraints)
     decoded, potentials = layer(h, mask=mask)
@@ -83,12 +82,14 @@ def test_everything_against_the_enumeration_of_all_paths(time, tags, constraints
         np.testing.assert_allclose(p[b, :length], expected, atol=1e-5)
         best = sorted(scores, key=scores.get, reverse=True)[:4]
         assert [tuple(path[:length]) for path in paths[b, :len(best)]] == best
-        np.testing.assert_allclose(log_p[b, :len(best)], [scores[path] - exact for path in best], atol=1e-5)
+        expected = [scores[path] - exact for path in best]
+        np.testing.assert_allclose(log_p[b, :len(best)], expected, atol=1e-5)
         assert np.isneginf(log_p[b, len(best):]).all()
         gold = tuple(y[b, :length])
         if gold in scores:
             assert numpy(path_score(potentials, y))[b] == pytest.approx(scores[gold], abs=1e-5)
-            assert numpy(log_likelihood(potentials, y))[b] == pytest.approx(scores[gold] - exact, abs=1e-5)
+            found = numpy(log_likelihood(potentials, y))[b]
+            assert found == pytest.approx(scores[gold] - exact, abs=1e-5)
         else:
             assert numpy(crf_loss(y, potentials))[b] > -FORBIDDEN / 2
 
@@ -105,13 +106,15 @@ def forward_backward(h, transitions, start, end):
         beta[t] = np.logaddexp.reduce(transitions + h[t + 1] + beta[t + 1], axis=1)
     log_z = np.logaddexp.reduce(alpha[-1] + end)
     gamma = np.exp(alpha + beta - log_z)
-    pairs = sum((np.exp(alpha[t - 1][:, None] + transitions + h[t] + beta[t] - log_z) for t in range(1, length)),
-                start=np.zeros((tags, tags)))
+    pairs = np.zeros((tags, tags))
+    for t in range(1, length):
+        pairs += np.exp(alpha[t - 1][:, None] + transitions + h[t] + beta[t] - log_z)
     return log_z, gamma, pairs, gamma[0].copy(), gamma[-1].copy()
 
 
 def loss_and_gradients(layer, h, mask, y):
-    """Loss of each sentence; gradient of their sum by h, transitions, start, end, in the backend's own way."""
+    """Loss of each sentence, and the gradient of their sum by h, transitions, start, end, in the backend's
+    own way."""
     variables = [layer.transitions, layer.start, layer.end]
     if keras.backend.backend() == "jax":
         import jax
@@ -121,16 +124,18 @@ def loss_and_gradients(layer, h, mask, y):
                 losses = crf_loss(y, layer.potentials(h, mask))
             return losses.sum(), losses
 
-        gradients, losses = jax.grad(total, argnums=(0, 1), has_aux=True)(
-            ops.convert_to_tensor(h), [v.value for v in variables])
-        return numpy(losses), [numpy(g) for g in (gradients[0], *gradients[1])]
+        values = [variable.value for variable in variables]
+        gradient = jax.grad(total, argnums=(0, 1), has_aux=True)
+        (of_h, of_variables), losses = gradient(ops.convert_to_tensor(h), values)
+        return numpy(losses), [numpy(g) for g in (of_h, *of_variables)]
     import tensorflow as tf
 
     with tf.GradientTape() as tape:
         h = tf.constant(h)
         tape.watch(h)
         losses = crf_loss(y, layer.potentials(h, mask))
-    return numpy(losses), [numpy(g) for g in tape.gradient(losses, [h, *(v.value for v in variables)])]
+    values = [variable.value for variable in variables]
+    return numpy(losses), [numpy(g) for g in tape.gradient(losses, [h, *values])]
 
 
 @pytest.mark.parametrize("time, tags", [(1, 4), (7, 4), (150, 4), (40, 20)])
@@ -145,8 +150,8 @@ def test_loss_and_gradient_of_long_sentences(time, tags):
             continue
         gold = y[b, :length]
         log_z, gamma, *parts = forward_backward(h[b, :length].astype("float64"), transitions, start, end)
-        gold_score = (start[gold[0]] + end[gold[-1]] + h[b, np.arange(length), gold].sum(dtype="float64")
-                      + sum(transitions[i, j] for i, j in itertools.pairwise(gold)))
+        gold_score = start[gold[0]] + end[gold[-1]] + transitions[gold[:-1], gold[1:]].sum()
+        gold_score += h[b, np.arange(length), gold].sum(dtype="float64")
         assert losses[b] == pytest.approx(log_z - gold_score, rel=2e-5)
         np.testing.assert_allclose(dh[b, :length], gamma - np.eye(tags)[gold], atol=2e-5)
         for i, j in itertools.pairwise(gold):
@@ -158,8 +163,10 @@ def test_loss_and_gradient_of_long_sentences(time, tags):
         np.testing.assert_allclose(found, expected, atol=1e-3)
 
 
-@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="the other backends have the plain path only")
-@pytest.mark.parametrize("scale, constraints, scaled", [(1, None, True), (300, None, False), (1, BMES, False)])
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow",
+                    reason="the other backends have the plain path only")
+@pytest.mark.parametrize("scale, constraints, scaled", [
+    (1, None, True), (300, None, False), (1, BMES, False)])
 def test_the_fast_path_agrees_with_the_plain_one_on_both_its_branches(scale, constraints, scaled):
     import tensorflow as tf
 
@@ -168,28 +175,34 @@ def test_the_fast_path_agrees_with_the_plain_one_on_both_its_branches(scale, con
     layer, h, mask, _ = make(5, 12, 4, constraints=constraints, scale=scale)
     potentials = layer.potentials(h, mask)
     scores, real, transitions = crf.unpack(potentials)
-    exact = crf._scaled_forward(tf.transpose(scores, (1, 0, 2)), tf.transpose(real)[..., None] > 0, transitions)[2]
+    steps, real = tf.transpose(scores, (1, 0, 2)), tf.transpose(real)[..., None] > 0
+    _, _, exact = crf._scaled_forward(steps, real, transitions)
     assert bool(exact) == scaled
     results = []
     for partition in (crf.fast_log_partition, crf.log_partition):
         with tf.GradientTape() as tape:
             tape.watch(potentials)
             log_z = partition(potentials)
-        results.append((numpy(log_z), numpy(tape.gradient(log_z, potentials, output_gradients=tf.range(5.0)))[..., :-1]))
-    np.testing.assert_allclose(results[0][0], results[1][0], rtol=1e-5)
-    np.testing.assert_allclose(results[0][1], results[1][1], atol=1e-4 if scale == 1 else 1e-2)
+        gradient = tape.gradient(log_z, potentials, output_gradients=tf.range(5.0))
+        results.append((numpy(log_z), numpy(gradient)[..., :-1]))
+    (fast, fast_gradient), (plain, plain_gradient) = results
+    np.testing.assert_allclose(fast, plain, rtol=1e-5)
+    np.testing.assert_allclose(fast_gradient, plain_gradient, atol=1e-4 if scale == 1 else 1e-2)
 
 
 @settings(max_examples=20 if keras.backend.backend() == "tensorflow" else 3, deadline=None)
 @given(st.sampled_from([1, 4]), st.sampled_from([1, 3]), st.sampled_from([1, 3]), st.integers(0, 99))
-def test_padding_changes_nothing(time, tags, extra, seed):      # each shape is compiled anew, so there are few
+def test_padding_changes_nothing(time, tags, extra, seed):
+    """Each shape is compiled anew, so there are few."""
     layer, h, mask, y = make(3, time, tags, seed)
     garbage = np.full((3, extra, tags), np.nan, "float32")
     long_h, long_mask = np.concatenate([h, garbage], 1), np.pad(mask, [(0, 0), (0, extra)])
     long_y = np.pad(y, [(0, 0), (0, extra)], constant_values=10 ** 6)
-    (short_tags, short), (long_tags, long) = layer(h, mask=mask), layer(long_h, mask=long_mask)
+    short_tags, short = layer(h, mask=mask)
+    long_tags, long = layer(long_h, mask=long_mask)
     np.testing.assert_array_equal(numpy(long_tags)[:, :time], numpy(short_tags))
-    np.testing.assert_allclose(numpy(crf_loss(long_y, long)), numpy(crf_loss(y, short)), rtol=1e-6, atol=1e-6)
+    short_loss, long_loss = numpy(crf_loss(y, short)), numpy(crf_loss(long_y, long))
+    np.testing.assert_allclose(long_loss, short_loss, rtol=1e-6, atol=1e-6)
     assert np.isfinite(numpy(long)).all()
 
 
@@ -199,11 +212,13 @@ def test_huge_scores_stay_finite(size, constraints):
     layer, h, mask, y = make(4, 30, 4, constraints=constraints)
     h[:, ::2] *= size
     losses, gradients = loss_and_gradients(layer, h, mask, y)
-    assert np.isfinite(losses).all() and (losses > -1).all() and all(np.isfinite(g).all() for g in gradients)
+    assert np.isfinite(losses).all() and (losses > -1).all()
+    assert all(np.isfinite(g).all() for g in gradients)
 
 
 def test_constraints_that_leave_one_path_or_none():
-    one = {"transitions": np.roll(np.eye(3), 1, axis=1) > 0, "start": [True, False, False], "end": [True] * 3}
+    one = {"transitions": np.roll(np.eye(3), 1, axis=1) > 0, "start": [True, False, False],
+           "end": [True] * 3}
     layer, h, mask, _ = make(3, 6, 3, constraints=one)
     tags, potentials = layer(h, mask=mask)
     length = mask.sum(axis=1)
@@ -231,7 +246,8 @@ def test_what_follows_a_hole_in_the_mask_is_padding():
 
 def test_accuracy_counts_real_steps_by_their_weight():
     y, decoded = np.array([[1, 2, 0], [3, 3, 3]]), np.array([[1, 3, -1], [3, 3, 0]])
-    for weight, share in [(None, 3 / 5), (np.array([1.0, 0.0]), 1 / 2), (np.array([[0, 1, 9], [1, 0, 0]]), 1 / 2)]:
+    of_sentences, of_steps = np.array([1.0, 0.0]), np.array([[0, 1, 9], [1, 0, 0]])
+    for weight, share in [(None, 3 / 5), (of_sentences, 1 / 2), (of_steps, 1 / 2)]:
         metric = TagAccuracy()
         metric.update_state(y, decoded, weight)
         assert float(metric.result()) == pytest.approx(share)
@@ -245,7 +261,8 @@ def build(tags=4, jit_compile="auto"):
     x = keras.layers.Embedding(30, 16, mask_zero=True)(inputs)
     decoded, potentials = CRF(tags)(keras.layers.Dense(tags)(x))
     model = keras.Model(inputs, [decoded, potentials])
-    model.compile(keras.optimizers.Adam(0.05), loss=[None, crf_loss], metrics=[TagAccuracy(), None], jit_compile=jit_compile)
+    model.compile(keras.optimizers.Adam(0.05), loss=[None, crf_loss], metrics=[TagAccuracy(), None],
+                  jit_compile=jit_compile)
     return model
 
 
@@ -262,8 +279,9 @@ def test_a_step_compiled_as_a_whole_is_the_same_step():
     for jit_compile in (False, True):
         keras.utils.set_random_seed(0)
         model = build(jit_compile=jit_compile)
-        results.append([float(model.train_on_batch(x, y, return_dict=True)["loss"]) for _ in range(3)])
-    assert results[0] == pytest.approx(results[1], rel=1e-4)
+        for _ in range(3):
+            results.append(float(model.train_on_batch(x, y, return_dict=True)["loss"]))
+    assert results[:3] == pytest.approx(results[3:], rel=1e-4)
 
 
 def test_fit_with_one_target_then_save_load_and_continue(tmp_path):
@@ -272,7 +290,7 @@ def test_fit_with_one_target_then_save_load_and_continue(tmp_path):
     model = build()
     history = model.fit(x, y, epochs=15, batch_size=16, verbose=0).history
     assert history["loss"][-1] < 0.1 * history["loss"][0]
-    name, = (name for name in history if name.endswith("accuracy"))
+    [name] = [name for name in history if name.endswith("accuracy")]
     assert history[name][-1] > 0.97
     one_hot = model.evaluate(x, keras.utils.to_categorical(y, 4), verbose=0, return_dict=True)
     assert one_hot == pytest.approx(model.evaluate(x, y, verbose=0, return_dict=True), rel=1e-4)
@@ -280,16 +298,14 @@ def test_fit_with_one_target_then_save_load_and_continue(tmp_path):
     assert short.shape == (2, 4)
     model.save(tmp_path / "m.keras")
     np.savez(tmp_path / "data.npz", x=x, y=y, tags=model.predict(x, verbose=0)[0])
-    code = """
+    run_elsewhere("""
 import keras, numpy as np, common.crf
 data = np.load("data.npz")
 model = keras.models.load_model("m.keras")
 np.testing.assert_array_equal(model.predict(data["x"], verbose=0)[0], data["tags"])
 before = model.evaluate(data["x"], data["y"], verbose=0, return_dict=True)["loss"]
 assert model.fit(data["x"], data["y"], verbose=0, epochs=2).history["loss"][-1] < before
-"""
-    root = __file__.rsplit("/tests/", 1)[0]
-    subprocess.run([sys.executable, "-c", f"import sys; sys.path.insert(0, {root!r})\n{code}"], cwd=tmp_path, check=True)
+""", tmp_path)
 
 
 @pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="SavedModel is TensorFlow's")
@@ -337,18 +353,20 @@ def test_recursions_are_float32_under_any_policy(policy):
     reference.build((None, None, 3))
     reference.set_weights(layer.get_weights())
     y = np.zeros((2, 300), "int32")
-    np.testing.assert_allclose(numpy(crf_loss(y, potentials)), numpy(crf_loss(y, reference(h)[1])), rtol=0.01)
+    expected = crf_loss(y, reference(h)[1])
+    np.testing.assert_allclose(numpy(crf_loss(y, potentials)), numpy(expected), rtol=0.01)
 
 
 def test_constraints_of_the_schemes():
-    assert BMES["start"] == [True, False, False, True] and BMES["end"] == [False, False, True, True]
+    assert BMES["start"] == [True, False, False, True]
+    assert BMES["end"] == [False, False, True, True]
     assert BMES["transitions"] == [[False, True, True, False], [False, True, True, False],
                                    [True, False, False, True], [True, False, False, True]]
     labels = ["O", "B-P", "I-P", "B-L", "I-L"]
     bio = tag_constraints(labels)
     assert bio["start"] == [True, True, False, True, False] and all(bio["end"])
     assert [labels[i] for i in range(5) if bio["transitions"][i][2]] == ["B-P", "I-P"]
-    assert all(all(row[i] for i in (0, 1, 3)) for row in bio["transitions"])
+    assert np.array(bio["transitions"])[:, [0, 1, 3]].all()
 
 
 @pytest.mark.parametrize("call, message", [
@@ -357,10 +375,13 @@ def test_constraints_of_the_schemes():
     (lambda: CRF(3, BMES), r"shape \(3, 3\)"),
     (lambda: CRF(4, {**BMES, "end": [False] * 4}), "some of them True"),
     (lambda: tag_constraints(["B", "I", "E"]), "one scheme"),
-    (lambda: CRF(3)(np.zeros((1, 3, 3), "float32"), mask=np.array([[1, 0, 1]], bool)), "row 0 with a hole before step 2"),
-    (lambda: crf_loss(np.array([[0, 3]]), CRF(3)(np.zeros((1, 2, 3), "float32"))[1]), "Received: 3 in row 0 at step 1"),
+    (lambda: CRF(3)(np.zeros((1, 3, 3), "float32"), mask=np.array([[1, 0, 1]], bool)),
+     "row 0 with a hole before step 2"),
+    (lambda: crf_loss(np.array([[0, 3]]), CRF(3)(np.zeros((1, 2, 3), "float32"))[1]),
+     "Received: 3 in row 0 at step 1"),
     (lambda: check_tags([[0, -1]], 3, [[True, True]]), "Received: -1 in row 0 at step 1"),
-    (lambda: check_tags([[0, 9, 0], [0, 0, 0]], 3, [[1, 0, 0], [0, 1, 1]]), "row 1 with a hole before step 1"),
+    (lambda: check_tags([[0, 9, 0], [0, 0, 0]], 3, [[1, 0, 0], [0, 1, 1]]),
+     "row 1 with a hole before step 1"),
     (lambda: check_tags([0, 1], 3), "one shape"),
 ])
 def test_wrong_use_is_named(call, message):

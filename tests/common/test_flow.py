@@ -1,7 +1,5 @@
-"""common/flow.py against numerical Jacobians, integration of the density, and a NumPy computation that shares no code."""
-
-import subprocess
-import sys
+"""common/flow.py against numerical Jacobians, integration of the density, and a NumPy computation that
+shares no code."""
 
 import keras
 import numpy as np
@@ -11,7 +9,18 @@ from hypothesis import strategies as st
 from keras import layers, ops
 from scipy import stats
 
-from common.flow import PRIORS, AdditiveCoupling, AffineCoupling, Bijection, Flow, Permutation, Reverse, Scale
+from common.flow import (
+    PRIORS,
+    AdditiveCoupling,
+    AffineCoupling,
+    Bijection,
+    Flow,
+    Permutation,
+    Reverse,
+    Scale,
+    gaussian_log_prob,
+)
+from tests.common.helpers import run_elsewhere
 
 if keras.backend.backend() == "jax":
     import jax
@@ -30,7 +39,8 @@ def network(outputs, dtype="float64", scale=1.0):
         return keras.initializers.RandomNormal(stddev=scale, seed=seed)
 
     model = keras.Sequential([
-        layers.Dense(7, "softplus", kernel_initializer=random(1), bias_initializer=random(2), dtype=dtype),
+        layers.Dense(7, "softplus", kernel_initializer=random(1), bias_initializer=random(2),
+                     dtype=dtype),
         layers.Dense(outputs, kernel_initializer=random(3), bias_initializer=random(4), dtype=dtype),
     ])
     model.dtype_policy = dtype    # Sequential takes no dtype and would cast its input to float32
@@ -38,18 +48,25 @@ def network(outputs, dtype="float64", scale=1.0):
 
 
 def make(name, dim, dtype="float64", scale=1.0):
-    return {
-        "additive": lambda: AdditiveCoupling(network(dim // 2, dtype, scale), dtype=dtype),
-        "additive half swapped": lambda: AdditiveCoupling(network(dim // 2, dtype, scale), "half", swap=True, dtype=dtype),
-        "affine": lambda: AffineCoupling(network(dim, dtype, scale), swap=True, dtype=dtype),
-        "affine half": lambda: AffineCoupling(network(dim, dtype, scale), split="half", dtype=dtype),
+    if name.startswith("additive"):
+        net = network(dim // 2, dtype, scale)
+    elif name.startswith("affine"):
+        net = network(dim, dtype, scale)
+    normal = keras.initializers.RandomNormal(stddev=scale, seed=5)
+    makers = {
+        "additive": lambda: AdditiveCoupling(net, dtype=dtype),
+        "additive half swapped": lambda: AdditiveCoupling(net, "half", swap=True, dtype=dtype),
+        "affine": lambda: AffineCoupling(net, swap=True, dtype=dtype),
+        "affine half": lambda: AffineCoupling(net, split="half", dtype=dtype),
         "reverse": lambda: Reverse(dtype=dtype),
         "permutation": lambda: Permutation(seed=1, dtype=dtype),
-        "scale": lambda: Scale(keras.initializers.RandomNormal(stddev=scale, seed=5), dtype=dtype),
-    }[name]()
+        "scale": lambda: Scale(normal, dtype=dtype),
+    }
+    return makers[name]()
 
 
-NAMES = ["additive", "additive half swapped", "affine", "affine half", "reverse", "permutation", "scale"]
+NAMES = ["additive", "additive half swapped", "affine", "affine half", "reverse", "permutation",
+         "scale"]
 
 
 def data(rows, dim, seed=0, dtype="float64"):
@@ -62,15 +79,18 @@ def test_inverse_undoes_forward_and_the_log_determinants_cancel(name, dtype, tol
     layer, x = make(name, 8, dtype), data(50, 8, dtype=dtype)
     z, log_det = layer(x)
     again, minus = layer(z, inverse=True)
-    assert keras.backend.standardize_dtype(z.dtype) == keras.backend.standardize_dtype(log_det.dtype) == dtype
+    assert keras.backend.standardize_dtype(z.dtype) == dtype
+    assert keras.backend.standardize_dtype(log_det.dtype) == dtype
     assert np.abs(numpy(again) - x).max() <= tolerance * np.abs(x).max()
     np.testing.assert_allclose(*numpy(log_det, -minus), atol=10 * tolerance)
 
 
 @settings(max_examples=15 if keras.backend.backend() == "tensorflow" else 3, deadline=None)
-@given(st.lists(st.sampled_from(NAMES), min_size=1, max_size=6), st.integers(1, 5), st.integers(1, 9), st.integers(0, 99))
+@given(st.lists(st.sampled_from(NAMES), min_size=1, max_size=6), st.integers(1, 5),
+       st.integers(1, 9), st.integers(0, 99))
 def test_every_composition_is_invertible(names, half, rows, seed):
-    flow, x = Flow([make(name, 2 * half) for name in names], dtype="float64"), data(rows, 2 * half, seed)
+    flow = Flow([make(name, 2 * half) for name in names], dtype="float64")
+    x = data(rows, 2 * half, seed)
     z, log_det = flow(x)
     again, minus = flow(z, inverse=True)
     scale = max(1, np.abs(numpy(z)).max(), np.abs(x).max())
@@ -80,9 +100,13 @@ def test_every_composition_is_invertible(names, half, rows, seed):
     np.testing.assert_array_equal(*numpy(nested(x)[0], z))
 
 
-@pytest.mark.parametrize("names", [*([name] for name in NAMES), ["affine", "permutation", "affine half", "scale"]])
+MIXED = ["affine", "permutation", "affine half", "scale"]
+
+
+@pytest.mark.parametrize("names", [*([name] for name in NAMES), MIXED])
 def test_log_determinant_is_that_of_the_numerical_jacobian(names):
-    flow, x, step = Flow([make(name, 6) for name in names], dtype="float64"), data(3, 6), 1e-6
+    flow = Flow([make(name, 6) for name in names], dtype="float64")
+    x, step = data(3, 6), 1e-6
     _, log_det = flow(x)
     for row, found in zip(x, numpy(log_det)):
         moved = np.concatenate([row + step * np.eye(6), row - step * np.eye(6)])
@@ -97,23 +121,26 @@ def test_the_density_integrates_to_one(prior):
     flow = Flow([make(name, 2, scale=0.2) for name in names], prior, dtype="float64")
     ticks = np.linspace(-60, 60, 1201)
     points = np.stack(np.meshgrid(ticks, ticks), axis=-1).reshape(-1, 2)
-    assert np.exp(numpy(flow.log_prob(points))).sum() * (ticks[1] - ticks[0]) ** 2 == pytest.approx(1, abs=2e-3)
+    density = np.exp(numpy(flow.log_prob(points)))
+    assert density.sum() * (ticks[1] - ticks[0]) ** 2 == pytest.approx(1, abs=2e-3)
 
 
 @pytest.mark.parametrize("prior, scipy_prior", [("gaussian", stats.norm), ("logistic", stats.logistic)])
 def test_log_prob_is_that_of_a_numpy_computation(prior, scipy_prior):
-    """The article's block, reversal, interleaved split, subtraction, written out in NumPy for three blocks and a scale."""
-    flow = Flow([layer for i in range(3) for layer in (Reverse(dtype="float64"), make("additive", 6))] + [make("scale", 6)],
-                prior, dtype="float64")
+    """The article's block, reversal, interleaved split, subtraction, written out in NumPy for three blocks
+    and a scale."""
+    names = ["reverse", "additive"] * 3 + ["scale"]
+    flow = Flow([make(name, 6) for name in names], prior, dtype="float64")
     x = data(5, 6)
     found = numpy(flow.log_prob(x))
     h = x.copy()
     for coupling in flow.layers[1::2]:
-        (w1, b1), (w2, b2) = ([numpy(weight) for weight in layer.weights] for layer in coupling.network.layers)
+        w1, b1, w2, b2 = numpy(*coupling.network.weights)
         h = h[:, ::-1].copy()
         h[:, 1::2] -= np.logaddexp(0, h[:, ::2] @ w1 + b1) @ w2 + b2
     s = numpy(flow.layers[-1].log_scale)
-    np.testing.assert_allclose(found, scipy_prior.logpdf(h * np.exp(s)).sum(axis=1) + s.sum(), rtol=1e-10)
+    expected = scipy_prior.logpdf(h * np.exp(s)).sum(axis=1) + s.sum()
+    np.testing.assert_allclose(found, expected, rtol=1e-10)
 
 
 def test_affine_coupling_by_its_formula():
@@ -121,7 +148,8 @@ def test_affine_coupling_by_its_formula():
     z = numpy(layer(x)[0])
     raw = numpy(layer.network(x[:, :2]))
     s = raw[:, :2] / (1 + np.abs(raw[:, :2]) / 2)
-    np.testing.assert_allclose(z, np.concatenate([x[:, :2], (x[:, 2:] - raw[:, 2:]) * np.exp(-s)], 1), rtol=1e-10)
+    expected = np.concatenate([x[:, :2], (x[:, 2:] - raw[:, 2:]) * np.exp(-s)], axis=1)
+    np.testing.assert_allclose(z, expected, rtol=1e-10)
     np.testing.assert_allclose(numpy(layer(x)[1]), -s.sum(axis=1), rtol=1e-10)
 
 
@@ -144,22 +172,26 @@ def test_a_trained_flow_draws_from_the_distribution_of_its_data(jit_compile):
         a = rng.normal(size=n)
         return np.stack([a, 0.5 * a ** 2 + 0.3 * rng.normal(size=n)], axis=1).astype("float32")
 
-    blocks = [layer for i in range(4) for layer in (
-        AffineCoupling(keras.Sequential([layers.Dense(64, "tanh"), layers.Dense(2)])), Reverse())]
+    blocks = []
+    for _ in range(4):
+        net = keras.Sequential([layers.Dense(64, "tanh"), layers.Dense(2)])
+        blocks += [AffineCoupling(net), Reverse()]
     flow = Flow([*blocks, Scale()])
     x = keras.Input((2,))
     z, log_det = flow(x)
-    model = keras.Model(x, PRIORS["gaussian"][0](z) + log_det)
-    model.compile(keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(5e-3, 2000)), lambda _, log_q: -log_q,
-                  jit_compile=jit_compile)
+    model = keras.Model(x, gaussian_log_prob(z) + log_det)
+    rate = keras.optimizers.schedules.CosineDecay(5e-3, 2000)
+    model.compile(keras.optimizers.Adam(rate), lambda _, log_q: -log_q, jit_compile=jit_compile)
     train, fresh = draw(20_000, 1), draw(4_000, 2)
 
-    def p_values(samples):
-        return [stats.ks_2samp(samples @ d, fresh @ d).pvalue for d in ([1, 0], [0, 1], [1, 1], [1, -1])]
+    def least_p_value():
+        samples = numpy(flow.sample(4_000, seed=3))
+        directions = [1, 0], [0, 1], [1, 1], [1, -1]
+        return min(stats.ks_2samp(samples @ d, fresh @ d).pvalue for d in directions)
 
-    assert min(p_values(numpy(flow.sample(4_000, seed=3)))) < 1e-10
+    assert least_p_value() < 1e-10
     model.fit(train, train, batch_size=200, epochs=20, verbose=0)
-    assert min(p_values(numpy(flow.sample(4_000, seed=3)))) > 1e-3
+    assert least_p_value() > 1e-3
     exact = -(np.log(2 * np.pi * 0.3) + 1)     # minus the entropy: ln q of the data's own density
     assert numpy(flow.log_prob(fresh)).mean() == pytest.approx(exact, abs=0.05)
 
@@ -170,7 +202,8 @@ def test_a_bfloat16_network_leaves_the_flow_invertible(name):
     z, log_det = layer(x)
     again, minus = layer(z, inverse=True)
     assert layer.network.layers[-1].compute_dtype == "bfloat16"
-    assert keras.backend.standardize_dtype(log_det.dtype) == keras.backend.standardize_dtype(z.dtype) == "float32"
+    assert keras.backend.standardize_dtype(log_det.dtype) == "float32"
+    assert keras.backend.standardize_dtype(z.dtype) == "float32"
     assert np.abs(numpy(again) - x).max() < 2e-6 * np.abs(x).max()
     np.testing.assert_allclose(*numpy(log_det, -minus), atol=1e-5)
 
@@ -182,8 +215,9 @@ def test_saved_and_loaded_in_a_fresh_process(tmp_path):
     h = keras.Input((4,))
     keras.Model([x, h], [z, log_det, flow(h, inverse=True)[0]]).save(tmp_path / "flow.keras")
     points = data(3, 4, dtype="float32")
-    np.savez(tmp_path / "expected.npz", x=points, log_prob=numpy(flow.log_prob(points)), z=numpy(flow(points)[0]))
-    code = """
+    np.savez(tmp_path / "expected.npz", x=points, log_prob=numpy(flow.log_prob(points)),
+             z=numpy(flow(points)[0]))
+    run_elsewhere("""
 import keras, numpy as np, common.flow
 expected = np.load("expected.npz")
 model = keras.models.load_model("flow.keras", compile=False)
@@ -192,9 +226,7 @@ log_prob = keras.ops.convert_to_numpy(model.get_layer("flow").log_prob(expected[
 np.testing.assert_allclose(z, expected["z"], rtol=1e-5, atol=1e-6)
 np.testing.assert_allclose(again, expected["x"], rtol=1e-4, atol=1e-5)
 np.testing.assert_allclose(log_prob, expected["log_prob"], rtol=1e-5)
-"""
-    root = __file__.rsplit("/tests/", 1)[0]
-    subprocess.run([sys.executable, "-c", f"import sys; sys.path.insert(0, {root!r})\n{code}"], cwd=tmp_path, check=True)
+""", tmp_path)
 
 
 @pytest.mark.parametrize("call, message", [

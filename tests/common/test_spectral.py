@@ -1,7 +1,5 @@
-"""common/spectral.py against NumPy's singular values, finite differences, and convolutions written out as matrices."""
-
-import subprocess
-import sys
+"""common/spectral.py against NumPy's singular values, finite differences, and convolutions written out
+as matrices."""
 
 import keras
 import numpy as np
@@ -9,6 +7,7 @@ import pytest
 from keras import layers, ops
 
 from common.spectral import SpectralNorm, power_iteration
+from tests.common.helpers import load_elsewhere, numpy
 
 RNG = np.random.default_rng(0)
 LAYERS = {
@@ -17,10 +16,6 @@ LAYERS = {
     "conv valid": (lambda: layers.Conv1D(4, 3, padding="valid", dilation_rate=2), (9, 2)),
     "transposed": (lambda: layers.Conv2DTranspose(3, 4, strides=2, padding="same"), (4, 4, 5)),
 }
-
-
-def numpy(tensor):
-    return ops.convert_to_numpy(tensor)
 
 
 def make(name, seed=0, **options):
@@ -40,14 +35,16 @@ def settle(normed, shape, calls=50):
 
 
 def sigma(kernel):
-    return np.linalg.svd(np.asarray(kernel, "float64").reshape(-1, kernel.shape[-1]), compute_uv=False)[0]
+    matrix = np.asarray(kernel, "float64").reshape(-1, kernel.shape[-1])
+    return np.linalg.svd(matrix, compute_uv=False)[0]
 
 
 def linear_map(layer, shape):
     """The layer without its bias as a matrix, one column for each number of the input."""
     size = int(np.prod(shape))
-    unit = np.eye(size, dtype="float32").reshape(size, *shape)
-    return (numpy(layer(unit)) - numpy(layer(np.zeros((1, *shape), "float32")))).reshape(size, -1).T.astype("float64")
+    unit, zero = np.eye(size, dtype="float32").reshape(size, *shape), np.zeros((1, *shape), "float32")
+    columns = numpy(layer(unit)) - numpy(layer(zero))
+    return columns.reshape(size, -1).T.astype("float64")
 
 
 @pytest.mark.parametrize("name", LAYERS)
@@ -58,7 +55,7 @@ def test_the_estimate_after_50_updates_is_within_one_percent_of_the_svd(name, se
     settle(normed, shape)
     found, _ = power_iteration(raw.reshape(-1, raw.shape[-1]), numpy(normed.u), 1)
     assert 0.99 * sigma(raw) < float(found) <= sigma(raw) * (1 + 1e-5)
-    np.testing.assert_array_equal(numpy(normed.layer.kernel), raw)                   # the raw kernel is kept
+    np.testing.assert_array_equal(numpy(normed.layer.kernel), raw)       # the raw kernel is kept
 
 
 @pytest.mark.parametrize("name", LAYERS)
@@ -71,8 +68,9 @@ def test_the_output_is_that_of_the_kernel_over_its_norm(name):
     normed.layer.bias.assign(bias)
     twin.set_weights([numpy(normed.layer.kernel) / sigma(normed.layer.kernel), bias])
     x = RNG.normal(size=(3, *shape)).astype("float32")
-    for training in (False, True):                                                   # it holds at inference, too
-        np.testing.assert_allclose(numpy(normed(x, training=training)), numpy(twin(x)), rtol=1e-3, atol=1e-4)
+    for training in (False, True):                                       # it holds at inference, too
+        y = numpy(normed(x, training=training))
+        np.testing.assert_allclose(y, numpy(twin(x)), rtol=1e-3, atol=1e-4)
 
 
 @pytest.mark.parametrize("name", LAYERS)
@@ -87,8 +85,10 @@ def test_bounds():
 
 
 def test_the_bound_of_a_convolution_is_reached():
-    """A kernel of ones on a constant image: every window sees the same, and the reshaped σ alone would be half of it."""
-    normed = settle(SpectralNorm(layers.Conv2D(1, 4, strides=2, kernel_initializer="ones")), (62, 62, 1))
+    """A kernel of ones on a constant image: every window sees the same, and the reshaped σ alone would be
+    half of it."""
+    normed = SpectralNorm(layers.Conv2D(1, 4, strides=2, kernel_initializer="ones"))
+    settle(normed, (62, 62, 1))
     matrix = linear_map(normed, (22, 22, 1))
     assert 1.8 < np.linalg.norm(matrix, 2) <= 2
 
@@ -109,7 +109,8 @@ def test_the_lipschitz_constant_of_a_critic_stays_below_the_product_of_its_bound
         model(np.zeros((1, 8, 8, 1), "float32"), training=True)
     x = RNG.normal(size=(300, 8, 8, 1)).astype("float32")
     near = x + 0.01 * RNG.normal(size=x.shape).astype("float32")
-    found = np.abs(numpy(model(x) - model(near)))[:, 0] / np.linalg.norm((x - near).reshape(300, -1), axis=1)
+    distance = np.linalg.norm((x - near).reshape(300, -1), axis=1)
+    found = np.abs(numpy(model(x) - model(near)))[:, 0] / distance
     bound = np.prod([layer.bound for layer in model.layers if isinstance(layer, SpectralNorm)])
     assert bound == 4.0 and 0 < found.max() < bound
 
@@ -133,17 +134,19 @@ def gradient(function, value):
 
 @pytest.mark.parametrize("name", LAYERS)
 def test_the_gradient_flows_through_sigma(name):
-    """Finite differences of the same function with NumPy's σ: the built-in layer, which stops it, would fail."""
+    """Finite differences of the same function with NumPy's σ: the built-in layer, which stops its gradient,
+    would fail."""
     normed, shape = make(name)
     settle(normed, shape, 500)
     x = RNG.normal(size=(2, *shape)).astype("float32")
     w = numpy(normed.layer.kernel).astype("float64")
-    target = numpy(normed(x))    # along which the loss depends on the size of the kernel: σ then has its share
+    target = numpy(normed(x))    # along it the loss depends on the size of the kernel: σ has its share
     found = gradient(lambda: ops.sum(normed(x) * target), normed.layer.kernel)
     plain = LAYERS[name][0]()
     plain.build((None, *shape))
 
-    def inner(kernel):          # the loss is linear in the kernel: ⟨G, kernel⟩ with G from the layer without a norm
+    def inner(kernel):
+        """The loss is linear in the kernel: ⟨G, kernel⟩ with G from the layer without a norm."""
         return (G * kernel).sum()
 
     plain.kernel.assign(w)
@@ -156,11 +159,13 @@ def test_the_gradient_flows_through_sigma(name):
         assert found.flat[index] == pytest.approx((up - down) / 2e-4, rel=2e-3, abs=2e-4 * np.abs(G).max())
     without = G / sigma(w)      # what a projection follows
     assert np.abs(found - without).max() > 0.05 * np.abs(without).max()
-    assert np.abs((found * w).sum()) < 1e-3 * np.abs(found).max() * np.abs(w).sum()      # scaling W changes nothing
+    along_w = np.abs((found * w).sum())                         # scaling W changes nothing
+    assert along_w < 1e-3 * np.abs(found).max() * np.abs(w).sum()
 
 
 def test_the_difference_to_keras_own_layer():
-    """Keras' SpectralNormalization overwrites the kernel in training and leaves a grown kernel as it is at inference."""
+    """Keras' SpectralNormalization overwrites the kernel in training and leaves a grown kernel as it is at
+    inference."""
     x = RNG.normal(size=(4, 12)).astype("float32")
     theirs, ours = layers.SpectralNormalization(layers.Dense(9)), SpectralNorm(layers.Dense(9))
     for normed in (theirs, ours):
@@ -168,10 +173,10 @@ def test_the_difference_to_keras_own_layer():
         normed.layer.kernel.assign(3 * np.random.default_rng(0).normal(size=(12, 9)))
         for _ in range(50):
             normed(x, training=True)
-    assert sigma(numpy(theirs.layer.kernel)) == pytest.approx(1, rel=0.01)              # the raw kernel is gone
+    assert sigma(numpy(theirs.layer.kernel)) == pytest.approx(1, rel=0.01)      # the raw kernel is gone
     assert sigma(numpy(ours.layer.kernel)) > 10
     for normed in (theirs, ours):
-        normed.layer.kernel.assign(7 * numpy(normed.layer.kernel))                      # as a step of an optimizer may
+        normed.layer.kernel.assign(7 * numpy(normed.layer.kernel))      # as a step of an optimizer may
     assert np.linalg.norm(linear_map(theirs, (12,)), 2) == pytest.approx(7, rel=0.01)
     assert np.linalg.norm(linear_map(ours, (12,)), 2) == pytest.approx(1, rel=0.01)
 
@@ -179,14 +184,16 @@ def test_the_difference_to_keras_own_layer():
 def test_the_layers_activity_regulariser_counts():
     normed = SpectralNorm(layers.Dense(3, activity_regularizer="l2"))
     y = numpy(normed(np.ones((2, 4), "float32")))
-    np.testing.assert_allclose([float(loss) for loss in normed.losses], [0.01 * (y ** 2).sum() / 2], rtol=1e-5)
+    [loss] = normed.losses
+    assert float(loss) == pytest.approx(0.01 * (y ** 2).sum() / 2, rel=1e-5)
 
 
 def test_zero_kernels_stay_zero_with_a_finite_gradient():
     normed = SpectralNorm(layers.Dense(3, kernel_initializer="zeros"))
     x = np.ones((2, 4), "float32")
     assert not numpy(normed(x, training=True)).any()
-    assert np.isfinite(gradient(lambda: ops.sum(ops.square(normed(x) - 1)), normed.layer.kernel)).all()
+    found = gradient(lambda: ops.sum(ops.square(normed(x) - 1)), normed.layer.kernel)
+    assert np.isfinite(found).all()
 
 
 @pytest.mark.parametrize("policy", ["float16", "mixed_float16", "mixed_bfloat16"])
@@ -213,14 +220,12 @@ def test_trains_saves_and_loads_in_a_fresh_process(tmp_path, jit_compile):
     assert losses[-1] < 0.8 * losses[0]
     first = next(layer for layer in model.layers if isinstance(layer, SpectralNorm))
     kernel = numpy(first.layer.kernel)
-    assert float(power_iteration(kernel.reshape(-1, 6), numpy(first.u))[0]) == pytest.approx(sigma(kernel), rel=0.02)
-    model.save(tmp_path / "model.keras")
-    np.savez(tmp_path / "data.npz", x=x, y=model.predict(x, verbose=0))
-    code = ("import keras, numpy as np\nfrom common.spectral import SpectralNorm\ndata = np.load(r'%s')\n"
-            "model = keras.models.load_model(r'%s', compile=False)\n"
-            "assert model.layers[1].iterations == 1 and np.abs(model.layers[1].u).max() > 0\n"
-            "np.testing.assert_allclose(model.predict(data['x'], verbose=0), data['y'], rtol=1e-4, atol=1e-5)")
-    subprocess.run([sys.executable, "-c", code % (tmp_path / "data.npz", tmp_path / "model.keras")], check=True)
+    estimate, _ = power_iteration(kernel.reshape(-1, 6), numpy(first.u))
+    assert float(estimate) == pytest.approx(sigma(kernel), rel=0.02)
+    found, _ = load_elsewhere(model, x, "common.spectral", tmp_path, """
+assert model.layers[1].iterations == 1 and numpy.abs(model.layers[1].u).max() > 0
+""", compile=False)
+    np.testing.assert_allclose(found, model.predict(x, verbose=0), rtol=1e-4, atol=1e-5)
 
 
 def test_config_round_trip():
@@ -232,7 +237,8 @@ def test_config_round_trip():
 
 @pytest.mark.parametrize("make_layer, message", [
     (lambda: SpectralNorm(layers.Embedding(3, 4)), "expects a Dense.*Received: layer"),
-    (lambda: SpectralNorm(layers.Dense(3), iterations=0), "at least one power iteration.*Received: iterations=0"),
+    (lambda: SpectralNorm(layers.Dense(3), iterations=0),
+     "at least one power iteration.*Received: iterations=0"),
 ])
 def test_wrong_arguments_are_named(make_layer, message):
     with pytest.raises(ValueError, match=message):

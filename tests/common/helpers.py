@@ -1,0 +1,48 @@
+"""What the tests of several layer files share."""
+
+import os
+import pathlib
+import subprocess
+import sys
+
+import numpy as np
+from keras import ops
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+
+
+def numpy(tensor):
+    return ops.convert_to_numpy(tensor)
+
+
+def built(layer, rng, channels):
+    """The layer for sequences of so many channels, with a bias that is not zero."""
+    layer.build((None, None, channels))
+    if layer.bias is not None:
+        layer.bias.assign(rng.normal(size=layer.bias.shape))
+    return layer
+
+
+def run_elsewhere(code, folder):
+    """Runs Python code in a fresh process in this folder and returns what it prints. It finds common/."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run([sys.executable, "-c", code], cwd=folder, env=environment,
+                          capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-2000:]
+    return done.stdout
+
+
+def load_elsewhere(model, x, module, folder, code="", compile=True):
+    """Saves the model and loads it in a fresh process, which imports the module of its layers.
+
+    Returns the outputs for x there, and what more code prints, which finds the model as `model`.
+    """
+    model.save(folder / "model.keras")
+    np.save(folder / "x.npy", x)
+    printed = run_elsewhere(f"""
+import keras, numpy, {module}
+model = keras.models.load_model("model.keras", compile={compile})
+numpy.save("y.npy", keras.ops.convert_to_numpy(model(numpy.load("x.npy"))))
+{code}
+""", folder)
+    return np.load(folder / "y.npy"), printed
