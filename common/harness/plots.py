@@ -1,11 +1,16 @@
-"""Pictures that several articles draw: image sheets, latent scatter, loss curves; and the codes that sheets decode."""
+"""Pictures that several articles draw: image sheets, latent scatter, loss curves; and the codes that sheets
+decode.
 
+No Keras in here.
+"""
+
+import pathlib
 import statistics
 
 import numpy as np
 from matplotlib.figure import Figure
 
-from common.runs import write_figure
+from common.harness.writing import shown, write_figure
 
 
 def save_sheet(images, path, columns=None, scale=2):
@@ -29,6 +34,14 @@ def save_sheet(images, path, columns=None, scale=2):
                                                    Image.Resampling.NEAREST).save(file, "PNG", optimize=True))
 
 
+def save_sheets(sheets, folder, columns):
+    """A picture for each of the sheets, name → images, and its path as a line of text."""
+    for name, images in sheets.items():
+        path = pathlib.Path(folder) / f"{name}.png"
+        save_sheet(images, path, columns)
+        print(shown(path))
+
+
 def save_scatter(points, labels, path, title):
     """Points (n, 2) coloured by label, or in one colour where labels is None."""
     figure = Figure(figsize=(6, 5.5), layout="constrained")
@@ -41,8 +54,10 @@ def draw_scatter(axes, points, labels, title):
     if labels is None:
         axes.scatter(*points.T, s=3)
     else:
-        colours = axes.scatter(*points.T, c=labels, cmap="tab10" if labels.max() < 10 else "viridis", s=3)
-        axes.legend(*colours.legend_elements(num=None if labels.max() < 10 else 8), fontsize="small", loc="upper right")
+        few = labels.max() < 10
+        colours = axes.scatter(*points.T, c=labels, cmap="tab10" if few else "viridis", s=3)
+        entries = colours.legend_elements(num=None if few else 8)
+        axes.legend(*entries, fontsize="small", loc="upper right")
     axes.set_title(title)
     axes.set_aspect("equal", adjustable="datalim")
 
@@ -51,8 +66,9 @@ def save_curves(log, path):
     """Every loss in the rows of log.csv against the epoch."""
     figure = Figure(figsize=(6, 4), layout="constrained")
     axes = figure.subplots()
-    for name in [name for name in log[0] if name.endswith("loss")]:
-        axes.plot([row["epoch"] for row in log], [row[name] for row in log], marker="." if len(log) < 5 else "", label=name)
+    epochs, marker = [row["epoch"] for row in log], "." if len(log) < 5 else ""
+    for name in filter(lambda name: name.endswith("loss"), log[0]):
+        axes.plot(epochs, [row[name] for row in log], marker=marker, label=name)
     axes.set_xlabel("epoch")
     axes.set_ylabel("nats")
     axes.legend()

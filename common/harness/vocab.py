@@ -1,31 +1,33 @@
-"""Characters as numbers: a vocabulary in a fixed order, kept in vocab.json beside the weights that were trained with it.
-
-No Keras in here, so that every article can use it.
+"""Characters as numbers: a vocabulary in a fixed order, kept in vocab.json beside the weights that were
+trained with it.
 
     vocab = Vocab.from_texts(lines, min_count=2)
     ids = vocab.pad(["晚风摇树", "今天"])         # (2, 4) int32, 0 is padding
     vocab.save(run.path("vocab.json"))           # and Vocab.load, in whatever process
 
-The article's scripts number characters in the order of an unordered set: in another process the weights mean nothing.
+The article's scripts number characters in the order of an unordered set: in another process the weights mean
+nothing.
+
+No Keras in here.
 """
 
 import collections
-import contextlib
 import functools
 import json
-import os
 import pathlib
 
 import numpy as np
 
-from common.datasets import InputError
+from common.harness.reading import InputError
+from common.harness.writing import write_json
 
 PADDING, UNKNOWN = 0, 1
 FIRST = 2                     # the number of the first character
 
 
 class Vocab:
-    """Characters and their numbers: 0 is padding, 1 is any character that is not in here, characters count from 2.
+    """Characters and their numbers: 0 is padding, 1 is any character that is not in here, characters count
+    from 2.
 
     Args:
         characters: the characters in their order, each once.
@@ -47,15 +49,15 @@ class Vocab:
 
     @classmethod
     def from_texts(cls, texts, min_count=1):
-        """The characters that occur at least min_count times in the texts, by (−count, character): the same text gives the
-        same numbers in every process, and rare characters come last."""
+        """The characters that occur at least min_count times in the texts, by (−count, character): the same
+        text gives the same numbers in every process, and rare characters come last."""
         counts = collections.Counter()
         for text in texts:
             counts.update(text)
         kept = sorted((-count, character) for character, count in counts.items() if count >= min_count)
         if not kept:
-            raise InputError(f"expected text with characters that occur at least {min_count} times. Received: "
-                             f"{len(counts)} different characters, none as often")
+            raise InputError(f"expected text with characters that occur at least {min_count} times. "
+                             f"Received: {len(counts)} different characters, none as often")
         return cls(character for _, character in kept)
 
     def __len__(self):
@@ -73,11 +75,12 @@ class Vocab:
         return np.fromiter((self.numbers.get(character, UNKNOWN) for character in text), "int32", len(text))
 
     def pad(self, texts, length=None):
-        """Texts as rows of numbers, (len(texts), length) int32, filled up with PADDING; the longest text's length by
-        default, and longer texts are an error rather than cut."""
+        """Texts as rows of numbers, (len(texts), length) int32, filled up with PADDING; the longest text's
+        length by default, and longer texts are an error rather than cut."""
         longest = max(map(len, texts), default=0)
         if length is not None and longest > length:
-            raise ValueError(f"length expects at least {longest}, as the longest text has. Received: length={length}")
+            raise ValueError(f"length expects at least {longest}, as the longest text has. Received: "
+                             f"length={length}")
         rows = np.full((len(texts), longest if length is None else length), PADDING, "int32")
         for row, text in zip(rows, texts):
             row[:len(text)] = self.encode(text)
@@ -94,17 +97,8 @@ class Vocab:
 
     def save(self, path):
         """Writes vocab.json, whole or not at all."""
-        path = pathlib.Path(path)
-        part = path.with_name(f".{os.getpid()}.{path.name}")
-        content = {"padding": PADDING, "unknown": UNKNOWN, "first": FIRST, "characters": "".join(self.characters)}
-        try:
-            part.write_text(json.dumps(content, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
-            os.replace(part, path)
-        except OSError as error:
-            raise InputError(f"{path} cannot be written ({error.strerror or error})") from error
-        finally:
-            with contextlib.suppress(OSError):
-                part.unlink(missing_ok=True)
+        characters = "".join(self.characters)
+        write_json(path, {"padding": PADDING, "unknown": UNKNOWN, "first": FIRST, "characters": characters})
 
     @classmethod
     def load(cls, path, size=None):
@@ -125,18 +119,22 @@ class Vocab:
         except FileNotFoundError as error:
             raise InputError(f"a trained model needs its vocabulary beside it. Not found: {path}") from error
         except (OSError, ValueError, KeyError, TypeError, RecursionError, InputError) as error:
-            raise InputError(f"{path} should be a vocab.json of this repository, with padding {PADDING}, unknown {UNKNOWN} "
-                             f"and characters counted from {FIRST}, but cannot be read as one: {error!r:.200}") from error
+            raise InputError(f"{path} should be a vocab.json of this repository, with padding {PADDING}, "
+                             f"unknown {UNKNOWN} and characters counted from {FIRST}, but cannot be read as "
+                             f"one: {error!r:.200}") from error
         if size is not None and len(vocab) != size:
-            raise InputError(f"{path} does not belong to this model: the model expects a vocabulary of {size:,} numbers. "
-                             f"Received: {len(vocab):,}")
+            raise InputError(f"{path} does not belong to this model: the model expects a vocabulary of "
+                             f"{size:,} numbers. Received: {len(vocab):,}")
         return vocab
+
+
+HAN = [("\u3007", "\u3007"), ("\u3400", "\u4dbf"), ("\u4e00", "\u9fff"), ("\uf900", "\ufaff"),
+       ("\U00020000", "\U000323af")]
 
 
 def is_han(character):
     """Whether it is a Chinese character, of whatever plane: no punctuation, digit, letter or emoji."""
-    return "\u3400" <= character <= "\u4dbf" or "\u4e00" <= character <= "\u9fff" or character == "〇" or (
-        "\U00020000" <= character <= "\U000323af" or "\uf900" <= character <= "\ufaff")
+    return any(first <= character <= last for first, last in HAN)
 
 
 @functools.cache

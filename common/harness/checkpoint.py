@@ -1,0 +1,141 @@
+"""What makes --resume continue after a kill at any moment: the state of a training, written after each epoch.
+
+CheckpointMethods are the methods of a callback: common/harness/training.py gives them to Keras 3, and
+nl2sql/training.py to tf_keras.
+
+No Keras in here.
+"""
+
+import io
+import json
+import time
+
+import numpy as np
+
+from common.harness.folder import new_state
+from common.harness.reading import InputError
+from common.harness.writing import shown, write_whole
+
+GROWN = 10_000               # times the first loss: such a training is lost
+
+
+def read_checkpoint(path):
+    """(state of the run, values of the variables) of a checkpoint.npz, all of it read: damage is told before
+    training."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            state = json.loads(str(file["state"]))
+            values = [file[f"v{i}"] for i in range(len(file.files) - 1)]
+        if not _makes_sense(state) or not all(isinstance(value, np.ndarray) for value in values):
+            raise ValueError("what it says of the run makes no sense")
+        return state, values
+    except Exception as error:     # zipfile, json and NumPy raise a dozen kinds for a file that is not theirs
+        raise InputError(f"{path} is damaged ({error}); model.keras beside it holds the best "
+                         "epoch.") from error
+
+
+def _makes_sense(state):
+    return (isinstance(state, dict) and set(state) == set(new_state()) and isinstance(state["log"], list)
+            and state["epoch"] == len(state["log"]) and isinstance(state["seconds"], float))
+
+
+def restore_state(run):
+    """Gives a reopened run the state that its checkpoint holds, if there is one."""
+    path = run.path("checkpoint.npz")
+    if path.exists():
+        run.state, _ = read_checkpoint(path)
+
+
+class CheckpointMethods:
+    """After each epoch: the state from which --resume continues, log.csv, and the model when it got better.
+
+    Keras' BackupAndRestore writes in place and forgets seed generators and best values; this writes weights,
+    optimizer, random state, best value and log into one file that appears whole, checkpoint.npz. A loss that
+    is no longer finite, or an epoch's mean 10,000 times what training began with, stops the run with an
+    InputError that says where, and leaves the last good files.
+
+    Args:
+        run: the run; its state is restored into the model when training begins.
+        save: function without arguments that writes the model, which is better than all before it.
+        monitor: the logged value that decides what is better; where an epoch has no such value, the last
+            epoch is kept.
+        best: min or max, which values of it are better.
+    """
+
+    def __init__(self, run, save, monitor="val_loss", best=min):
+        super().__init__()
+        self.run, self.save, self.monitor, self.best = run, save, monitor, best
+
+    def _variables(self):
+        # seed generators included, metrics not
+        return [*self.model.variables, *self.model.optimizer.variables]
+
+    def on_train_begin(self, logs=None):
+        optimizer = self.model.optimizer
+        # with several devices it is, and loss scaling would build it twice
+        if not getattr(optimizer, "built", False):
+            optimizer.build(self.model.trainable_variables)
+        if self.run.epoch:
+            self._restore()
+        self.clock, self.first = time.monotonic(), None
+
+    def _restore(self):
+        path = self.run.path("checkpoint.npz")
+        _, saved = read_checkpoint(path)
+        variables = self._variables()
+        if [value.shape for value in saved] != [tuple(variable.shape) for variable in variables]:
+            raise InputError(f"{path} belongs to another model than config.json beside it.")
+        for variable, value in zip(variables, saved):
+            variable.assign(value)
+        self.run.write_log()             # a kill may have come between the two files
+
+    def on_train_batch_end(self, batch, logs=None):
+        loss, where = float(logs["loss"]), f"in epoch {self.run.epoch + 1}"
+        if not np.isfinite(loss):
+            self._stop_at("is no longer a finite number", where)
+        self.first = self.first or max(1.0, abs(loss))
+        if loss > GROWN * self.first:
+            self._stop_at(f"has grown to {loss:.3g}", where)
+
+    def on_epoch_end(self, epoch, logs=None):
+        values = {name: float(value) for name, value in logs.items()}
+        if not all(np.isfinite(value) for value in values.values()):
+            self._stop_at("is no longer a finite number", f"in the validation after epoch {epoch + 1}")
+        self._log(epoch + 1, values)
+        if self._is_best(values.get(self.monitor)):
+            self.run.state["best"] = values.get(self.monitor)
+            self.save()
+        self._write()
+        self.run.write_log()
+
+    def _log(self, epoch, values):
+        state, now = self.run.state, time.monotonic()
+        state["seconds"] += now - self.clock
+        self.clock = now
+        state["epoch"] = epoch
+        state["log"].append({"epoch": epoch, **values, "seconds": round(state["seconds"], 2)})
+
+    def _is_best(self, value):
+        before = self.run.state["best"]
+        if value is None or before is None:
+            return True
+        return value != before and self.best(value, before) == value
+
+    def _write(self):
+        arrays = {f"v{i}": self.as_array(variable) for i, variable in enumerate(self._variables())}
+        buffer = io.BytesIO()
+        np.savez(buffer, state=np.array(json.dumps(self.run.state)), **arrays)
+        write_whole(self.run.path("checkpoint.npz"), buffer.getvalue())
+
+    def as_array(self, variable):
+        """The value of a variable."""
+        return np.asarray(variable)
+
+    def _stop_at(self, what, where):
+        kept = "no epoch was finished, so there is no model"
+        if self.run.epoch:
+            kept = f"the model of epoch {self.run.epoch} or better is kept in {shown(self.run.folder)}"
+        rate = float(self.as_array(self.model.optimizer.learning_rate))
+        step = int(self.model.optimizer.iterations)
+        raise InputError(f"the loss {what} at step {step:,}, {where}; {kept}. Try a smaller --learning-rate. "
+                         f"Received: a learning rate of {rate:g}")

@@ -1,0 +1,170 @@
+"""A Config as a command line: its options, their limits, and how an error ends a script.
+
+    @dataclass
+    class Config(BaseConfig):
+        width: Annotated[int, Between(2, 4096)] = 128
+        # and below it, as a docstring, what --help says of it
+
+    if __name__ == "__main__":
+        main(train, Config, __doc__)
+
+No Keras in here.
+"""
+
+import dataclasses
+import logging
+import math
+import os
+import pathlib
+import sys
+import typing
+from typing import Annotated, ClassVar, Literal
+
+from common.harness import folder, launch
+from common.harness.reading import InputError
+from common.harness.writing import ROOT
+
+
+@dataclasses.dataclass(frozen=True)
+class Between:
+    """The limits of an option, in its annotation; infinity and NaN are within none.
+
+    Args:
+        least, most: the smallest and the largest value; None: no limit.
+        above, below: limits that are no values themselves.
+    """
+
+    least: float | None = None
+    most: float | None = None
+    above: float | None = None
+    below: float | None = None
+
+    def admits(self, value):
+        """Whether a value is within the limits."""
+        finite = isinstance(value, int) or math.isfinite(value)
+        return (finite
+                and (self.least is None or value >= self.least) and (self.most is None or value <= self.most)
+                and (self.above is None or value > self.above) and (self.below is None or value < self.below))
+
+    def __str__(self):
+        if self.least is not None and self.most is not None:
+            return f"{self.least:,} to {self.most:,}"
+        named = [("at least", self.least), ("more than", self.above),
+                 ("at most", self.most), ("less than", self.below)]
+        return " and ".join(f"{word} {limit:,}" for word, limit in named if limit is not None)
+
+
+Seed = Annotated[int, Between(0, 2 ** 32 - 1)]
+
+
+@dataclasses.dataclass
+class BaseConfig:
+    """What the command line of every training script shares."""
+
+    # the --data that --smoke trains on; an article of text names its own sample
+    builtin: ClassVar[str] = "digits"
+    epochs: Annotated[int, Between(1)] = 50
+    """Passes over the training data."""
+    batch_size: Annotated[int, Between(1)] = 100
+    """Samples in one step of the optimizer."""
+    learning_rate: Annotated[float, Between(above=0)] = 1e-3
+    """Learning rate of the optimizer, the peak where a schedule changes it."""
+    seed: Seed = 0
+    """Seed of the weights, the noise and the order of the data."""
+    data: str = ""
+    """Which data: see the script's README. Empty: the article's, or the built-in sample where that cannot be
+    had."""
+    out: pathlib.Path = ROOT / "runs"
+    """Folder in which each run gets a folder of its own."""
+    resume: pathlib.Path | None = None
+    """Run folder of a run that was stopped: continues it with its own configuration."""
+    precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
+    """What layers compute in; weights, losses and metrics are float32. mixed_...: for GPUs that have it."""
+    devices: int = 1
+    """Devices of this machine that share each batch; 0: all. Of several machines: see
+    common/harness/launch.py."""
+    smoke: bool = False
+    """A few steps on the built-in sample, to see that everything works; what it writes is marked as such."""
+
+
+def main(function, config_class, description):
+    """Parses the command line and calls function(config); an InputError becomes one line and exit code 2."""
+    import tyro
+
+    sys.stdout.reconfigure(errors="replace")
+    # TensorFlow warns of every second compiled function; ours are few and meant
+    logging.getLogger("tensorflow").setLevel("ERROR")
+    config = tyro.cli(config_class, description=description, config=(tyro.conf.FlagCreatePairsOff,))
+    try:
+        check(config)
+        wanted = getattr(config, "devices", 1)
+        if wanted > 1 or launch.COORDINATOR in os.environ:
+            from common.harness import devices
+
+            devices.join(wanted)
+        function(settle(config))
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        launch.end(2)
+    except KeyboardInterrupt:
+        later = "; the run continues with --resume and its folder" if isinstance(config, BaseConfig) else ""
+        print(f"\nstopped{later}", file=sys.stderr)
+        launch.end(130)
+
+
+def settle(config):
+    """The configuration that will run: that of the resumed run, or this one, shortened for --smoke.
+
+    Raises:
+        InputError: an option beyond its limits; --resume with a folder that is not a stopped run, or with
+            options that ask for another configuration.
+    """
+    if isinstance(config, BaseConfig):
+        if config.resume:
+            config = _resumed(config)
+        elif config.smoke:
+            config = _shortened(config)
+    check(config)
+    return config
+
+
+def check(config):
+    """Raises InputError for the first option that is beyond its limits; None is within any."""
+    for name, limits in limits_of(type(config)):
+        value = getattr(config, name)
+        if value is not None and not limits.admits(value):
+            raise InputError(f"{option(name)} expects {limits}. Received: {value}")
+
+
+def limits_of(config_class):
+    """(name, Between) of all options, those of base classes included: a new default keeps the limits."""
+    found = []
+    for ancestor in filter(dataclasses.is_dataclass, config_class.__mro__):
+        for name, hint in typing.get_type_hints(ancestor, include_extras=True).items():
+            found += [(name, limits) for limits in _betweens(hint)]
+    return found
+
+
+def _betweens(hint):
+    if typing.get_origin(hint) is Annotated:
+        return [part for part in hint.__metadata__ if isinstance(part, Between)]
+    return [limits for part in typing.get_args(hint) for limits in _betweens(part)]
+
+
+def option(name):
+    """A field's name as it is typed."""
+    return f"--{name.replace('_', '-')}"
+
+
+def _shortened(config):
+    return dataclasses.replace(config, epochs=min(config.epochs, 2), data=config.data or config.builtin)
+
+
+def _resumed(config):
+    saved = folder.saved_config(config)
+    for name, value in folder.as_json(config).items():
+        default = next(field.default for field in dataclasses.fields(config) if field.name == name)
+        if value not in (default, saved[name]):
+            raise InputError(f"--resume continues a run with its own configuration: leave out {option(name)} "
+                             f"or start a new run. Received: {value}, the run has {saved[name]}")
+    return dataclasses.replace(config, **saved)

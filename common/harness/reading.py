@@ -1,0 +1,105 @@
+"""What a user names is read here: the error that says what is wrong with it, the limits, checksums, and text.
+
+A file that is wrong is reported and never changed.
+
+No Keras in here.
+"""
+
+import hashlib
+import pathlib
+
+LARGE = 2 ** 28          # bytes: what would take more is read batch by batch, where a script can do with that
+TESTED = 10_000              # pictures or lines of such data that are held out for testing
+BOMB_RATIO, BOMB_BYTES = 200, 1 << 28      # what unpacks to more than both is no data set: MNIST's ratio is 4
+
+
+class InputError(Exception):
+    """Something the user gave cannot be used: the message says what was expected, what came and what to
+    do."""
+
+
+def too_large(size):
+    """Whether so many bytes are read batch by batch rather than held in memory."""
+    return size > LARGE
+
+
+def unpacked_limit(path):
+    """Bytes that an archive may unpack to: data never shrink to a 200th, and small files may."""
+    return max(BOMB_BYTES, BOMB_RATIO * path.stat().st_size)
+
+
+def check_unpacked(path, size):
+    """Raises InputError for an archive that would fill the memory."""
+    if size > unpacked_limit(path):
+        raise InputError(f"{path} should hold data, but unpacks to more than {BOMB_RATIO} times its size. "
+                         f"Received: {path.stat().st_size:,} bytes that become {size:,} or more")
+
+
+def sha256_of(path):
+    """The sha256 of a file as a hexadecimal string."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def sha256_of_all(paths):
+    """One sha256 for several files."""
+    return hashlib.sha256("".join(sha256_of(path) for path in paths).encode()).hexdigest()
+
+
+def read_text(path, keep_mark=False):
+    """The text of a UTF-8 file, with its line ends as they are; a byte order mark is left out, or kept."""
+    try:
+        text = decoded(pathlib.Path(path).read_bytes(), path)
+    except OSError as error:
+        raise InputError(f"expected a text file. Received: {path} ({error.strerror})") from error
+    return text if keep_mark else text.removeprefix("\ufeff")
+
+
+def decoded(content, name, first_line=1):
+    """The text of UTF-8 bytes, or an InputError that says in which line of `name` they are none."""
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = first_line + content[:error.start].count(b"\n")
+        raise InputError(f"{name} should be a text in UTF-8, but line {line} is not ({error.reason}). "
+                         "Convert it, for instance with iconv -f gb18030 -t utf-8") from error
+
+
+def check_text(text, name):
+    """InputError where a string holds what no UTF-8 file can: half a surrogate pair, from JSON or a command
+    line."""
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        around = text[max(0, error.start - 9):error.start + 9]
+        raise InputError(f"{name} should be text that UTF-8 can write. Received: {around!r}") from None
+
+
+def parse_rows(path, rows, parse, wanted):
+    """The samples in the rows of a text file, blank ones apart. Up to one in a hundred that is none is left
+    out.
+
+    Args:
+        rows: lines, or lists of columns.
+        parse: row → (sample, None), or (None, why there is none).
+        wanted: what the file should hold, for the message.
+
+    Raises:
+        InputError: no sample, or more rows that are none, with the first one's line.
+    """
+    samples, wrong = [], []
+    for number, row in enumerate(rows, 1):
+        if not "".join(row).strip():
+            continue
+        sample, reason = parse(row)
+        if reason:
+            wrong.append(f"line {number}: {reason}")
+        else:
+            samples.append(sample)
+    first = wrong[0] if wrong else "no line"
+    if len(wrong) > len(rows) // 100 or not samples:
+        others = f", and {len(wrong) - 1:,} more such lines" if len(wrong) > 1 else ""
+        raise InputError(f"{path} should hold {wanted}. Received: {first}{others}")
+    if wrong:
+        print(f"note: {len(wrong):,} of {len(rows):,} lines of {path} are left out ({first})", flush=True)
+    return samples
