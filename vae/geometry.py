@@ -1,8 +1,9 @@
-"""变分自编码器（六）：从几何视角来理解VAE的尝试, https://kexue.fm/archives/7725: which part of its plane does a code cover?
+"""变分自编码器（六）：从几何视角来理解VAE的尝试, https://kexue.fm/archives/7725
 
-An autoencoder maps each image to a point, and nothing says where the points lie or what is between them. A VAE maps it to
-an ellipse (μ its centre, σ its axes): ellipses cover the plane, and the KL term pushes them into a disc around zero.
-Trains the autoencoder that is the dense VAE without noise and KL, and draws both planes and what their grids decode to.
+Which part of its plane does a code cover? An autoencoder maps each image to a point, and nothing says where
+the points lie or what is between them. A VAE maps it to an ellipse (μ its centre, σ its axes): ellipses cover
+the plane, and the KL term pushes them into a disc around zero. The script trains the autoencoder that is the
+dense VAE without noise and KL, and draws both planes and what their grids decode to.
 
     python vae/geometry.py                   beside the VAE in vae/weights
     python vae/geometry.py --vae runs/vae/dense-...
@@ -21,16 +22,20 @@ from keras import layers
 from matplotlib.figure import Figure
 from matplotlib.patches import Ellipse
 
-from common import datasets, plots, runs
-from vae import evaluate
+from common.harness import cli, datasets, plots, training
+from common.harness.batches import ArrayBatches
+from common.harness.models import load_model
+from common.harness.reading import InputError
+from common.harness.writing import ROOT, write_figure
+from vae.autoencoder import Autoencoder, has, split
 from vae.train import bernoulli_loss, dense_encoder_and_decoder
 
 
 @dataclass
-class Config(runs.BaseConfig):
+class Config(cli.BaseConfig):
     epochs: int = 20
     """Passes over the training data, for the autoencoder."""
-    vae: pathlib.Path = runs.ROOT / "vae/weights/vae.keras"
+    vae: pathlib.Path = ROOT / "vae/weights/vae.keras"
     """The VAE to compare with: a run folder of vae/train.py with two latent dimensions, or a .keras file."""
 
 
@@ -42,47 +47,55 @@ def build_autoencoder():
 
 
 def draw(path, models, images):
-    """Upper row: the codes of the test images, as points or 1 σ ellipses. Lower row: the decoded grid of that window."""
+    """Upper row: the codes of the test images, as points or 1 σ ellipses. Lower row: the decoded grid of that
+    window."""
     figure = Figure(figsize=(11, 11), layout="constrained")
-    axes = figure.subplots(2, 2)
-    for column, (title, model) in enumerate(models.items()):
-        codes = evaluate.encode(model, evaluate.inputs(model, images.x_test))
-        plots.draw_scatter(axes[0, column], codes, images.y_test, title)
-        if evaluate.has(model, "log_var"):
-            mean, log_var = evaluate.encoder(model).predict(evaluate.inputs(model, images.x_test[:500]), verbose=0)
-            for center, axis in zip(mean, np.exp(0.5 * log_var)):                                # μ(x), σ(x)
-                axes[0, column].add_patch(Ellipse(center, *(2 * axis), fill=False, linewidth=0.5, alpha=0.6))
-        low, high = np.quantile(codes, [0.02, 0.98], axis=0)                                     # where most codes are
+    for (above, below), (title, autoencoder) in zip(figure.subplots(2, 2).T, models.items()):
+        codes = autoencoder.encode(autoencoder.inputs(images.x_test))
+        plots.draw_scatter(above, codes, images.y_test, title)
+        if has(autoencoder.model, "log_var"):
+            draw_ellipses(above, autoencoder, images.x_test[:500])
+        low, high = np.quantile(codes, [0.02, 0.98], axis=0)                            # where most codes are
         grid = [(a, b) for b in np.linspace(high[1], low[1], 20) for a in np.linspace(low[0], high[0], 20)]
-        tiles = evaluate.decode(model, grid).reshape(20, 20, 28, 28).swapaxes(1, 2).reshape(560, 560)
-        axes[1, column].imshow(tiles, cmap="gray", vmin=0, vmax=1, extent=(low[0], high[0], low[1], high[1]), aspect="auto")
-        axes[1, column].set_title("decoded grid over the middle 96 % of the codes")
-    runs.write_figure(path, lambda file: figure.savefig(file, format="png", dpi=90))
+        tiles = autoencoder.decode(grid).reshape(20, 20, 28, 28).swapaxes(1, 2).reshape(560, 560)
+        window = (low[0], high[0], low[1], high[1])
+        below.imshow(tiles, cmap="gray", vmin=0, vmax=1, extent=window, aspect="auto")
+        below.set_title("decoded grid over the middle 96 % of the codes")
+    write_figure(path, lambda file: figure.savefig(file, format="png", dpi=90))
+
+
+def draw_ellipses(axes, autoencoder, images):
+    """The 1 σ ellipse of p(z|x) for each image: centre μ(x), half axes σ(x)."""
+    mean, log_var = autoencoder.encoder().predict(autoencoder.inputs(images), verbose=0)
+    for center, sigma in zip(mean, np.exp(0.5 * log_var)):
+        axes.add_patch(Ellipse(center, *(2 * sigma), fill=False, linewidth=0.5, alpha=0.6))
 
 
 def train(config):
-    vae = evaluate.load(config.vae)
-    if vae.get_layer("mean").units != 2 or len(vae.inputs) != 1:
-        raise runs.InputError(f"--vae expects an unconditional VAE with two latent dimensions. Received: {config.vae}")
+    vae = Autoencoder.load(config.vae)
+    if vae.latent_dim != 2 or len(vae.model.inputs) != 1:
+        raise InputError("--vae expects an unconditional VAE with two latent dimensions. "
+                         f"Received: {config.vae}")
     images = datasets.load_images(config.data)
     if config.smoke:
         images = images.first(500)
-    run = runs.start(config, "vae", "geometry")
-    autoencoder = build_autoencoder()
-    x, x_val = evaluate.split(evaluate.inputs(autoencoder, images.x_train), len(images.x_train) * 11 // 12)
-    autoencoder.compile(keras.optimizers.Adam(config.learning_rate), bernoulli_loss)
-    chunk = runs.fuse_steps(autoencoder, x[:1], x[:1])
-    autoencoder.fit(
-        runs.Batches(run, x, x, chunk), shuffle=False, validation_data=(x_val, x_val),
-        epochs=config.epochs, initial_epoch=run.epoch, verbose=2, callbacks=[runs.Checkpoint(run)],
-    )
-    best = runs.load_model(run.folder)
-    draw(run.path("coverage.png"), {"autoencoder: points": best, "VAE: ellipses, centre μ, axes σ": vae}, images)
-    x_test = evaluate.inputs(best, images.x_test)
+    run = training.start(config, "vae", "geometry")
+    model = build_autoencoder()
+    x, x_val = split(vae.inputs(images.x_train), len(images.x_train) * 11 // 12)
+    model.compile(keras.optimizers.Adam(config.learning_rate), bernoulli_loss)
+    batches = ArrayBatches(run, x, x)
+    batches.fuse(model)
+    model.fit(batches, validation_data=(x_val, x_val), **run.fit_options())
+
+    best = load_model(run.folder)
+    names = {"autoencoder: points": Autoencoder(best), "VAE: ellipses, centre μ, axes σ": vae}
+    draw(run.path("coverage.png"), names, images)
+    x_test = vae.inputs(images.x_test)
     best.compile(loss=bernoulli_loss)
-    run.finish(images.describe(), {"test_reconstruction_autoencoder": best.evaluate(x_test, x_test, verbose=0)})
+    reconstruction = best.evaluate(x_test, x_test, verbose=0)
+    run.finish(images.describe(), {"test_reconstruction_autoencoder": reconstruction})
     return run
 
 
 if __name__ == "__main__":
-    runs.main(train, Config, __doc__)
+    cli.main(train, Config, __doc__)

@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
+from common.harness.images import Pictures
 from common.latent import GaussianSampling
-from vae import evaluate
-from vae.train import BUILDERS, bernoulli_loss, gaussian_loss
+from vae import report
+from vae.autoencoder import Autoencoder, binarized, pixels_of, split
+from vae.train import BUILDERS, Config, bernoulli_loss, gaussian_loss, optimizer, validation
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (30, 28, 28), "uint8")
 LABELS = np.arange(30) % 10
@@ -45,8 +47,9 @@ def test_losses_are_sums_over_pixels():
     p = 1 / (1 + np.exp(-logits))
     bernoulli = -(x * np.log(p) + (1 - x) * np.log1p(-p)).sum(axis=(1, 2, 3))
     gaussian = 1.25 * ((x - p) ** 2).sum(axis=(1, 2, 3))
+    tensors = [keras.ops.convert_to_tensor(array.astype("float32")) for array in (x, logits)]
     for loss, expected in [(bernoulli_loss, bernoulli), (gaussian_loss, gaussian)]:
-        found = loss(keras.ops.convert_to_tensor(x.astype("float32")), keras.ops.convert_to_tensor(logits.astype("float32")))
+        found = loss(*tensors)
         np.testing.assert_allclose(keras.ops.convert_to_numpy(found), expected, rtol=1e-5)
 
 
@@ -55,39 +58,41 @@ def test_an_untrained_model_starts_at_784_ln_2():
     for weight in model.weights:
         weight.assign(keras.ops.zeros_like(weight))
     model.compile("sgd", bernoulli_loss)
-    x = evaluate.inputs(model, IMAGES)
+    x = Autoencoder(model).inputs(IMAGES)
     assert model.evaluate(x, x, verbose=0) == pytest.approx(784 * math.log(2), rel=1e-4)
 
 
 @pytest.mark.parametrize("name", ["dense", "conditional"])
 def test_the_bounds_against_integration_over_the_latent_plane(name):
-    """log q(x) = log ∫ q(x|z) q(z) dz by a fine grid; the bound with many samples reaches it, the ELBO stays below."""
+    """log q(x) = log ∫ q(x|z) q(z) dz by a fine grid: the bound with many samples reaches it."""
     keras.utils.set_random_seed(1)
     model = BUILDERS[name]()
+    autoencoder = Autoencoder(model)
     model.get_layer("decoder").layers[-1].kernel.assign(model.get_layer("decoder").layers[-1].kernel * 3)
     model.get_layer("log_var").bias.assign([0.3, -0.2])
-    x = evaluate.inputs(model, IMAGES[:3], LABELS[:3])
-    centers = np.zeros((3, 2)) if name == "dense" else evaluate.centers_of(model)[LABELS[:3]]
+    x = autoencoder.inputs(IMAGES[:3], LABELS[:3])
+    centers = np.zeros((3, 2)) if name == "dense" else autoencoder.centers[LABELS[:3]]
     ticks = np.linspace(-5, 5, 81)
     offsets = np.array([(a, b) for a in ticks for b in ticks])
     exact = []
-    for pixels, center in zip(evaluate.pixels_of(x).astype("float64"), centers):
-        p = evaluate.decode(model, offsets + center).reshape(-1, 784)
-        joint = (pixels * np.log(p) + (1 - pixels) * np.log1p(-p)).sum(axis=1) + norm.logpdf(offsets).sum(axis=1)
+    for pixels, center in zip(pixels_of(x).astype("float64"), centers):
+        p = autoencoder.decode(offsets + center).reshape(-1, 784)
+        likelihood = (pixels * np.log(p) + (1 - pixels) * np.log1p(-p)).sum(axis=1)
+        joint = likelihood + norm.logpdf(offsets).sum(axis=1)
         exact.append(joint.max() + np.log(np.exp(joint - joint.max()).sum() * (ticks[1] - ticks[0]) ** 2))
-    _, kl, weighted = evaluate.bound(model, 20_000).predict(x, batch_size=1, verbose=0)
+    _, kl, weighted = report.bound(autoencoder, 20_000).predict(x, batch_size=1, verbose=0)
     np.testing.assert_allclose(weighted, exact, atol=0.05)
-    many = [np.repeat(part, 300, 0) for part in (x if isinstance(x, list) else [x])]
-    one = evaluate.bound(model, 1).predict(many if isinstance(x, list) else many[0], batch_size=900, verbose=0)[0]
+    many = keras.tree.map_structure(lambda part: np.repeat(part, 300, 0), x)
+    one, _, _ = report.bound(autoencoder, 1).predict(many, batch_size=900, verbose=0)
     assert (-one.reshape(3, 300).mean(axis=1) - kl < np.array(exact) + 0.05).all()
-    mean, log_var = evaluate.encoder(model).predict(x, verbose=0)[:2]
-    np.testing.assert_allclose(
-        kl, 0.5 * ((mean - centers) ** 2 + np.exp(log_var) - log_var - 1).sum(axis=1), rtol=1e-4)
+    mean, log_var = autoencoder.encoder().predict(x, verbose=0)[:2]
+    by_hand = 0.5 * ((mean - centers) ** 2 + np.exp(log_var) - log_var - 1).sum(axis=1)
+    np.testing.assert_allclose(kl, by_hand, rtol=1e-4)
 
 
 def test_binarised_pixels_have_the_grey_values_as_mean():
     x = np.tile(np.array([0, 0.25, 1], "float32"), (40_000, 1))
-    binary = evaluate.binarized([x, "labels"], np.random.default_rng(0))
+    binary = binarized([x, "labels"], np.random.default_rng(0))
     assert binary[1] == "labels" and set(np.unique(binary[0])) == {0, 1}
     np.testing.assert_allclose(binary[0].mean(axis=0), [0, 0.25, 1], atol=0.01)
 
@@ -96,28 +101,50 @@ def test_cluster_metrics_are_the_best_assignments():
     rng = np.random.default_rng(0)
     labels, clusters = rng.integers(0, 4, (2, 200))
     clusters[:120] = (labels[:120] + 1) % 4
-    table = {(c, y): np.sum((clusters == c) & (labels == y)) for c in range(4) for y in range(4)}
-    purity = sum(max(table[c, y] for y in range(4)) for c in range(4)) / 200
-    hungarian = max(sum(table[c, order[c]] for c in range(4)) for order in itertools.permutations(range(4))) / 200
-    assert evaluate.cluster_metrics(clusters, labels) == pytest.approx(
+    counts = [np.sum((clusters == c) & (labels == y)) for c, y in np.ndindex(4, 4)]
+    table = np.reshape(counts, (4, 4))
+    purity = table.max(axis=1).sum() / 200
+    hungarian = max(table[range(4), order].sum() for order in itertools.permutations(range(4))) / 200
+    assert report.cluster_metrics(clusters, labels) == pytest.approx(
         {"test_purity": purity, "test_hungarian_accuracy": hungarian})
 
 
 @pytest.mark.parametrize("name", list(BUILDERS))
 def test_codes_and_pictures_of_every_model(name):
-    model = BUILDERS[name]()
-    codes = evaluate.sample_codes(model, 3, seed=1)
-    images = evaluate.decode(model, codes)
+    autoencoder = Autoencoder(BUILDERS[name]())
+    codes = autoencoder.sample_codes(3, seed=1)
+    images = autoencoder.decode(codes)
     assert images.shape == (len(codes), 28, 28) and 0 <= images.min() and images.max() <= 1
-    assert evaluate.encode(model, evaluate.inputs(model, IMAGES, LABELS)).shape == (30, codes.shape[1])
-    np.testing.assert_array_equal(codes, evaluate.sample_codes(model, 3, seed=1))
+    assert autoencoder.encode(autoencoder.inputs(IMAGES, LABELS)).shape == (30, codes.shape[1])
+    np.testing.assert_array_equal(codes, autoencoder.sample_codes(3, seed=1))
 
 
 def test_kl_of_the_layer_and_of_the_metrics_agree():
-    model = BUILDERS["dense"]()
-    x = evaluate.inputs(model, IMAGES)
-    _, kl, _ = evaluate.bound(model, 2).predict(x, verbose=0)
-    mean, log_var = evaluate.encoder(model).predict(x, verbose=0)
+    autoencoder = Autoencoder(BUILDERS["dense"]())
+    x = autoencoder.inputs(IMAGES)
+    _, kl, _ = report.bound(autoencoder, 2).predict(x, verbose=0)
+    mean, log_var = autoencoder.encoder().predict(x, verbose=0)
     layer = GaussianSampling()
     layer([mean, log_var])
     assert float(layer.losses[0]) == pytest.approx(kl.mean(), rel=1e-4)
+
+
+def test_the_schedule_falls_to_zero_at_the_end_of_the_last_epoch():
+    ours = optimizer(Config(epochs=20), 30)
+    for step, expected in [(0, 0), (24, 8e-3), (312, 4e-3), (600, 0)]:
+        ours.iterations.assign(step)
+        assert float(ours.learning_rate) == pytest.approx(expected, abs=1e-6)
+    article = optimizer(Config(recipe="article"), 30)
+    assert isinstance(article, keras.optimizers.RMSprop)
+    assert float(article.learning_rate) == pytest.approx(1e-3)
+    assert isinstance(optimizer(Config(model="clustering"), 30), keras.optimizers.Adam)
+
+
+def test_no_validation_where_nothing_is_held_out():
+    assert validation(Config(), np.zeros((0, 784))) is None
+    streamed = Pictures([0, 1, 2], IMAGES.__getitem__)
+    x, x_val = split(streamed, 3)
+    assert len(x) == 3 and validation(Config(), x_val) is None
+    x = np.full((2, 784), 0.5, "float32")
+    binary, target = validation(Config(binarize=True), x)
+    assert binary is target and set(np.unique(binary)) == {0, 1}
