@@ -1,4 +1,4 @@
-"""The article's network by its parameter count, the losses by their formulas, inpainting by what it may not touch."""
+"""The network by its parameter count, losses by their formulas, inpainting by what it may not touch."""
 
 import math
 
@@ -8,8 +8,8 @@ import pytest
 from keras import ops
 from scipy import stats
 
-from flow_nice import train
-from flow_nice.generate import inpaint
+from flow_nice import report, train
+from flow_nice.sampler import Sampler
 from flow_nice.train import build_nice
 
 
@@ -24,15 +24,17 @@ def test_the_losses_are_those_of_the_formulas(prior, scipy_prior):
     z, log_det = (ops.convert_to_numpy(t).astype("float64") for t in model.get_layer("nice")(x))
     log_q = model(x)
     exact = scipy_prior.logpdf(z).sum(axis=1) + log_det
-    np.testing.assert_allclose(ops.convert_to_numpy(train.negative_log_likelihood(None, log_q)), -exact, rtol=1e-5)
+    found = ops.convert_to_numpy(train.negative_log_likelihood(None, log_q))
+    np.testing.assert_allclose(found, -exact, rtol=1e-5)
     if prior == "gaussian":
         article = 0.5 * (z ** 2).sum(axis=1) - log_det                               # eq. (15)
-        np.testing.assert_allclose(ops.convert_to_numpy(train.article_loss(None, log_q)), article, rtol=1e-4, atol=1e-2)
+        found = ops.convert_to_numpy(train.article_loss(None, log_q))
+        np.testing.assert_allclose(found, article, rtol=1e-4, atol=1e-2)
 
 
 def test_noise_lies_where_the_protocols_say():
     grey = np.repeat(np.array([[0, 255]], "float32"), 50_000, axis=0)
-    x, _ = train.dequantised(grey, None, np.random.default_rng(0))
+    x, _ = report.dequantised(grey, None, np.random.default_rng(0))
     assert 0 <= x.min() and x.max() <= 1
     np.testing.assert_allclose(x.mean(axis=0), [0.5 / 256, 255.5 / 256], atol=1e-4)
     x, _ = train.article_noise(grey / 255, None, np.random.default_rng(0))
@@ -50,21 +52,39 @@ def test_scales_start_where_untrained_codes_have_deviation_one():
 
 def test_metrics_are_averages_over_draws_and_in_bits():
     model = build_nice(width=20, hidden=1, prior="logistic")
-    pixels = np.random.default_rng(0).integers(0, 256, (20, 784), "uint8")
-    config = train.Config(protocol="paper", draws=3, seed=4)
+    images = np.random.default_rng(0).integers(0, 256, (20, 28, 28), "uint8")
+    pixels = images.reshape(20, 784)
     rng = np.random.default_rng(4)
-    values = [ops.convert_to_numpy(model((pixels + rng.random((20, 784), "float32")) / 256)).mean() for _ in range(3)]
-    found = train.metrics(model, pixels, config)
+    noisy = [(pixels + rng.random((20, 784), "float32")) / 256 for _ in range(3)]
+    values = [ops.convert_to_numpy(model(x)).mean() for x in noisy]
+    found = report.metrics(Sampler(model), images, "paper", draws=3, seed=4)
     assert found["test_log_likelihood"] == pytest.approx(np.mean(values), rel=1e-5)
-    assert found["test_bits_per_dimension"] == pytest.approx(8 - np.mean(values) / 784 / math.log(2), rel=1e-5)
+    bits = 8 - np.mean(values) / 784 / math.log(2)
+    assert found["test_bits_per_dimension"] == pytest.approx(bits, rel=1e-5)
 
 
 def test_inpainting_keeps_the_known_pixels_and_raises_the_density():
     keras.utils.set_random_seed(0)
-    flow = build_nice(width=20, hidden=1).get_layer("nice")
-    x = np.random.default_rng(0).random((3, 784), "float32")
-    known = np.tile((np.arange(784) < 392).astype("float32"), (3, 1))
-    few, many = (inpaint(flow, x, known, steps) for steps in (1, 40))
+    sampler = Sampler(build_nice(width=20, hidden=1))
+    x = np.random.default_rng(0).random((3, 28, 28), "float32")
+    known = np.zeros_like(x)
+    known[:, :14] = 1
+    few, many = (sampler.inpaint(x, known, steps) for steps in (1, 40))
     np.testing.assert_array_equal(many * known, x * known)
     assert 0 <= many.min() and many.max() <= 1
-    assert (ops.convert_to_numpy(flow.log_prob(many)) > ops.convert_to_numpy(flow.log_prob(few))).all()
+    assert (sampler.log_q(many) > sampler.log_q(few)).all()
+
+
+@pytest.mark.parametrize("prior", ["gaussian", "logistic"])
+def test_samples_are_decoded_codes_and_codes_are_of_the_prior(prior):
+    keras.utils.set_random_seed(0)
+    sampler = Sampler(build_nice(width=20, hidden=1, prior=prior))
+    codes = sampler.codes(50, 0.5, seed=3)
+    deviation = {"gaussian": 1, "logistic": math.pi / 3 ** 0.5}[prior]
+    assert codes.std() == pytest.approx(0.5 * deviation, rel=0.02)
+    images = sampler.sample(50, 0.5, seed=3)
+    np.testing.assert_array_equal(images, sampler.decode(codes))
+    x = ops.convert_to_numpy(sampler.flow.sample(50, 0.5, seed=3))
+    np.testing.assert_allclose(images.reshape(50, 784), x, rtol=1e-5, atol=1e-5)
+    back, _ = sampler.flow(images.reshape(50, 784))
+    np.testing.assert_allclose(ops.convert_to_numpy(back), codes, rtol=1e-4, atol=1e-4)

@@ -1,0 +1,84 @@
+"""A trained NICE as something that draws digits, measures log q(x) and restores missing pixels."""
+
+import keras
+import numpy as np
+from keras import ops
+
+from common.flow import PRIORS, Flow
+from common.harness.models import load_model
+from common.harness.reading import InputError
+
+SIDE = 28                              # pixels of an image's edge
+
+
+class Sampler:
+    """Images (n, 28, 28) with pixels in [0, 1] on one side, codes z (n, 784) on the other.
+
+    Args:
+        model: what build_nice of flow_nice/train.py returns, trained or not.
+    """
+
+    def __init__(self, model):
+        self.model = model
+        self.flow = next(layer for layer in model.layers if isinstance(layer, Flow))
+        self.log_prior, self.draw = PRIORS[self.flow.prior]
+
+    @classmethod
+    def load(cls, path):
+        """The NICE in a run folder or a .keras file; anything else is an InputError."""
+        model = load_model(path)
+        flows = [layer for layer in model.layers if isinstance(layer, Flow)]
+        if not flows or flows[0].dim != SIDE ** 2:
+            raise InputError("expected a model of 784 pixels trained by flow_nice/train.py. "
+                             f"Received: {path}")
+        return cls(model)
+
+    def codes(self, count, temperature=1.0, seed=0):
+        """z from the prior times temperature (退火参数), (count, 784)."""
+        return temperature * ops.convert_to_numpy(self.draw((count, self.flow.dim), seed))
+
+    def decode(self, codes):
+        """z → x = f⁻¹(z). Pixels may lie outside [0, 1]."""
+        x, _ = self.flow(ops.convert_to_tensor(codes, "float32"), inverse=True)
+        return ops.convert_to_numpy(x).reshape(-1, SIDE, SIDE)
+
+    def sample(self, count, temperature=1.0, seed=0):
+        """New images: decoded codes."""
+        return self.decode(self.codes(count, temperature, seed))
+
+    def log_q(self, x):
+        """log q(x) in nats of each of the images, (n,)."""
+        return self.model.predict(x.reshape(len(x), -1), batch_size=500, verbose=0)
+
+    def inpaint(self, images, known, steps, seed=0):
+        """Climbs log q(x) in the pixels where `known` is 0, from noise: the paper's inpainting.
+
+        The paper takes steps of 10/(100 + i) along the gradient plus Gaussian noise; here Adam chooses the
+        steps, without noise.
+
+        Args:
+            images, known: (n, 28, 28) float32; known is 1 where a pixel keeps its value.
+        """
+        self.flow.trainable = False
+        pixels = MissingPixels(images.reshape(len(images), -1), known.reshape(len(known), -1), seed)
+        nothing = keras.Input((1,))
+        z, log_det = self.flow(pixels(nothing))
+        model = keras.Model(nothing, self.log_prior(z) + log_det)
+        rate = keras.optimizers.schedules.CosineDecay(0.05, steps)
+        model.compile(keras.optimizers.Adam(rate), lambda _, log_q: -log_q)
+        rows = np.zeros((len(images), 1), "float32")
+        model.fit(rows, rows[:, 0], batch_size=len(rows), epochs=steps, shuffle=False, verbose=0)
+        return ops.convert_to_numpy(pixels(rows)).reshape(images.shape)
+
+
+class MissingPixels(keras.layers.Layer):
+    """Known pixels as they are, unknown ones as weights in [0, 1]: x ⊗ known + w ⊗ (1 − known)."""
+
+    def __init__(self, x, known, seed):
+        super().__init__()
+        self.x, self.known = x, known
+        noise = keras.initializers.RandomUniform(0, 1, seed)
+        self.guess = self.add_weight(shape=x.shape, initializer=noise, constraint=lambda w: ops.clip(w, 0, 1))
+
+    def call(self, _):
+        return self.x * self.known + self.guess * (1 - self.known)
