@@ -1,4 +1,4 @@
-"""crf/: corpora, features, batches, the models' shapes, and the shipped segmenters: nothing of a text is ever lost."""
+"""crf/: corpora, features, batches, models' shapes, and the shipped segmenters, which lose no character."""
 
 import types
 
@@ -9,18 +9,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from common import crf
-from common.datasets import InputError
-from crf import data, evaluate, predict, train
+from common.harness.reading import InputError
+from crf import data, predict, report, train
+from crf.features import LONGEST_WORD, Features, normalise, word_features
+from crf.segmenter import WEIGHTS, Segmenter, joined
 
 SENTENCES = data.read_sentences(data.SAMPLE)
 
 
 @pytest.fixture(scope="module")
 def segmenter():
-    return predict.Segmenter.load(predict.WEIGHTS / "fast")
+    return Segmenter.load(WEIGHTS / "fast")
 
 
-# ------------------------------------------------------------------------------------------------------------ corpora
+# ---------------------------------------------------------------------------------------------------- corpora
 
 def test_the_built_in_sample():
     assert len(SENTENCES) >= 300 and len({"".join(words) for words in SENTENCES}) == len(SENTENCES)
@@ -54,59 +56,68 @@ def test_a_corpus_that_is_not_there(monkeypatch, tmp_path, capsys):
         data.load_corpus("sxu")
     with pytest.raises(InputError, match="--data expects sxu"):
         data.load_corpus("/nowhere")
-    assert data.load_corpus().builtin and "NOTE: training on the built-in sentences" in capsys.readouterr().out
+    assert data.load_corpus().builtin
+    assert "NOTE: training on the built-in sentences" in capsys.readouterr().out
 
 
 def test_a_long_sentence_is_cut_between_words():
     words = ["一二三"] * 100
-    pieces = data.cut(words, 256)
+    pieces = data.split_sentence(words, 256)
     assert sum(pieces, []) == words and max(sum(map(len, piece)) for piece in pieces) <= 256
-    assert data.cut(["长" * 300, "短"], 256) == [["长" * 256], ["短"]]
+    assert data.split_sentence(["长" * 300, "短"], 256) == [["长" * 256], ["短"]]
 
 
-# ----------------------------------------------------------------------------------------------------------- features
+def test_validation_sentences_are_at_most_a_tenth_and_at_least_one():
+    for count, expected in [(1000, len(SENTENCES) // 10), (3, 3)]:
+        training, held_out = data.split(SENTENCES, count, seed=0)
+        assert len(held_out) == expected and sorted(training + held_out) == sorted(SENTENCES)
+    training, held_out = data.split(SENTENCES[:9], 1000, seed=0)
+    assert (len(training), len(held_out)) == (8, 1)
+
+
+# --------------------------------------------------------------------------------------------------- features
 
 def test_features_against_a_plain_lookup(tmp_path):
-    features = data.Features.of(SENTENCES)
-    folded = ["".join(map(data.fold, "".join(words))) for words in SENTENCES]
-    known = {"".join(map(data.fold, word)) for words in SENTENCES for word in words}
+    features = Features.of(SENTENCES)
+    normal = [normalise("".join(words)) for words in SENTENCES]
+    known = {normalise(word) for words in SENTENCES for word in words}
     text = "".join("".join(words) for words in SENTENCES[:50]) + "龘ＡＢ７😀"
     characters, bigrams, words = features.encode(text)
     names = {int(features.encode(pair)[1][0]): pair for pair in features.bigrams}
     assert len(names) == len(features.bigrams) == len(features.pairs) and min(names) == 2
-    plain = "".join(map(data.fold, text))
+    plain = normalise(text)
     for i in range(len(text)):
         assert characters[i] == features.vocab.numbers.get(plain[i], 1)
         both = plain[i:i + 2] if plain[i:i + 2] in features.bigrams else None
         assert names.get(int(bigrams[i])) == both and (both or bigrams[i] == 1)
-        found = [size for size in range(2, data.LONGEST_WORD + 1) if words[i, size - 2]]
-        assert found == [size for size in range(2, data.LONGEST_WORD + 1)
+        found = [size for size in range(2, LONGEST_WORD + 1) if words[i, size - 2]]
+        assert found == [size for size in range(2, LONGEST_WORD + 1)
                          if plain[i:i + size] in known and i + size <= len(plain)]
-    counts = {pair: sum(t.count(pair) for t in folded) for pair in features.bigrams if pair[0] != pair[1]}
-    assert min(counts.values()) >= 4
+    for pair in features.bigrams:
+        assert pair[0] == pair[1] or sum(line.count(pair) for line in normal) >= 4
     features.save(tmp_path)
-    again = data.Features.load(tmp_path, words=["科学空间站台"])
+    again = Features.load(tmp_path, words=["科学空间站台"])
     assert all((a == b).all() for a, b in zip(features.encode(text), again.encode(text)))
     assert again.encode("科学空间站台")[2][0, 4] and not features.encode("科学空间站台")[2][0, 4]
 
 
 def test_marks_of_known_words():
     """A word of three characters begins at 1, one of five at 0."""
-    words = np.zeros((6, data.LONGEST_WORD - 1), "int32")
+    words = np.zeros((6, LONGEST_WORD - 1), "int32")
     words[1, 1], words[0, 3] = 7, 9
-    marks = data.word_features(words)
+    marks = word_features(words)
     assert {(int(i), int(j)) for i, j in zip(*marks.nonzero())} == {(1, 1), (0, 3), (3, 5), (4, 7)}
 
 
-def test_folding_keeps_places():
-    assert [data.fold(c) for c in "７٣ａÉ，。中½😀"] == ["0", "0", "a", "a", ",", "。", "中", "½", "😀"]
+def test_normalising_keeps_places():
+    assert [normalise(c) for c in "７٣ａÉ，。中½😀"] == ["0", "0", "a", "a", ",", "。", "中", "½", "😀"]
 
 
 @pytest.mark.parametrize("training", [True, False])
 def test_batches_hold_every_sentence_once_in_an_order_of_seed_and_epoch(training):
-    features = data.Features.of(SENTENCES)
+    features = Features.of(SENTENCES)
     run = types.SimpleNamespace(config=types.SimpleNamespace(seed=3, batch_size=8), epoch=0)
-    batches = data.Sentences(run, SENTENCES, features, training)
+    batches = (data.SentenceBatches if training else data.ValidationBatches)(run, SENTENCES, features)
 
     def rows():
         return [tuple(x[x > 0]) for i in range(len(batches)) for x in batches[i][0][0]]
@@ -116,7 +127,8 @@ def test_batches_hold_every_sentence_once_in_an_order_of_seed_and_epoch(training
     assert len(first) == len(set(first)) and set(first) <= every
     shapes = {batches[i][1].shape for i in range(len(batches))}
     if training:    # whole batches only: few shapes
-        assert len(first) >= len(every) - 8 * len(data.LENGTHS) * 2 and len(shapes) == len({length for _, length in shapes})
+        assert len(first) >= len(every) - 8 * len(data.LENGTHS) * 2
+        assert len(shapes) == len({length for _, length in shapes})
     else:
         assert set(first) == every
     assert batches[0][1].shape[1] != batches[1][1].shape[1]    # else Keras takes the length for fixed
@@ -129,22 +141,25 @@ def test_batches_hold_every_sentence_once_in_an_order_of_seed_and_epoch(training
 
 
 def test_batches_divide_among_devices_in_lengths_of_few_sentences_too(monkeypatch):
-    features = data.Features.of(SENTENCES)
+    features = Features.of(SENTENCES)
     run = types.SimpleNamespace(config=types.SimpleNamespace(seed=3, batch_size=1000), epoch=0)
-    every = data.Sentences(run, SENTENCES, features)
+    every = data.SentenceBatches(run, SENTENCES, features)
     counts = np.bincount(every.buckets, minlength=len(data.LENGTHS))
-    devices = next(n for n in (2, 3, 4, 5) if any(0 < count % n < count for count in counts))
+    devices = next(n for n in (2, 3, 4, 5) if ((0 < counts % n) & (counts % n < counts)).any())
     monkeypatch.setattr(data.devices, "count", lambda: devices)
-    found = {length: len(rows) for length, rows in data.Sentences(run, SENTENCES, features).batches}
-    assert found == {length: count - count % devices for length, count in zip(data.LENGTHS, counts) if count >= devices}
+    batches = data.SentenceBatches(run, SENTENCES, features)
+    found = {batches.widths(rows)[0]: len(rows) for rows in batches.rows}
+    expected = {length: count - count % devices for length, count in zip(data.LENGTHS, counts)}
+    assert found == {length: count for length, count in expected.items() if count}
 
 
 def test_rare_numbers_are_hidden_as_often_as_said():
-    features = data.Features.of(SENTENCES, 1, 1)
+    features = Features.of(SENTENCES, 1, 1)
     run = types.SimpleNamespace(config=types.SimpleNamespace(seed=0, batch_size=64), epoch=0)
-    plain, hiding = data.Sentences(run, SENTENCES, features), data.Sentences(run, SENTENCES, features, rare=2.0)
+    plain = data.SentenceBatches(run, SENTENCES, features)
+    hiding = data.SentenceBatches(run, SENTENCES, features, rare=2.0)
     expected = hidden = 0
-    counts = np.bincount(np.concatenate([pairs for _, pairs, _, _ in plain.rows]))
+    counts = np.bincount(np.concatenate([pairs for _, pairs, _, _ in plain.sentences]))
     for epoch in range(10):
         run.epoch = epoch
         for batches in (plain, hiding):
@@ -158,77 +173,78 @@ def test_rare_numbers_are_hidden_as_often_as_said():
     assert hidden == pytest.approx(expected, rel=0.02)
 
 
-# ------------------------------------------------------------------------------------------------------------- models
+# ----------------------------------------------------------------------------------------------------- models
 
 @pytest.mark.parametrize("name", train.BUILDERS)
 def test_models_do_not_see_padding(name):
-    features = data.Features.of(SENTENCES)
+    features = Features.of(SENTENCES)
     model = train.BUILDERS[name](features, 0.3)
     characters, pairs, words = (array[None] for array in features.encode("今天天气不错，我们去公园。"))
-    x = characters, pairs, data.word_features(words)
+    x = characters, pairs, word_features(words)
     longer = [np.pad(array, [[0, 0], [0, 9], [0, 0]][:array.ndim]) for array in x]
     (tags, potentials), (tags_too, potentials_too) = model(x), model(longer)
     np.testing.assert_array_equal(tags, np.asarray(tags_too)[:, :13])
-    np.testing.assert_allclose(crf.marginals(potentials), np.asarray(crf.marginals(potentials_too))[:, :13], atol=1e-5)
+    marginals, marginals_too = crf.marginals(potentials), np.asarray(crf.marginals(potentials_too))
+    np.testing.assert_allclose(marginals, marginals_too[:, :13], atol=1e-5)
 
 
 def test_the_articles_network_has_its_size():
-    features = data.Features.of(SENTENCES)
+    features = Features.of(SENTENCES)
     convolutions = 3 * (3 * 128 * 128 + 128)
     model = train.build_article(features, 0.0)
     assert model.count_params() == len(features.vocab) * 128 + convolutions + 128 * 4 + 4 + 4 * 4 + 4 + 4
 
 
-# ---------------------------------------------------------------------------------------------------------- segmenter
+# -------------------------------------------------------------------------------------------------- segmenter
 
-TEXTS = st.text(st.one_of(st.sampled_from("今天天气不错我们去公园，。！”（）１２３abc \t\r\n\u3000\u200b😀👩🏽‍🔬"),
-                          st.characters()), max_size=80)
+LIKELY = "今天天气不错我们去公园，。！”（）１２３abc \t\r\n\u3000\u200b😀👩🏽‍🔬"
+TEXTS = st.text(st.one_of(st.sampled_from(LIKELY), st.characters()), max_size=80)
 
 
 @settings(max_examples=60, deadline=None)
 @given(TEXTS)
 def test_every_character_is_kept(segmenter, text):
-    words = segmenter.cut(text)
+    words = segmenter.segment(text)
     assert "".join(words) == text and all(words)
     assert all(len(word) == 1 for word in words if set(word) & set(" \t\r\n\u3000"))
 
 
 def test_a_model_without_constraints_keeps_lines_apart():
-    features = data.Features.of(SENTENCES)
-    untrained = predict.Segmenter(train.build_article(features, 0.0), features)
-    assert [len(line) > 0 for line in evaluate.segment(untrained.cut, SENTENCES[:40])] == [True] * 40
+    features = Features.of(SENTENCES)
+    untrained = Segmenter(train.build_article(features, 0.0), features)
+    assert [len(line) > 0 for line in report.segment_lines(untrained.segment, SENTENCES[:40])] == [True] * 40
 
 
 def test_a_line_of_a_megabyte(segmenter):
     text = "今天天气不错我们去公园散步吧" * 25_000      # no punctuation at all: 1 MB in UTF-8
-    words = segmenter.cut(text)
+    words = segmenter.segment(text)
     assert "".join(words) == text and words.count("我们") > 24_000
 
 
 def test_nothing_at_all(segmenter):
-    assert segmenter.cut("") == [] and segmenter.cut(" \n") == [" ", "\n"]
+    assert segmenter.segment("") == [] and segmenter.segment(" \n") == [" ", "\n"]
 
 
 def test_a_text_alone_or_amid_others(segmenter):
     lines = ["".join(words) for words in SENTENCES[:80]]
-    together = evaluate.segment(segmenter.cut, SENTENCES[:80])
-    assert together == [segmenter.cut(line) for line in lines]
+    together = report.segment_lines(segmenter.segment, SENTENCES[:80])
+    assert together == [segmenter.segment(line) for line in lines]
 
 
 def test_confidence_is_a_probability_and_agrees_with_the_words(segmenter):
-    words, sure = segmenter.cut("今天天气不错，我们去公园散步吧。", confidence=True)
-    assert words == segmenter.cut("今天天气不错，我们去公园散步吧。") and all(0 < p <= 1 for p in sure)
+    words, sure = segmenter.segment("今天天气不错，我们去公园散步吧。", confidence=True)
+    assert words == segmenter.segment("今天天气不错，我们去公园散步吧。") and all(0 < p <= 1 for p in sure)
 
 
 def test_user_words_are_known_words(segmenter):
     text = "我们在蓝莲花谷吃饭，今天天气不错。"
-    own = predict.Segmenter.load(predict.WEIGHTS / "fast", words=["蓝莲花谷"])
-    assert "蓝莲花谷" in own.cut(text) and own.cut(text)[-5:] == segmenter.cut(text)[-5:]
-    assert own.cut("今天天气不错") == segmenter.cut("今天天气不错")
+    own = Segmenter.load(WEIGHTS / "fast", words=["蓝莲花谷"])
+    assert "蓝莲花谷" in own.segment(text) and own.segment(text)[-5:] == segmenter.segment(text)[-5:]
+    assert own.segment("今天天气不错") == segmenter.segment("今天天气不错")
 
 
 def test_words_are_joined_where_no_blank_divides_them():
-    assert predict.joined(["今天", " ", "天气", "\n", "好", "吗"], "/") == "今天 天气\n好/吗"
+    assert joined(["今天", " ", "天气", "\n", "好", "吗"], "/") == "今天 天气\n好/吗"
 
 
 @pytest.mark.parametrize("name", ["default", "fast"])
@@ -236,27 +252,48 @@ def test_shipped_models_segment_well(name):
     """The sample was never trained on; jieba's F1 on it is the mark to beat."""
     import rjieba
 
-    cut = predict.Segmenter.load(predict.WEIGHTS / name).cut
-    assert evaluate.scores(cut, SENTENCES, ())["f1"] > evaluate.scores(rjieba.cut, SENTENCES, ())["f1"] + 0.05
-    assert sum(path.stat().st_size for path in predict.WEIGHTS.rglob("*")) < 12e6
+    segment = Segmenter.load(WEIGHTS / name).segment
+    assert report.scores(segment, SENTENCES, ())["f1"] > report.scores(rjieba.cut, SENTENCES, ())["f1"] + 0.05
+    assert sum(path.stat().st_size for path in WEIGHTS.rglob("*")) < 12e6
 
 
 def test_folders_that_hold_no_segmenter(tmp_path):
     with pytest.raises(InputError, match="expected a run folder"):
-        predict.Segmenter.load(tmp_path)
+        Segmenter.load(tmp_path)
     keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)]).save(tmp_path / "model.keras")
     with pytest.raises(InputError, match="vocabulary beside it"):
-        predict.Segmenter.load(tmp_path)
-    data.Features.of(SENTENCES).save(tmp_path)
+        Segmenter.load(tmp_path)
+    Features.of(SENTENCES).save(tmp_path)
     with pytest.raises(InputError, match="holds no segmenter"):
-        predict.Segmenter.load(tmp_path)
+        Segmenter.load(tmp_path)
+
+
+def test_shipped_models_share_the_folder_above_and_runs_have_files_of_their_own(tmp_path):
+    names = {"vocab.json", "bigrams.txt", "words.txt"}
+    assert names == {path.name for path in WEIGHTS.iterdir() if path.is_file()}
+    assert not names & {path.name for path in WEIGHTS.glob("*/*")}
+    own = Features.of(SENTENCES)
+    (tmp_path / "run").mkdir()
+    own.save(tmp_path / "run")
+    Features.of(SENTENCES[:50]).save(tmp_path)
+    assert Features.load(tmp_path / "run").words == own.words
+    # what one folder lacks is not taken from beside another vocabulary
+    (tmp_path / "run" / "words.txt").unlink()
+    with pytest.raises(InputError, match="words.txt"):
+        Features.load(tmp_path / "run")
+
+
+def test_long_texts_come_in_blocks_that_end_with_lines(monkeypatch):
+    monkeypatch.setattr(predict, "BLOCK", 5)
+    assert list(predict.blocks("")) == [] and list(predict.blocks("abcde")) == ["abcde"]
+    assert list(predict.blocks("a\nb\ncd\nefghijklm\n")) == ["a\nb\n", "cd\n", "efghi", "jklm\n"]
 
 
 def test_user_words_files(tmp_path):
     (tmp_path / "words").write_text("蓝莲花谷 5 n\n\n科学空间\r\n", encoding="utf-8")
-    assert predict.read_words(tmp_path / "words") == ["蓝莲花谷", "科学空间"]
+    assert data.read_words(tmp_path / "words") == ["蓝莲花谷", "科学空间"]
     (tmp_path / "gbk").write_bytes("科学".encode("gbk"))
     with pytest.raises(InputError, match="should be a text in UTF-8"):
-        predict.read_words(tmp_path / "gbk")
+        data.read_words(tmp_path / "gbk")
     with pytest.raises(InputError, match="expected a text file"):
-        predict.read_words(tmp_path)
+        data.read_words(tmp_path)

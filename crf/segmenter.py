@@ -1,0 +1,144 @@
+"""A trained segmenter: text in, words out, whose concatenation is the text.
+
+    segmenter = Segmenter.load(WEIGHTS / "default")
+    segmenter.segment("今天天气不错")                      # ["今天", "天气", "不错"]
+"""
+
+import pathlib
+
+import keras
+import numpy as np
+
+from common import crf, gated_conv  # noqa: F401 (gated_conv holds a layer of the shipped model)
+from common.harness.models import load_model
+from common.harness.reading import InputError
+from common.harness.vocab import UNKNOWN
+from crf.data import LENGTHS, B, S, in_batches
+from crf.features import CODE_POINTS, Features, codes, word_features
+
+WEIGHTS = pathlib.Path(__file__).resolve().parent / "weights"
+SENTENCE_ENDS, CLOSERS, PAUSES = "。！？!?；;…", "”’」』）)》】\"", "，、,：:"
+BATCH = 1 << 14     # characters that the model sees at once
+
+
+class Segmenter:
+    """A trained model with the Features that it was trained on.
+
+    Args:
+        model: what crf/train.py builds, with outputs [tags, potentials].
+        features: its Features.
+    """
+
+    def __init__(self, model, features):
+        self.model, self.features = model, features
+        # by code point, as in Features
+        self.ends, self.closers, self.pauses, self.blanks = np.zeros((4, CODE_POINTS), bool)
+        self.ends[codes(SENTENCE_ENDS)] = True
+        self.closers[codes(CLOSERS)] = True
+        self.pauses[codes(PAUSES)] = True
+        self.blanks[[code for code in range(0x3001) if chr(code).isspace()]] = True
+
+    @classmethod
+    def load(cls, folder, words=()):
+        """The segmenter in a run folder or in one of weights/, which knows the user's words too.
+
+        Raises:
+            InputError: there is none.
+        """
+        model, features = load_model(folder), Features.load(folder, words)
+        embeddings = [layer for layer in model.layers if isinstance(layer, keras.layers.Embedding)]
+        rows = [layer.input_dim for layer in embeddings]
+        # the article's model has no embedding of bigrams
+        expected = [len(features.vocab), len(features.pairs) + 2][:max(1, len(rows))]
+        if len(model.outputs) != 2 or rows != expected:
+            received = f"embeddings of {rows}, {len(features.vocab)} and {len(features.pairs)} numbers"
+            raise InputError(f"{folder} holds no segmenter, or the vocabulary of another one. "
+                             f"Received: {received}")
+        return cls(model, features)
+
+    def segment(self, text, confidence=False):
+        """The words of a text, whose concatenation is the text; blanks and line ends are words of their own.
+
+        Args:
+            text: any string, of any length.
+            confidence: also return for each word the smallest probability among the tags of its characters.
+        """
+        starts, sure = self.word_starts(text, confidence)
+        places = [*np.flatnonzero(starts).tolist(), len(text)]
+        words = [text[start:end] for start, end in zip(places, places[1:])]
+        if not confidence:
+            return words
+        return words, [float(sure[start:end].min()) for start, end in zip(places, places[1:])]
+
+    def word_starts(self, text, confidence=False):
+        """(len(text),) booleans, True where a word begins; and the chosen tags' probabilities, or None."""
+        points = codes(text)
+        starts = np.ones(len(points), bool)
+        sure = np.ones(len(points), "float32") if confidence else None
+        encoded = self.features.encode(points)
+        for pieces, length in bucketed(self._pieces(points)):
+            where = pieces[:, :1] + np.arange(length)
+            real = where < pieces[:, 1:]
+            room = pieces[:, 1:] - where
+            where = np.minimum(where, len(points) - 1)
+            tags, potentials = self.model.predict_on_batch(model_inputs(*encoded, where, real, room))
+            starts[where[real]] = np.isin(tags[real], (B, S))
+            starts[pieces[:, 0]] = True                  # whatever a model without constraints says
+            if confidence:
+                p = np.asarray(crf.marginals(potentials))
+                p = np.take_along_axis(p, np.maximum(tags, 0)[..., None], axis=2)
+                sure[where[real]] = p[real, 0]
+        return starts, sure
+
+    def _pieces(self, points):
+        """(pieces, 2): where each piece that the model sees at once begins and ends.
+
+        They are sentences, as in training, with their closing quotes and without blanks. One that is longer
+        than the model's longest batch ends at its last pause, or where there is none, anywhere."""
+        blank, stop = self.blanks[points], self.ends[points]
+        stop[1:] |= self.closers[points[1:]] & stop[:-1]
+        edge = np.ones(len(points) + 1, bool)
+        edge[1:-1] = (blank[1:] != blank[:-1]) | (stop[:-1] & ~stop[1:])
+        edges = np.flatnonzero(edge)
+        pieces = []
+        for start, end in zip(edges[:-1].tolist(), edges[1:].tolist()):
+            if blank[start]:
+                continue
+            while end - start > LENGTHS[-1]:
+                pauses = np.flatnonzero(self.pauses[points[start:start + LENGTHS[-1]]])
+                middle = start + int(pauses[-1] + 1 if len(pauses) else LENGTHS[-1])
+                pieces.append((start, middle))
+                start = middle
+            pieces.append((start, end))
+        return np.array(pieces, "int64").reshape(-1, 2)
+
+
+def bucketed(pieces):
+    """(pieces, the one of LENGTHS that they are padded to), of about BATCH characters each."""
+    buckets = np.searchsorted(LENGTHS, pieces[:, 1] - pieces[:, 0])
+    for bucket, length in enumerate(LENGTHS):
+        for batch in in_batches(pieces[buckets == bucket], BATCH // length):
+            yield batch, length
+
+
+def model_inputs(characters, bigrams, words, where, real, room):
+    """What the model takes of an encoded text, for a batch of its pieces.
+
+    Args:
+        characters, bigrams, words: see Features.encode.
+        where: places in the text, (pieces, length).
+        real: which of them are in the piece, not padding.
+        room: characters of the piece from there on: a bigram or a word ends in the same piece.
+    """
+    pairs = np.where(room > 1, bigrams[where], real * UNKNOWN)
+    known = words[where] * (room[..., None] >= np.arange(2, words.shape[1] + 2))
+    return characters[where] * real, pairs, word_features(known)
+
+
+def joined(words, separator):
+    """The words with a separator between any two that no blank divides."""
+    parts = []
+    for before, word in zip(["", *words], words):
+        divided = not before or before.isspace() or word.isspace()
+        parts.append(word if divided else separator + word)
+    return "".join(parts)
