@@ -1,82 +1,77 @@
-"""What the model sees of a text: folded characters, words, and the eight features of the 2018 article, which say what a
-passage shares with its question and with the question's other passages:
+"""The eight features of the 2018 article (人工特征): what a passage shares with its question, and with the
+question's other passages.
 
     Q-E全匹配     1 where the question has the token
-    E-E共现       share of all passages of the question that have it besides this one; 0 where there is but one passage
+    E-E共现       share of the question's passages that have it besides this one; 0 where there is but one
     Q-E软匹配     Jaccard similarity of the question and the window of its length around the token
     相对编辑距离   their edit distance, divided by the question's length
 
-each for characters and for words, those of a word at each of its characters (the article's tokens are words, and it takes
-their characters' mean). Windows end with the passage: the article's X is no token.
+There are four for characters and four for words; those of a word stand at each of its characters, where the
+article's tokens are words and it takes their characters' mean. Windows end with the passage: the article's X
+is no token.
 """
 
-import functools
-import unicodedata
+import collections
+import itertools
 
 import numpy as np
 from rapidfuzz.distance import Levenshtein
 
-from common.vocab import is_han, to_simplified
+from dgcnn.text import normalise, segment
 
 COUNT = 8
-
-
-@functools.cache
-def _table():
-    """From character to character, one to one, so that positions stay: half width, lower case, simplified."""
-    table = {}
-    characters = [chr(code) for code in range(0x10000) if not 0xD800 <= code < 0xE000]
-    han = [character for character in characters if is_han(character)]
-    simple = dict(zip(han, to_simplified("\n".join(han)).split("\n")))
-    for character in characters:
-        normal = unicodedata.normalize("NFKC", character)
-        normal = simple.get(normal, normal).lower()
-        if len(normal) == 1 and normal != character:
-            table[ord(character)] = normal
-    return table
-
-
-def fold(text):
-    """What the model sees of a text, as long as the text: half width, lower case, simplified characters."""
-    return text.translate(_table())
-
-
-def cut(text):
-    """The words of a folded text, by rjieba without its guesses at new ones; digits and letters stand alone: 5409's way."""
-    import rjieba
-
-    words = rjieba.cut(text, False)
-    return [part for word in words for part in (word if word.isascii() else [word])]
+PRIVATE, ROOM = 0xF0000, 0xFFFE          # a plane of characters that no text has, and how many they are
 
 
 def match_features(question, passages):
-    """For each passage of a question (characters, COUNT) in float32."""
-    texts = [fold(passage) for passage in passages]
-    words, number = [cut(fold(question)), *map(cut, texts)], {}
-    # A word as one character of a private plane: what compares characters then compares words.
-    coded = ["".join(chr(0xF0000 + number.setdefault(word, len(number)) % 0xFFFE) for word in row) for row in words]
-    by_word = _features(coded[0], coded[1:])
-    result = []
-    for text, row, characters, part in zip(texts, words[1:], _features(fold(question), texts), by_word):
-        repeated = np.repeat(part, [len(word) for word in row], axis=0) if row else part
-        result.append(np.concatenate([characters, repeated.reshape(len(text), COUNT // 2)], axis=1))
-    return result
+    """For each passage of a question an array (characters, COUNT) in float32."""
+    question = normalise(question)
+    texts = [normalise(passage) for passage in passages]
+    words = [segment(text) for text in texts]
+    by_character = _match_tokens(question, texts)
+    asked, *coded = _words_as_characters([segment(question), *words])
+    by_word = _match_tokens(asked, coded)
+    return [np.concatenate([characters, _at_each_character(values, row)], axis=1)
+            for characters, values, row in zip(by_character, by_word, words)]
 
 
-def _features(question, texts):
-    """For each text (tokens, 4), where a character is a token."""
-    asked, size, sets = set(question), max(1, len(question)), [set(text) for text in texts]
-    result = []
-    for number, text in enumerate(texts):
-        others = [tokens for i, tokens in enumerate(sets) if i != number]
-        shared = {token: sum(token in tokens for tokens in others) / len(texts) for token in sets[number]}
+def _words_as_characters(texts):
+    """Lists of words as texts in which a character stands for a word: comparing characters compares words."""
+    numbers, coded = {}, []
+    for words in texts:
+        for word in words:
+            numbers.setdefault(word, len(numbers))
+        coded.append("".join(chr(PRIVATE + numbers[word] % ROOM) for word in words))
+    return coded
+
+
+def _at_each_character(values, words):
+    """(words, 4) → (characters, 4)."""
+    lengths = np.array([len(word) for word in words], "int64")
+    return np.repeat(values, lengths, axis=0)
+
+
+def _match_tokens(question, texts):
+    """For each text (tokens, 4); a token is a character."""
+    asked, found = set(question), []
+    passages_with = collections.Counter(itertools.chain(*map(set, texts)))
+    for text in texts:
         values = np.zeros((len(text), 4), "float32")
-        for i, token in enumerate(text):
-            window = text[max(0, i - size // 2):i - size // 2 + size]
-            around = set(window)
-            both = len(around & asked)
-            # Without a shared token nothing can stay: the distance is the longer one's length, the question's.
-            distance = Levenshtein.distance(question, window) / size if both else 1.0
-            values[i] = token in asked, shared[token], both / len(around | asked), distance
-        result.append(values)
-    return result
+        for place, token in enumerate(text):
+            elsewhere = (passages_with[token] - 1) / len(texts)
+            values[place] = token in asked, elsewhere, *_match_window(question, asked, text, place)
+        found.append(values)
+    return found
+
+
+def _match_window(question, asked, text, place):
+    """Jaccard similarity and relative edit distance of the question and the window around a place."""
+    size = max(1, len(question))
+    start = place - size // 2
+    window = text[max(0, start):start + size]
+    around = set(window)
+    both = len(around & asked)
+    if not both:
+        # Without a shared token nothing can stay: the distance is the longer one's length, the question's.
+        return 0.0, 1.0
+    return both / len(around | asked), Levenshtein.distance(question, window) / size

@@ -6,10 +6,10 @@ from keras import ops
 
 @keras.saving.register_keras_serializable(package="kexue")
 class Beside(keras.layers.Layer):
-    """The vector q beside each step of h: (batch, time, a) and (batch, b) → (batch, time, a + b), with the mask of h.
+    """The vector q beside each step of h: (batch, time, a) and (batch, b) → (batch, time, a + b).
 
-    More sequences may follow, as long as h. Keras' Concatenate takes a step as real where any of its inputs is, and q is
-    everywhere."""
+    The mask is that of h: Keras' Concatenate takes a step as real where any of its inputs is, and q is
+    everywhere. More sequences may follow, as long as h."""
 
     def __init__(self, **kwargs):
         super().__init__(**kwargs)
@@ -28,7 +28,7 @@ class Beside(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package="kexue")
 class ResidualConv1D(keras.layers.Conv1D):
-    """x + relu(Conv1D(x)): what eq. (2) of the article is without its gate, for --without gate. Padding is zero."""
+    """x + relu(Conv1D(x)): what eq. (2) of the article is without its gate. Padding is zero."""
 
     def __init__(self, filters, kernel_size, **kwargs):
         super().__init__(filters, kernel_size, **{"padding": "same", "activation": "relu", **kwargs})

@@ -1,0 +1,228 @@
+"""A trained model as something that answers questions: from curves of start and end to spans of a passage,
+and to the answers for which several passages vote.
+
+    Reader.load("runs/dgcnn/...").answers("白云山的海拔是多少", ["白云山坐落在广州，主峰海拔382米"])
+"""
+
+import contextlib
+import functools
+import json
+import pathlib
+import unicodedata
+from dataclasses import dataclass, replace
+
+import keras
+import numpy as np
+
+from common.attention import AttentionPooling1D  # noqa: F401  registers the layers that the models hold
+from common.gated_conv import GatedConv1D  # noqa: F401
+from common.harness.models import load_model
+from common.harness.reading import InputError
+from common.losses import ProductLogits  # noqa: F401
+from dgcnn import layers  # noqa: F401
+from dgcnn.features import match_features
+from dgcnn.text import Encoder, normalise, pad, windows
+
+THRESHOLD = 0.1       # of start and of end, as in the author's code
+LONGEST = 16          # characters of an answer; the author's code has 12
+
+
+@dataclass
+class Span:
+    """A part of a passage as answer: text = passage[start:stop], with the product of both probabilities."""
+
+    text: str
+    score: float
+    start: int
+    stop: int
+    passage: int = 0
+
+
+@dataclass
+class Answer:
+    """A text, the score of the vote, and the spans that voted for it, best first."""
+
+    text: str
+    score: float
+    spans: list
+
+
+# ------------------------------------------------------------------------------------------ spans and answers
+
+def spans_of(text, start, end, count=5, longest=LONGEST, threshold=THRESHOLD):
+    """The best spans of a passage, best first, each text once.
+
+    In one passage the best place of a text counts, not the sum over its places.
+
+    Args:
+        text: the passage.
+        start, end: for every character the probability that an answer begins or ends there.
+        count: spans at most.
+        longest: characters of an answer.
+        threshold: both probabilities are above it, or there is no answer.
+    """
+    firsts = np.flatnonzero(start > threshold)
+    # for each start the probabilities of an end at the `longest` characters from it on
+    ends = np.lib.stride_tricks.sliding_window_view(np.pad(end, (0, longest)), longest)[firsts]
+    which, lengths = np.nonzero(ends > threshold)
+    scores = start[firsts[which]] * ends[which, lengths]                   # p^start · p^end
+    found = {}
+    for i in np.argsort(-scores, kind="stable"):       # best first: a text that was seen had a better place
+        first = int(firsts[which[i]])
+        stop = first + int(lengths[i]) + 1
+        key = vote_key(text[first:stop])
+        if key:
+            found.setdefault(key, Span(text[first:stop], float(scores[i]), first, stop))
+        if len(found) == count:
+            break
+    return list(found.values())
+
+
+def vote(spans_of_passages, count=5):
+    """Answers by the article's vote over the spans of several passages, best first.
+
+    An answer a has the score s_a = Σᵢ s²_{a,i} / (1 + Σᵢ s_{a,i}) over its spans i.
+    The squares let one sure passage outweigh several doubtful ones, the 1 is a penalty for few."""
+    votes = {}
+    for number, spans in enumerate(spans_of_passages):
+        for span in spans:
+            votes.setdefault(vote_key(span.text), []).append(replace(span, passage=number))
+    answers = []
+    for spans in votes.values():
+        spans.sort(key=lambda span: -span.score)
+        scores = np.array([span.score for span in spans])
+        score = float((scores ** 2).sum() / (1 + scores.sum()))
+        answers.append(Answer(spans[0].text, score, spans))
+    return sorted(answers, key=lambda answer: -answer.score)[:count]
+
+
+def vote_key(text):
+    """What the vote takes for the same answer: a text without blanks and punctuation.
+
+    Signs and points of numbers stay: 1.5米 is not 15米, nor −3 度 3 度."""
+    text = normalise(text)
+    kept = [character for place, character in enumerate(text)
+            if not is_mark(character) or _belongs_to_number(text, place)]
+    return "".join(kept) or "".join(text.split())
+
+
+def is_mark(character):
+    """Whether it is a blank, punctuation or a control character."""
+    return unicodedata.category(character)[0] in "PZC"
+
+
+def _belongs_to_number(text, place):
+    """Whether the mark at a place is a sign before a digit, or a point between two."""
+    if not text[place + 1:place + 2].isdigit():
+        return False
+    return text[place] == "-" or (text[place] in ".:/" and text[place - 1:place].isdigit())
+
+
+# ----------------------------------------------------------------------------------------------------- reader
+
+@dataclass
+class Window:
+    """A question with as much of a passage as the model sees at once, and that part of its curves."""
+
+    question: list                   # arrays of numbers
+    passage: list
+    features: np.ndarray | None
+    curves: np.ndarray               # (length, 2), a view into those of the passage
+
+
+class Reader:
+    """A trained model with its Encoder.
+
+    Args:
+        model: a model of dgcnn/train.py.
+        encode: its Encoder.
+        size: characters of a window; longer passages are read in windows that overlap by half.
+    """
+
+    def __init__(self, model, encode, size=256):
+        self.model, self.encode, self.size = model, encode, size
+        self.probabilities = probability_function(model)
+
+    @classmethod
+    def load(cls, path):
+        """The model in a run folder of dgcnn/train.py, or in a .keras file with vocab.json (and words.txt)
+        beside it."""
+        path = pathlib.Path(path)
+        model = load_model(path)
+        if not model.name.startswith("dgcnn"):
+            raise InputError(f"expected a model trained by dgcnn/train.py. "
+                             f"Received: {path}, a model named {model.name}")
+        embeddings = [layer for layer in model.layers if isinstance(layer, keras.layers.Embedding)]
+        rows = {layer.name: layer.input_dim for layer in embeddings}
+        # questions and passages have as many inputs each; one more is that of the features
+        features = len(model.inputs) % 2 == 1
+        folder = path if path.is_dir() else path.parent
+        encode = Encoder.load(folder, rows["characters"], rows.get("vectors", 0), features)
+        return cls(model, encode, _window_size(folder))
+
+    def answers(self, question, passages, count=5):
+        """Ranked answers to a question by the vote of its passages; none where no passage has one."""
+        [curves] = self.curves([(question, passages)])
+        return vote([spans_of(text, *pair.T) for text, pair in zip(passages, curves)], count)
+
+    def curves(self, questions, batch_size=64):
+        """For each (question, passages) a list of the probabilities of start and end at every character,
+        (len(passage), 2).
+
+        Passages may be as long as they like: where windows overlap, the one that gives more decides."""
+        encode = functools.cache(self.encode)
+        curves_of_all, every = [], []
+        for question, passages in questions:
+            curves = [np.zeros((len(passage), 2), "float32") for passage in passages]
+            features = match_features(question, passages) if self.encode.features else [None] * len(passages)
+            for passage, values, target in zip(passages, features, curves):
+                every += self._windows(encode(question), encode(passage), values, target)
+            curves_of_all.append(curves)
+        every.sort(key=lambda window: len(window.curves))      # batches of similar length: hardly any padding
+        for start in range(0, len(every), batch_size):
+            self._read(every[start:start + batch_size])
+        return curves_of_all
+
+    def _windows(self, question, passage, features, curves):
+        """The windows of one passage."""
+        found = []
+        for start, stop in windows(len(curves), self.size):
+            part = [numbers[start:stop] for numbers in passage]
+            shared = None if features is None else features[start:stop]
+            found.append(Window(question, part, shared, curves[start:stop]))
+        return found
+
+    def _read(self, batch):
+        """Raises the curves of some windows to what the model says."""
+        questions = zip(*[window.question for window in batch])
+        passages = zip(*[window.passage for window in batch])
+        inputs = [pad(rows) for rows in (*questions, *passages)]
+        if self.encode.features:
+            inputs.append(pad([window.features for window in batch]))
+        for window, values in zip(batch, self.probabilities(inputs)):
+            np.maximum(window.curves, values[:len(window.curves)], out=window.curves)
+
+
+def _window_size(folder):
+    """--max-length of the training, from the config.json of a run or the results.json of weights/."""
+    for name in ("config.json", "results.json"):
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            saved = json.loads((folder / name).read_text(encoding="utf-8"))
+            size = int(saved.get("config", saved)["max_length"])
+            return min(4096, max(32, size))
+    return 256
+
+
+def probability_function(model):
+    """The model as a function of NumPy arrays → (n, time, 2) probabilities.
+
+    It answers a single question at once, where model.predict takes 40 ms to begin."""
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        @tf.function(input_signature=[tf.TensorSpec(tensor.shape, tensor.dtype) for tensor in model.inputs])
+        def function(*inputs):
+            return tf.sigmoid(model(list(inputs), training=False))
+
+        return lambda inputs: function(*inputs).numpy()
+    return lambda inputs: keras.ops.convert_to_numpy(keras.ops.sigmoid(model.predict_on_batch(inputs)))

@@ -1,0 +1,175 @@
+"""What a trained model is worth: its answers, scored as the competition did, and a picture of one.
+
+Exact match (EM): the answer is one of those that are right, after half and full width, case, simplified and
+traditional, blanks and punctuation are made alike. F1: of the characters, the best over the right answers.
+Their mean is the score of the article's leaderboard. Where no answer is right, none is: EM and F1 are 1 for
+"no answer", else 0.
+"""
+
+import collections
+import json
+
+import keras
+import numpy as np
+from matplotlib import font_manager
+from matplotlib.figure import Figure
+
+from common.harness.writing import write_figure, write_lines
+from dgcnn.features import match_features
+from dgcnn.reader import THRESHOLD, is_mark, spans_of, vote
+from dgcnn.text import normalise
+
+# of a collection such as Noto Sans CJK, Matplotlib knows the first language alone
+FONTS = ["Noto Sans CJK SC", "Noto Sans CJK JP", "Noto Sans SC", "Source Han Sans SC", "WenQuanYi Zen Hei",
+         "WenQuanYi Micro Hei", "SimHei", "Microsoft YaHei", "PingFang SC", "Heiti SC", "Arial Unicode MS",
+         "Droid Sans Fallback"]
+COLOURS = {"start": "C0", "end": "C1", "attention": "C2"}
+SHOWN = 80               # characters of a text in the picture, at most
+
+
+# ---------------------------------------------------------------------------------------------------- answers
+
+def normalise_answer(text):
+    """What answers are compared by: normalised, without blanks and punctuation."""
+    kept = [character for character in normalise(text) if not is_mark(character)]
+    return "".join(kept) or "".join(text.split())
+
+
+def exact_match(answer, right):
+    """1 where the answer is one of those that are right; "" is right where there is none."""
+    if not right:
+        return float(not answer)
+    return float(normalise_answer(answer) in map(normalise_answer, right))
+
+
+def character_f1(answer, right):
+    """The best F1 of the answer's characters, as multisets, over the right answers."""
+    if not right:
+        return float(not answer)
+    given, best = collections.Counter(normalise_answer(answer)), 0.0
+    for text in right:
+        wanted = collections.Counter(normalise_answer(text))
+        best = max(best, 2 * (given & wanted).total() / max(1, given.total() + wanted.total()))
+    return best
+
+
+def row_of(question, answer, **more):
+    """One line of answers.jsonl."""
+    return {"id": question.id, "file": question.source, "question": question.text, "answer": answer,
+            "right": list(question.answers), "em": exact_match(answer, question.answers),
+            "f1": round(character_f1(answer, question.answers), 4), **more}
+
+
+def answer_all(reader, questions):
+    """Rows for all questions, each answered by the vote of its passages."""
+    texts = []
+    for question in questions:
+        texts.append((question.text, [passage.text for passage in question.passages]))
+    return [_answer(question, curves) for question, curves in zip(questions, reader.curves(texts))]
+
+
+def _answer(question, curves):
+    spans = [spans_of(passage.text, *pair.T) for passage, pair in zip(question.passages, curves)]
+    answers = vote(spans, 1)
+    text, score = (answers[0].text, answers[0].score) if answers else ("", 0.0)
+    silent = [not found for found, passage in zip(spans, question.passages) if not passage.answers]
+    return row_of(question, text, score=round(score, 4), passages=len(spans), without_answer=len(silent),
+                  left_unanswered=sum(silent))
+
+
+# ---------------------------------------------------------------------------------------------------- metrics
+
+def scores(rows):
+    """Mean EM and F1, and the mean of both."""
+    em = float(np.mean([row["em"] for row in rows]))
+    f1 = float(np.mean([row["f1"] for row in rows]))
+    return {"em": em, "f1": f1, "score": (em + f1) / 2}
+
+
+def scores_by_file(rows):
+    """The scores of each file's questions."""
+    files = collections.defaultdict(list)
+    for row in rows:
+        files[row["file"]].append(row)
+    return {file: scores(found) for file, found in files.items()}
+
+
+def mean_scores(rows):
+    """The mean of the files' scores: a large file counts no more than a small one."""
+    found = collections.defaultdict(list)
+    for of_file in scores_by_file(rows).values():
+        for name, value in of_file.items():
+            found[name].append(value)
+    return {name: float(np.mean(values)) for name, values in found.items()}
+
+
+def metrics(rows):
+    """The metrics of results.json: over all test questions, and of each file's where there are several."""
+    result = {f"test_{name}": value for name, value in scores(rows).items()}
+    files = scores_by_file(rows)
+    if len(files) > 1:
+        for file, found in files.items():
+            result |= {f"{file}_{name}": value for name, value in found.items()}
+    without_answer = sum(row.get("without_answer", 0) for row in rows)      # passages, not questions
+    if without_answer:
+        result["test_left_unanswered"] = sum(row["left_unanswered"] for row in rows) / without_answer
+    return result
+
+
+def write(reader, questions, folder):
+    """Answers questions, writes answers.jsonl and a picture of the first, and returns the metrics."""
+    rows = answer_all(reader, questions)
+    write_lines(folder / "answers.jsonl", [json.dumps(row, ensure_ascii=False) for row in rows])
+    draw_example(reader, questions[0], folder / "example.png")
+    return metrics(rows)
+
+
+# ---------------------------------------------------------------------------------------------------- picture
+
+def draw_example(reader, question, path):
+    """Where the model looks in a question, and start and end along its passage's first characters."""
+    passage = question.passages[0].text
+    [[curves]] = reader.curves([(question.text, [passage])])
+    attention, attention_of_passage = _attention(reader, question.text, passage)
+    figure = Figure(figsize=(14, 5), layout="constrained")
+    above, below = figure.subplots(2, 1)
+    _draw(above, question.text, {"attention": attention})
+    _draw(below, passage, {"start": curves[:, 0], "end": curves[:, 1], "attention": attention_of_passage})
+    below.axhline(THRESHOLD, color="grey", linewidth=0.5)
+    above.set_title(f"question {question.id}", parse_math=False)
+    write_figure(path, lambda file: figure.savefig(file, format="png", dpi=100))
+
+
+def _draw(axes, text, lines):
+    """Curves along a text; one that is None is left out."""
+    shown = min(len(text), SHOWN)
+    for name, values in lines.items():
+        if values is not None:
+            axes.plot(values[:shown], drawstyle="steps-mid", color=COLOURS[name], label=name)
+    axes.set_xlim(-0.5, shown - 0.5)
+    axes.legend(loc="upper right", fontsize="small")
+    installed = {font.name for font in font_manager.fontManager.ttflist}
+    font = next((name for name in FONTS if name in installed), None)
+    if font:      # without a Chinese font the characters' numbers stand below, and the texts in answers.jsonl
+        axes.set_xticks(range(shown), text[:shown], fontname=font)
+
+
+def _attention(reader, question, passage):
+    """λ of the two pooling layers for a question and the first window of a passage.
+
+    None stands for a layer that the model does not have."""
+    asked, read = reader.encode(question), reader.encode(passage[:reader.size])
+    inputs = [numbers[None] for numbers in (*asked, *read)]
+    if reader.encode.features:
+        inputs.append(match_features(question, [passage])[0][None, :reader.size])
+    masks = {"question_attention": asked[0] > 0, "passage_attention": read[0] > 0}
+    names = [layer.name for layer in reader.model.layers]
+    return [_distribution(reader.model, name, inputs, mask[None]) if name in names else None
+            for name, mask in masks.items()]
+
+
+def _distribution(model, name, inputs, mask):
+    layer = model.get_layer(name)
+    x = keras.tree.flatten(layer.input)[0]                       # of a loaded model, the mask is an input too
+    before = keras.Model(model.inputs, x)(inputs)
+    return keras.ops.convert_to_numpy(layer.distribution(before, mask))[0]
