@@ -1,8 +1,9 @@
-"""The critic's and the generator's losses of nine GANs, as the articles have them; each is a mean over the batch.
+"""The critic's and the generator's losses of nine GANs, as the articles have them; each is a mean over the
+batch.
 
-T(x_r), T(x_f) are the critic's scores of real and of generated images, d = T(x_r) − T(x_f). The critic makes d large, the
-generator makes it small again; the objectives differ in what keeps T from running away. The article numbers are those of
-kexue.fm/archives.
+T(x_r), T(x_f) are the critic's scores of real and of generated images, d = T(x_r) − T(x_f). The critic makes
+d large, the generator makes it small again; the objectives differ in what keeps T from running away. The
+article numbers are those of kexue.fm/archives.
 
     gan_qp_l1, gan_qp_l2     6163: d − d²/(2λ d(x_r, x_f)), a parabola with its top at d = λ d(x_r, x_f)
     wgan_div                 6139: T(x_r) − T(x_f) − k ‖∇T‖ᵖ with k = 2, p = 6
@@ -15,8 +16,9 @@ kexue.fm/archives.
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import keras
 from keras import ops
+
+from gan.backends import input_gradient
 
 LAMBDA = 10.0                       # λ of GAN-QP, and the weight of WGAN-GP's penalty
 DIV_K, DIV_P = 2.0, 6.0             # k, p of WGAN-div
@@ -37,7 +39,7 @@ class Objective:
     """Whether the generator's loss needs T(x_r)."""
 
 
-# ---------------------------------------------------------------------------------------------------------- distances
+# -------------------------------------------------------------------------------------------------- distances
 
 def _over_pixels(x):
     return tuple(range(1, len(x.shape)))
@@ -53,10 +55,11 @@ def distance_l2(x_r, x_f):
     return ops.sqrt(ops.mean(ops.square(x_r - x_f), axis=_over_pixels(x_r)))
 
 
-# ------------------------------------------------------------------------------------------------------------- losses
+# ----------------------------------------------------------------------------------------------------- losses
 
 def quadratic_potential(distance):
-    """Eq. (15) of 6163: −d + d²/(2λ d(x_r, x_f)); the i-th real and the i-th fake image are a pair in d and in d(·,·)."""
+    """Eq. (15) of 6163: −d + d²/(2λ d(x_r, x_f)); the i-th real and the i-th fake image are a pair in d and
+    in d(·,·)."""
     def loss(t_r, t_f, x_r, x_f):
         d = t_r - t_f
         return ops.mean(ops.square(d) / (2 * LAMBDA * (distance(x_r, x_f) + NEAR)) - d)
@@ -69,7 +72,8 @@ def wasserstein(t_r, t_f, x_r, x_f):
 
 
 def lower_score(t_r, t_f):
-    """min_G d: T(x_r) does not depend on G. GAN-QP's quadratic term stays out: its gradient would pull x_f towards x_r."""
+    """min_G d: T(x_r) does not depend on G. GAN-QP's quadratic term stays out: its gradient would pull x_f
+    towards x_r."""
     return -ops.mean(t_f)
 
 
@@ -79,18 +83,29 @@ def cross_entropy(t_r, t_f, x_r, x_f):
 
 
 def not_saturating(t_r, t_f):
-    """−log σ(T(x_f)), eq. (5) of 6583; log(1 − σ(T(x_f))) of eq. (3) of 6163 has no gradient where T is sure."""
+    """−log σ(T(x_f)), eq. (5) of 6583; log(1 − σ(T(x_f))) of eq. (3) of 6163 has no gradient where T is
+    sure."""
     return ops.mean(ops.softplus(-t_f))
 
 
-def relativistic(t_r, t_f, x_r=None, x_f=None):
-    """−log σ(T(x_r) − T(x_f)); the generator has the sign of d turned."""
+def relativistic(t_r, t_f, x_r, x_f):
+    """−log σ(T(x_r) − T(x_f))."""
     return ops.mean(ops.softplus(t_f - t_r))
 
 
+def relativistic_turned(t_r, t_f):
+    """−log σ(T(x_f) − T(x_r))."""
+    return ops.mean(ops.softplus(t_r - t_f))
+
+
 def least_squares(t_r, t_f, x_r, x_f):
-    """½ (T(x_r) − 1)² + ½ T(x_f)²; the generator: ½ (T(x_f) − 1)²."""
+    """½ (T(x_r) − 1)² + ½ T(x_f)²."""
     return 0.5 * ops.mean(ops.square(t_r - 1)) + 0.5 * ops.mean(ops.square(t_f))
+
+
+def least_squares_of_fakes(t_r, t_f):
+    """½ (T(x_f) − 1)²."""
+    return 0.5 * ops.mean(ops.square(t_f - 1))
 
 
 OBJECTIVES = {
@@ -100,13 +115,13 @@ OBJECTIVES = {
     "wgan_gp": Objective(wasserstein, lower_score, penalty="gp"),
     "wgan_sn": Objective(wasserstein, lower_score, spectral=True),
     "sgan_sn": Objective(cross_entropy, not_saturating, spectral=True),
-    "rsgan_sn": Objective(relativistic, lambda t_r, t_f: relativistic(t_f, t_r), spectral=True, relativistic=True),
-    "lsgan_sn": Objective(least_squares, lambda t_r, t_f: 0.5 * ops.mean(ops.square(t_f - 1)), spectral=True),
+    "rsgan_sn": Objective(relativistic, relativistic_turned, spectral=True, relativistic=True),
+    "lsgan_sn": Objective(least_squares, least_squares_of_fakes, spectral=True),
     "sgan": Objective(cross_entropy, not_saturating),
 }
 
 
-# ---------------------------------------------------------------------------------------------------------- penalties
+# -------------------------------------------------------------------------------------------------- penalties
 
 def squared_norm(gradient):
     """‖∇T‖² of each image, (batch,), in float32: its third power leaves float16 at ‖∇T‖ = 6.4."""
@@ -123,21 +138,6 @@ def penalty_div(gradient):
     return DIV_K * ops.mean(squared_norm(gradient) ** (DIV_P / 2))
 
 
-def input_gradient(function, x):
-    """function(x), and the gradient of its sum with respect to x: ∇T of each image where function is a critic."""
-    if keras.backend.backend() == "jax":
-        import jax
-
-        value, pull = jax.vjp(function, x)
-        return value, pull(ops.ones_like(value))[0]
-    import tensorflow as tf
-
-    with tf.GradientTape() as tape:
-        tape.watch(x)
-        value = function(x)
-    return value, tape.gradient(value, x)
-
-
 def critic_loss(objective, critic, x_r, x_f, epsilon=None):
     """The critic's whole loss on a batch of real and a batch of fake images of the same size.
 
@@ -145,7 +145,8 @@ def critic_loss(objective, critic, x_r, x_f, epsilon=None):
         objective: an Objective.
         critic: x → T(x), (batch, 1); called as critic(x, training=True).
         x_r, x_f: float tensors of one shape.
-        epsilon: for the penalty gp, numbers in [0, 1), (batch, 1, 1, 1): where between x_r and x_f, eq. (21) of 6051.
+        epsilon: for the penalty gp, numbers in [0, 1), (batch, 1, 1, 1): where between x_r and x_f, eq. (21)
+            of 6051.
 
     Returns:
         the loss, T(x_r), T(x_f).
@@ -153,7 +154,7 @@ def critic_loss(objective, critic, x_r, x_f, epsilon=None):
     # Real and fake in one call: spectral normalisation then moves its u once, and both meet the same T.
     both = ops.concatenate([x_r, x_f])
     penalty = 0.0
-    if objective.penalty == "div":      # ∇T at the images whose scores are needed anyway: no second forward pass
+    if objective.penalty == "div":   # ∇T at the images whose scores are needed anyway: no second forward pass
         scores, gradient = input_gradient(lambda x: critic(x, training=True), both)
         penalty = penalty_div(gradient)
     else:

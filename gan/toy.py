@@ -1,10 +1,12 @@
-"""What the articles say about gradients and convergence, made visible and measured in two dimensions, in minutes.
+"""What the articles say about gradients and convergence, made visible and measured in two dimensions.
 
-1. 6163, 性能分析: two Gaussians far apart, the critic trained until it stands still. How large is the generator's gradient,
-   |∂L_G/∂θ| of x_f = θ + noise? The first GAN's divergence is log 2 whatever the distance, and its gradient vanishes;
-   W-distance and GAN-QP's divergence grow with the distance. For GAN-QP also: how far is T(x_r, x_f) − T(x_f, x_r) from its
-   bound λ d(x_r, x_f), eq. (17), which no constraint enforces? And what becomes of it for T of one image?
-2. 6583: Dirac-GANs, x_r = 0, x_f = θ, T(x) = φ·x, followed as differential equations. Most of them circle around 0.
+1. 6163, 性能分析: two Gaussians far apart, the critic trained until it stands still. How large is the
+   generator's gradient, |∂L_G/∂θ| of x_f = θ + noise? The first GAN's divergence is log 2 whatever the
+   distance, and its gradient vanishes; W-distance and GAN-QP's divergence grow with the distance. For GAN-QP
+   also: how far is T(x_r, x_f) − T(x_f, x_r) from its bound λ d(x_r, x_f), eq. (17), which no constraint
+   enforces? And what becomes of it for T of one image?
+2. 6583: Dirac-GANs, x_r = 0, x_f = θ, T(x) = φ·x, followed as differential equations. Most of them circle
+   around 0.
 
     python gan/toy.py                   gradients.png, dirac.png and table.json
 """
@@ -15,36 +17,41 @@ import sys
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import keras
 import numpy as np
 from keras import layers, ops
 from matplotlib.figure import Figure
 
-from common import runs
+from common.harness import cli
+from common.harness.reading import InputError
+from common.harness.writing import ROOT, shown, write_figure, write_json
 from common.spectral import SpectralNorm
 from gan.objectives import LAMBDA, OBJECTIVES, critic_loss, distance_l1, distance_l2, input_gradient
 
 DEVIATION = 0.1                      # of both Gaussians: at a distance of 1 they have nothing in common
 SATURATING = "sgan, log(1 − σ(T))"   # the generator's loss of eq. (3) of 6163, beside the −log σ(T) in use
+DISTANCES = {"gan_qp_l1": distance_l1, "gan_qp_l2": distance_l2}
 
 
 @dataclass
 class Config:
-    out: pathlib.Path = runs.ROOT / "runs/gan/toy"
+    out: pathlib.Path = ROOT / "runs/gan/toy"
     """Folder for the pictures and the table; files of the same name there are replaced."""
-    steps: int = 1000
+    steps: Annotated[int, cli.Between(1)] = 1000
     """Updates of each critic, with 128 real and 128 generated points."""
     distances: tuple[float, ...] = (1.0, 2.0, 4.0, 8.0)
     """Between the centres of the two Gaussians."""
-    seed: int = 0
+    seed: cli.Seed = 0
     """Of weights and points."""
 
 
-# ---------------------------------------------------------------------------------------------- 1. the critic's gradient
+# ----------------------------------------------------------------------------------- 1. the critic's gradient
 
 class CriticAlone(keras.Model):
-    """A critic that learns to tell two fixed sets of points apart: (x_r, x_f) → the critic's loss, which is minimised."""
+    """A critic that learns to tell two fixed sets of points apart: (x_r, x_f) → the critic's loss, which is
+    minimised."""
 
     def __init__(self, critic, objective):
         super().__init__()
@@ -65,18 +72,22 @@ class CriticAlone(keras.Model):
 
 
 def build_critic(spectral, images=1):
-    def normed(layer):
-        return SpectralNorm(layer) if spectral else layer
-
+    """T(x) for one point, or T(x_r, x_f) for two side by side."""
     x = h = keras.Input((2 * images,))
     for _ in range(2):
-        h = layers.LeakyReLU(0.2)(normed(layers.Dense(64))(h))
-    return keras.Model(x, normed(layers.Dense(1, use_bias=False))(h))
+        h = normed(layers.Dense(64), spectral)(h)
+        h = layers.LeakyReLU(0.2)(h)
+    return keras.Model(x, normed(layers.Dense(1, use_bias=False), spectral)(h))
+
+
+def normed(layer, spectral):
+    return SpectralNorm(layer) if spectral else layer
 
 
 def points(distance, count, rng):
     """Real points around (0, 0), generated ones around (distance, 0)."""
-    return [(DEVIATION * rng.normal(size=(count, 2)) + [center, 0]).astype("float32") for center in (0, distance)]
+    centers = [0, 0], [distance, 0]
+    return [(DEVIATION * rng.normal(size=(count, 2)) + center).astype("float32") for center in centers]
 
 
 def scores(critic, x):
@@ -94,55 +105,75 @@ def pair_scores(critic, x_r, x_f):
     """T(x_r, x_f) and T(x_f, x_r) of a critic of two images; T(x_r) and T(x_f) of a critic of one."""
     if critic.inputs[0].shape[-1] == 2:
         return scores(critic, x_r), scores(critic, x_f)
-    return scores(critic, ops.concatenate([x_r, x_f], axis=1)), scores(critic, ops.concatenate([x_f, x_r], axis=1))
+    pair, turned = ops.concatenate([x_r, x_f], axis=1), ops.concatenate([x_f, x_r], axis=1)
+    return scores(critic, pair), scores(critic, turned)
 
 
 def bound_ratios(critic, distance, x_r, x_f):
     """Mean and largest ratio of the difference of scores to λ d(x_r, x_f) over all pairs.
 
-    Eq. (17) of 6163: at most 1, for a critic of two images. T(x_r) − T(x_f) of a critic of one cannot follow the distance
-    of every pair: where the two sets are disjoint, T + constant at the real points alone shows that the mean is 1 at the
-    optimum, and so the largest is above 1.
+    Eq. (17) of 6163: at most 1, for a critic of two images. T(x_r) − T(x_f) of a critic of one cannot follow
+    the distance of every pair: where the two sets are disjoint, T + constant at the real points alone shows
+    that the mean is 1 at the optimum, and so the largest is above 1.
     """
-    pairs = [ops.convert_to_tensor(x) for x in (np.repeat(x_r, len(x_f), axis=0), np.tile(x_f, (len(x_r), 1)))]
-    t_r, t_f = pair_scores(critic, *pairs)
-    ratios = ops.convert_to_numpy((t_r - t_f) / (LAMBDA * distance(*pairs)))
+    every_r = ops.convert_to_tensor(np.repeat(x_r, len(x_f), axis=0))
+    every_f = ops.convert_to_tensor(np.tile(x_f, (len(x_r), 1)))
+    t_r, t_f = pair_scores(critic, every_r, every_f)
+    ratios = ops.convert_to_numpy((t_r - t_f) / (LAMBDA * distance(every_r, every_f)))
     return float(ratios.mean()), float(np.abs(ratios).max())
 
 
+def trained_critics(objective, images, config):
+    """(distance, critic) for each distance: the critic learns anew from the same start, by the same compiled
+    step."""
+    keras.utils.set_random_seed(config.seed)
+    critic = build_critic(objective.spectral, images)
+    model = CriticAlone(critic, objective)
+    optimizer = keras.optimizers.Adam(3e-3, beta_1=0.5)
+    model.compile(optimizer, jit_compile=False)
+    model(points(1.0, 2, np.random.default_rng(config.seed)))
+    optimizer.build(model.trainable_variables)
+    variables = [*model.variables, *optimizer.variables]
+    start = [ops.convert_to_numpy(variable) for variable in variables]
+    for distance in config.distances:
+        for variable, value in zip(variables, start):
+            variable.assign(value)
+        x = points(distance, 128 * 100, np.random.default_rng(config.seed))
+        for done in range(0, config.steps, 100):
+            steps = min(100, config.steps - done)
+            model.fit(x, np.zeros(len(x[0])), batch_size=128, steps_per_epoch=steps, verbose=0)
+        yield distance, critic
+
+
+def measured(name, images, distance, critic, seed):
+    """Rows of the table for a trained critic."""
+    x_r, x_f = points(distance, 500, np.random.default_rng(seed + 1))
+    row = {"objective": name, "images": images, "distance": distance}
+    rows = [row]
+    if images == 1:
+        row["gradient"] = generator_gradient(critic, OBJECTIVES[name].generator, x_r, x_f)
+    if name in DISTANCES:
+        row["mean_ratio"], row["largest_ratio"] = bound_ratios(critic, DISTANCES[name], x_r[:100], x_f[:100])
+    if name == "sgan":
+        gradient = generator_gradient(critic, saturating, x_r, x_f)
+        rows.append({"objective": SATURATING, "images": 1, "distance": distance, "gradient": gradient})
+    return rows
+
+
+def saturating(t_r, t_f):
+    """log(1 − σ(T(x_f)))."""
+    return -ops.mean(ops.softplus(t_f))
+
+
 def gradients(config):
-    """For each objective and distance: the generator's gradient, and GAN-QP's ratios to its bound. A list of rows."""
+    """For each objective and distance: the generator's gradient, and GAN-QP's ratios to its bound. A list of
+    rows."""
+    of_one_image = [(name, 1) for name in OBJECTIVES]
+    of_two_images = [(name, 2) for name in OBJECTIVES if name in DISTANCES]
     table = []
-    for name, images in [(name, images) for images in (1, 2) for name in OBJECTIVES if images == 1 or "qp" in name]:
-        objective = OBJECTIVES[name]
-        keras.utils.set_random_seed(config.seed)
-        critic = build_critic(objective.spectral, images)
-        model = CriticAlone(critic, objective)
-        optimizer = keras.optimizers.Adam(3e-3, beta_1=0.5)
-        model.compile(optimizer, jit_compile=False)
-        start = None
-        for distance in config.distances:
-            rng = np.random.default_rng(config.seed)
-            x = points(distance, 128 * 100, rng)
-            if start is None:
-                model([part[:2] for part in x])
-                optimizer.build(model.trainable_variables)
-                start = [ops.convert_to_numpy(variable) for variable in (*model.variables, *optimizer.variables)]
-            for variable, value in zip((*model.variables, *optimizer.variables), start):
-                variable.assign(value)                   # every distance from the same start, by the same compiled step
-            for done in range(0, config.steps, 100):
-                model.fit(x, np.zeros(len(x[0])), batch_size=128, steps_per_epoch=min(100, config.steps - done), verbose=0)
-            x_r, x_f = points(distance, 500, np.random.default_rng(config.seed + 1))
-            row = {"objective": name, "images": images, "distance": distance}
-            if images == 1:
-                row["gradient"] = generator_gradient(critic, objective.generator, x_r, x_f)
-            if name.startswith("gan_qp"):
-                measure = {"gan_qp_l1": distance_l1, "gan_qp_l2": distance_l2}[name]
-                row["mean_ratio"], row["largest_ratio"] = bound_ratios(critic, measure, x_r[:100], x_f[:100])
-            table.append(row)
-            if name == "sgan":
-                table.append({"objective": SATURATING, "images": 1, "distance": distance, "gradient": generator_gradient(
-                    critic, lambda t_r, t_f: -ops.mean(ops.softplus(t_f)), x_r, x_f)})
+    for name, images in of_one_image + of_two_images:
+        for distance, critic in trained_critics(OBJECTIVES[name], images, config):
+            table += measured(name, images, distance, critic, config.seed)
     return table
 
 
@@ -151,17 +182,18 @@ def draw_gradients(table, path):
     axes = figure.subplots()
     for name in dict.fromkeys(row["objective"] for row in table):
         rows = [row for row in table if row["objective"] == name]
-        axes.loglog([row["distance"] for row in rows], [max(row["gradient"], 1e-12) for row in rows], marker=".", label=name)
+        gradients = [max(row["gradient"], 1e-12) for row in rows]
+        axes.loglog([row["distance"] for row in rows], gradients, marker=".", label=name)
     distances = sorted({row["distance"] for row in table})
     axes.set_xticks(distances, [f"{distance:g}" for distance in distances])
     axes.tick_params(axis="x", which="minor", labelbottom=False)
     axes.set_xlabel("distance of the centres")
     axes.set_ylabel("|∂L_G/∂θ|")
     axes.legend(fontsize="small", loc="center left", bbox_to_anchor=(1, 0.5))
-    runs.write_figure(path, lambda file: figure.savefig(file, format="png", dpi=110))
+    write_figure(path, lambda file: figure.savefig(file, format="png", dpi=110))
 
 
-# -------------------------------------------------------------------------------------------------------- 2. Dirac-GANs
+# ---------------------------------------------------------------------------------------------- 2. Dirac-GANs
 
 def sigmoid(t):
     return 1 / (1 + np.exp(-t))
@@ -181,7 +213,8 @@ def wgan(phi, theta):
 
 def wgan_gp(phi, theta, c, weight=0.1):
     """System (16): the penalty λ (‖φ‖ − c)², with c = 1 for WGAN-GP and c = 0 for WGAN-div with p = 2."""
-    return -theta - 2 * weight * (1 - (c / np.linalg.norm(phi) if c else 0)) * phi, phi
+    pull = 1 - c / np.linalg.norm(phi) if c else 1
+    return -theta - 2 * weight * pull * phi, phi
 
 
 def gan_qp(phi, theta, l2=0.0, weight=1.0):
@@ -203,13 +236,17 @@ def follow(system, until, start=(0.1, 0.2, 0.2, 0.1), points=2000):
     """The path of (φ, θ) from the author's start, (points, 4)."""
     from scipy.integrate import solve_ivp
 
-    solution = solve_ivp(lambda t, y: np.concatenate(system(y[:2], y[2:])), (0, until), start, rtol=1e-8, atol=1e-10,
-                         t_eval=np.linspace(0, until, points))
+    def derivative(t, y):
+        return np.concatenate(system(y[:2], y[2:]))
+
+    times = np.linspace(0, until, points)
+    solution = solve_ivp(derivative, (0, until), start, t_eval=times, rtol=1e-8, atol=1e-10)
     return solution.y.T
 
 
 def dirac(path):
-    """Draws the paths of θ; returns for each system the largest ‖θ‖ in the last quarter over that in the first."""
+    """Draws the paths of θ; returns for each system the largest ‖θ‖ in the last quarter over that in the
+    first."""
     figure = Figure(figsize=(10, 6.6), layout="constrained")
     table = []
     for axes, (name, (system, until)) in zip(figure.subplots(2, 3).flat, SYSTEMS.items()):
@@ -223,32 +260,40 @@ def dirac(path):
         axes.plot(0, 0, "r.", markersize=10)
         axes.set_title(f"{name}: {left:.0%} left", fontsize="medium")
         axes.set_aspect("equal", adjustable="datalim")
-    runs.write_figure(path, lambda file: figure.savefig(file, format="png", dpi=110))
+    write_figure(path, lambda file: figure.savefig(file, format="png", dpi=110))
     return table
 
 
 def toy(config):
-    if config.steps < 1 or not config.distances or min(config.distances) <= 0:
-        raise runs.InputError("--steps expects at least 1 and --distances positive numbers. "
-                              f"Received: {config.steps}, {config.distances}")
+    if not config.distances or not all(0 < distance < np.inf for distance in config.distances):
+        raise InputError(f"--distances expects positive numbers. Received: {config.distances}")
     out = pathlib.Path(config.out)
     trajectories = dirac(out / "dirac.png")
-    print("\n".join(f"{row['system']:>28}: {row['radius_left']:.2f} of the radius left at t = {row['until']}"
-                    for row in trajectories))
+    for row in trajectories:
+        print(f"{row['system']:>28}: {row['radius_left']:.2f} of the radius left at t = {row['until']}")
     print("|∂L_G/∂θ| at distances " + ", ".join(map(str, config.distances)), flush=True)
     table = gradients(config)
-    for name in dict.fromkeys(row["objective"] for row in table):
-        print(f"{name:>20} " + " ".join(f"{row['gradient']:10.3g}" for row in table
-                                        if row["objective"] == name and "gradient" in row))
-    for row in table:
-        if "mean_ratio" in row:
-            difference = ["T(x_r) − T(x_f)", "T(x_r, x_f) − T(x_f, x_r)"][row["images"] - 1]
-            print(f"{row['objective']} at {row['distance']}: {difference} is {row['mean_ratio']:.2f} λ d in the mean, "
-                  f"at most {row['largest_ratio']:.2f} λ d")
+    print_gradients([row for row in table if "gradient" in row])
+    print_ratios([row for row in table if "mean_ratio" in row])
     draw_gradients([row for row in table if "gradient" in row], out / "gradients.png")
-    runs.write_json(out / "table.json", {"gradients": table, "dirac": trajectories, "steps": config.steps})
-    print(f"pictures and table.json are in {runs.shown(out)}")
+    write_json(out / "table.json", {"gradients": table, "dirac": trajectories, "steps": config.steps})
+    print(f"pictures and table.json are in {shown(out)}")
+
+
+def print_gradients(rows):
+    """A line for each objective, a column for each distance."""
+    for name in dict.fromkeys(row["objective"] for row in rows):
+        found = [row["gradient"] for row in rows if row["objective"] == name]
+        print(f"{name:>20} " + " ".join(f"{gradient:10.3g}" for gradient in found))
+
+
+def print_ratios(rows):
+    differences = {1: "T(x_r) − T(x_f)", 2: "T(x_r, x_f) − T(x_f, x_r)"}
+    for row in rows:
+        difference = differences[row["images"]]
+        print(f"{row['objective']} at {row['distance']}: {difference} is {row['mean_ratio']:.2f} λ d in the "
+              f"mean, at most {row['largest_ratio']:.2f} λ d")
 
 
 if __name__ == "__main__":
-    runs.main(toy, Config, __doc__)
+    cli.main(toy, Config, __doc__)

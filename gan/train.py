@@ -1,11 +1,13 @@
-"""不用L约束又不会梯度消失的GAN (GAN-QP), https://kexue.fm/archives/6163, and the GANs that it is compared with.
+"""不用L约束又不会梯度消失的GAN (GAN-QP), https://kexue.fm/archives/6163, and the GANs it is compared with.
 
-A critic T learns to score real images higher than generated ones, a generator G to raise the score of its own. What keeps T
-from growing without end makes the difference: GAN-QP's parabola, a penalty on ∇T (WGAN-GP, https://kexue.fm/archives/4439,
-WGAN-div, /6139), kernels of norm 1 (spectral normalisation, /6051), or a sigmoid.
+A critic T learns to score real images higher than generated ones, a generator G to raise the score of its
+own. What keeps T from growing without end makes the difference: GAN-QP's parabola, a penalty on ∇T (WGAN-GP,
+https://kexue.fm/archives/4439, WGAN-div, /6139), kernels of norm 1 (spectral normalisation, /6051), or a
+sigmoid.
 
     article                                   here
     T(x), G(z)                                critic, generator
+    min_T, min_G                              GAN.update_critic, GAN.update_generator
     eq. (15) of 6163, and the other losses    gan/objectives.py
     W/‖W‖₂ of 6051                            SpectralNorm in build_critic
     ‖G(z) − G°(z)‖² of 5716, eq. (26)         --vi-regularizer, GAN.old
@@ -22,56 +24,22 @@ import sys
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 import keras
 import numpy as np
 from keras import layers, ops
 
-from common import plots, runs
+from common.harness import cli, plots, training
+from common.harness.batches import ArrayBatches
+from common.harness.reading import InputError
 from common.spectral import SpectralNorm
-from gan import data, evaluate, features
+from gan import data, frechet, report
+from gan.backends import BACKENDS, AlternatingModel
 from gan.objectives import OBJECTIVES, critic_loss
+from gan.painter import Painter
 
-
-@dataclass
-class Config(runs.BaseConfig):
-    objective: Literal["gan_qp_l2", "gan_qp_l1", "wgan_div", "wgan_gp", "wgan_sn", "sgan_sn", "rsgan_sn", "lsgan_sn",
-                       "sgan"] = "gan_qp_l2"
-    """Which GAN, see gan/objectives.py."""
-    epochs: int = 10
-    batch_size: int = 64
-    """Real images, and as many generated ones, in one update of the critic."""
-    learning_rate: float = 2e-4
-    """Of Adam with β₁ = 0.5, for both networks."""
-    critic_steps: int = 2
-    """Updates of the critic for each one of the generator."""
-    size: int = 32
-    """Height and width of the images, 28 to 64 pixels, a multiple of 4."""
-    width: int = 32
-    """Channels at half the size; each halving doubles them."""
-    latent_dim: int = 128
-    """Dimensions of z."""
-    ema: float = 0.999
-    """Decay of the running average of the generator's weights, from which samples are drawn."""
-    vi_regularizer: float = 0.0
-    """Weight of the mean of (G(z) − G°(z))², article 5716 (there 5); 0 leaves it out."""
-    vi_lag: int = 5
-    """Updates of G between two copies into G°, at least 2: right after a copy the term and its gradient are 0."""
-    features: str = ""
-    """For the Fréchet distance: a classifier of gan/features.py, or inception. Empty: the data's one in gan/weights."""
-    samples: int = 10000
-    """Generated images, and training images, for the Fréchet distance."""
-
-
-# ------------------------------------------------------------------------------------------------------------- models
-
-def halvings(size):
-    """How often the images are halved, and the size that is left, 4 to 15: 28 → 2, 7; 32 → 3, 4; 64 → 4, 4."""
-    count = 0
-    while size % 2 == 0 and size > 7:
-        size, count = size // 2, count + 1
-    return count, size
+# ----------------------------------------------------------------------------------------------------- models
 
 
 def build_generator(size=32, channels=1, width=32, latent_dim=128):
@@ -81,32 +49,50 @@ def build_generator(size=32, channels=1, width=32, latent_dim=128):
     h = layers.Dense(base * base * width * 2 ** (count - 1), use_bias=False)(z)
     h = layers.Reshape((base, base, -1))(h)
     for i in reversed(range(count - 1)):
-        h = layers.ReLU()(layers.BatchNormalization(epsilon=1e-5)(h))
+        h = layers.BatchNormalization(epsilon=1e-5)(h)
+        h = layers.ReLU()(h)
         h = layers.Conv2DTranspose(width * 2 ** i, 4, strides=2, padding="same", use_bias=False)(h)
-    h = layers.ReLU()(layers.BatchNormalization(epsilon=1e-5)(h))
+    h = layers.BatchNormalization(epsilon=1e-5)(h)
+    h = layers.ReLU()(h)
     x = layers.Conv2DTranspose(channels, 4, strides=2, padding="same", activation="tanh")(h)
     return keras.Model(z, x, name="generator")
 
 
 def build_critic(size=32, channels=1, width=32, spectral=False):
-    """DCGAN's without batch normalisation, which would make T(x) depend on the other images of the batch: neither ∇T nor a
-    Lipschitz constant would mean anything then."""
-    def normed(layer):
-        return SpectralNorm(layer, dtype=layer.dtype_policy) if spectral else layer
-
+    """DCGAN's without batch normalisation, which would make T(x) depend on the other images of the batch:
+    neither ∇T nor a Lipschitz constant would mean anything then."""
     x = h = keras.Input((size, size, channels), name="x")
     for i in range(halvings(size)[0]):
-        h = layers.LeakyReLU(0.2)(normed(layers.Conv2D(width * 2 ** i, 4, strides=2, padding="same"))(h))
-    # float32 under any policy: scores drift to hundreds while their differences stay at a few, less than bfloat16 resolves
-    return keras.Model(x, normed(layers.Dense(1, use_bias=False, dtype="float32"))(layers.Flatten()(h)), name="critic")
+        h = normed(layers.Conv2D(width * 2 ** i, 4, strides=2, padding="same"), spectral)(h)
+        h = layers.LeakyReLU(0.2)(h)
+    h = layers.Flatten()(h)
+    # float32 under any policy: scores drift to hundreds while their differences stay at a few, less than
+    # bfloat16 resolves
+    score = normed(layers.Dense(1, use_bias=False, dtype="float32"), spectral)(h)
+    return keras.Model(x, score, name="critic")
 
 
-# ----------------------------------------------------------------------------------------------------------- training
+def normed(layer, spectral):
+    """The layer, or the layer with W/‖W‖₂ in place of its kernel W."""
+    return SpectralNorm(layer, dtype=layer.dtype_policy) if spectral else layer
 
-class GAN(keras.Model):
+
+def halvings(size):
+    """How often the images are halved, and the size that is left, 4 to 15: 28 → 2, 7; 32 → 3, 4;
+    64 → 4, 4."""
+    count = 0
+    while size % 2 == 0 and size > 7:
+        size, count = size // 2, count + 1
+    return count, size
+
+
+# --------------------------------------------------------------------------------------------------- training
+
+class GAN(AlternatingModel):
     """Critic and generator, trained by one compiled step; as a model: z → image of the averaged generator.
 
-    An update is `critic_steps` updates of the critic, each on fresh real images and fresh z, and one of the generator.
+    An update is `critic_steps` updates of the critic, each on fresh real images and fresh z, and one of the
+    generator.
 
     Args:
         generator, critic: functional models.
@@ -116,186 +102,207 @@ class GAN(keras.Model):
 
     def __init__(self, generator, critic, objective, critic_steps=2, ema=0.999, vi_regularizer=0.0, vi_lag=5,
                  learning_rate=2e-4, seed=0):
-        average = keras.models.clone_model(generator)
-        average.set_weights(generator.get_weights())
+        average = copy_of(generator)
         average.trainable = False
         super().__init__(average.inputs[0], average.outputs[0], name=f"gan_{objective}")
         self.generator, self.critic, self.average = generator, critic, average
         self.objective, self.critic_steps, self.ema = OBJECTIVES[objective], critic_steps, ema
         self.vi_regularizer, self.vi_lag = vi_regularizer, vi_lag
         if vi_regularizer:
-            # G°. Not frozen: a frozen BatchNormalization takes its moving averages, and G(z) − G°(z) would never be 0
-            self.old = keras.models.clone_model(generator)
-            self.old.set_weights(generator.get_weights())
+            # G°. Not frozen: a frozen BatchNormalization takes its moving averages, and G(z) − G°(z) would
+            # never be 0
+            self.old = copy_of(generator)
         self.seeds = keras.random.SeedGenerator(seed)
-        self.means = [keras.metrics.Mean(name) for name in ("loss", "generator_loss", "gap", "score_real", "score_fake")]
-        optimizer, self.critic_optimizer = (keras.optimizers.Adam(learning_rate, beta_1=0.5) for _ in range(2))
-        if self.dtype_policy.name == "mixed_float16":             # small gradients are 0 there: both losses are scaled up
-            optimizer, self.critic_optimizer = map(keras.optimizers.LossScaleOptimizer, (optimizer, self.critic_optimizer))
+        names = ("loss", "generator_loss", "gap", "score_real", "score_fake")
+        self.means = [keras.metrics.Mean(name) for name in names]
+        optimizer, self.critic_optimizer = (self.adam(learning_rate) for _ in range(2))
         optimizer.build(generator.trainable_variables)
         self.critic_optimizer.build(critic.trainable_variables)
-        self.critic_memory = self.critic_optimizer.variables      # weights of this model, so that checkpoints hold them
+        self.critic_memory = self.critic_optimizer.variables     # this model's weights: checkpoints hold them
         # XLA is ten times slower for transposed convolutions on CPUs; "auto" leaves it off there
         self.compile(optimizer, jit_compile="auto")
 
-    def train_step(self, *arguments):
-        """Called by model.fit: with (data) on TensorFlow, with (state, data) on JAX."""
-        *state, (x, _) = arguments
-        if not state:
-            return self.update(x)
-        groups = (self.trainable_variables, self.non_trainable_variables, self.optimizer.variables, self.metrics_variables)
-        pairs = [pair for group, values in zip(groups, state[0]) for pair in zip(group, values)]
-        with keras.StatelessScope(pairs) as scope:
-            logs = self.update(x)
-        return logs, tuple([scope.get_current_value(variable) for variable in group] for group in groups)
+    def adam(self, learning_rate):
+        optimizer = keras.optimizers.Adam(learning_rate, beta_1=0.5)
+        if self.dtype_policy.name == "mixed_float16":     # small gradients are 0 there: the loss is scaled up
+            return keras.optimizers.LossScaleOptimizer(optimizer)
+        return optimizer
 
     def update(self, images):
-        """One update from uint8 images, critic_steps batches of them; returns the means of this epoch so far."""
-        real = ops.cast(images, "float32") / 127.5 - 1
-        count = ops.shape(real)[0] // self.critic_steps
+        """One update from critic_steps batches of uint8 images; returns the means of this epoch so far."""
+        x_r = ops.cast(images, "float32") / 127.5 - 1
+        count = ops.shape(x_r)[0] // self.critic_steps
         for i in range(self.critic_steps):
-            loss, t_r, t_f = self.update_critic(real[i * count:(i + 1) * count])
-        generator_loss = self.update_generator(real[:count])
+            loss, t_r, t_f = self.update_critic(x_r[i * count:(i + 1) * count])
+        generator_loss = self.update_generator(x_r[:count])
         self.average_weights()
         values = [loss, generator_loss, ops.mean(t_r) - ops.mean(t_f), ops.mean(t_r), ops.mean(t_f)]
         for mean, value in zip(self.means, values):
             mean.update_state(value)
         return {mean.name: mean.result() for mean in self.means}
 
-    def codes(self, count):
-        return keras.random.normal((count, self.generator.inputs[0].shape[-1]), seed=self.seeds)
+    def update_critic(self, x_r):
+        """min_T; a z for each real image, so that a batch of any size makes pairs (x_r, x_f)."""
+        x_f = ops.stop_gradient(self.generate(self.codes(x_r)))
+        epsilon = self.epsilon(x_r) if self.objective.penalty == "gp" else None
+        return self.minimize(lambda: critic_loss(self.objective, self.critic, x_r, x_f, epsilon),
+                             self.critic.trainable_variables, self.critic_optimizer)
 
-    def update_critic(self, real):
-        """min_T; a z for each real image, so that a batch of any size makes pairs."""
-        count = ops.shape(real)[0]
-        fake = ops.stop_gradient(ops.cast(self.generator(self.codes(count), training=True), "float32"))
-        epsilon = keras.random.uniform((count, 1, 1, 1), seed=self.seeds) if self.objective.penalty == "gp" else None
-        return self.descend(self.critic_optimizer, self.critic.trainable_variables,
-                            lambda: critic_loss(self.objective, self.critic, real, fake, epsilon))
+    def update_generator(self, x_r):
+        """min_G; T(x_r) matters to the relativistic GAN alone."""
+        z = self.codes(x_r)
+        t_r = self.scores(x_r) if self.objective.relativistic else None
+        self.renew_old()
+        loss, = self.minimize(lambda: self.generator_loss(z, t_r),
+                              self.generator.trainable_variables, self.optimizer)
+        return loss
 
-    def update_generator(self, real):
-        """min_G."""
-        z = self.codes(ops.shape(real)[0])
-        t_r = self.scores(real) if self.objective.relativistic else None
+    def generator_loss(self, z, t_r=None):
+        """The objective's, and λ ‖G(z) − G°(z)‖² of eq. (26) of 5716; a tuple of one."""
+        x_f = self.generate(z)
+        loss = self.objective.generator(t_r, self.scores(x_f))
+        if self.vi_regularizer:
+            before = ops.stop_gradient(ops.cast(self.old(z, training=True), "float32"))
+            loss = loss + self.vi_regularizer * ops.mean(ops.square(x_f - before))
+        return (loss,)
+
+    def renew_old(self):
+        """G° ← G in every vi_lag-th update. Right after it the term of 5716 and its gradient are 0."""
         if self.vi_regularizer:
             due = ops.equal(self.optimizer.iterations % self.vi_lag, 0)
             for old, new in zip(self.old.weights, self.generator.weights):
                 old.assign(ops.where(due, new.value, old.value))
-        return self.descend(self.optimizer, self.generator.trainable_variables, lambda: self.generator_loss(z, t_r))[0]
-
-    def generator_loss(self, z, t_r=None):
-        """The objective's, and λ ‖G(z) − G°(z)‖² of eq. (26) of 5716; a tuple of one."""
-        fake = ops.cast(self.generator(z, training=True), "float32")
-        loss = self.objective.generator(t_r, self.scores(fake))
-        if self.vi_regularizer:
-            before = ops.stop_gradient(ops.cast(self.old(z, training=True), "float32"))
-            loss = loss + self.vi_regularizer * ops.mean(ops.square(fake - before))
-        return (loss,)
-
-    def scores(self, x):
-        return ops.cast(ops.squeeze(self.critic(x, training=False), -1), "float32")
 
     def average_weights(self):
-        """权重滑动平均, normalisation statistics included; its memory is short at first, or the start would stay in it."""
+        """权重滑动平均, normalisation statistics included. At first its memory is short: the start fades."""
         step = ops.cast(self.optimizer.iterations, "float32")
         decay = ops.minimum(self.ema, (1 + step) / (10 + step))
         for average, new in zip(self.average.weights, self.generator.weights):
             average.assign(decay * average + (1 - decay) * new)
 
-    def descend(self, optimizer, variables, function):
-        """One step on the first part of function(), a tuple; returns the tuple."""
-        outputs, gradients = self.gradients(function, variables, optimizer.scale_loss(1.0))
-        if keras.backend.backend() != "jax":
-            optimizer.apply(gradients, variables)
-            return outputs
-        # A LossScaleOptimizer branches on whether the gradients are finite; JAX allows no assignment inside a branch.
-        groups = variables, optimizer.variables
-        values, memory = ([variable.value for variable in group] for group in groups)
-        for group, new in zip(groups, optimizer.stateless_apply(memory, gradients, values)):
-            for variable, value in zip(group, new):
-                variable.assign(value)
-        return outputs
+    def codes(self, x_r):
+        """z ~ N(0, I), one for each real image."""
+        return keras.random.normal((ops.shape(x_r)[0], self.generator.inputs[0].shape[-1]), seed=self.seeds)
 
-    def gradients(self, function, variables, scale=1.0):
-        """function(), a tuple, and the gradients of its first part times scale; what the call assigns elsewhere is kept."""
-        if keras.backend.backend() == "jax":
-            import jax
+    def epsilon(self, x_r):
+        """Where between x_r and x_f WGAN-GP looks at ∇T: uniform in [0, 1), one for each pair."""
+        return keras.random.uniform((ops.shape(x_r)[0], 1, 1, 1), seed=self.seeds)
 
-            chosen = {id(variable) for variable in variables}
-            rest = [variable for variable in self.variables if id(variable) not in chosen]
+    def generate(self, z):
+        return ops.cast(self.generator(z, training=True), "float32")
 
-            def stateless(values, others):
-                with keras.StatelessScope([*zip(variables, values), *zip(rest, others)]) as scope:
-                    outputs = function()
-                return outputs[0] * scale, (outputs, [scope.get_current_value(variable) for variable in rest])
+    def scores(self, x):
+        return ops.cast(ops.squeeze(self.critic(x, training=False), -1), "float32")
 
-            (_, (outputs, others)), gradients = jax.value_and_grad(stateless, has_aux=True)(
-                [variable.value for variable in variables], [variable.value for variable in rest])
-            for variable, value in zip(rest, others):
-                variable.assign(value)
-            return outputs, gradients
-        import tensorflow as tf
 
-        with tf.GradientTape() as tape:
-            outputs = function()
-            loss = outputs[0] * scale
-        return outputs, tape.gradient(loss, [variable.value for variable in variables])
+def copy_of(model):
+    copy = keras.models.clone_model(model)
+    copy.set_weights(model.get_weights())
+    return copy
 
 
 class SampleSheet(keras.callbacks.Callback):
     """Draws the images of the same codes after every epoch, and the curves so far."""
 
-    def __init__(self, run, codes):
+    def __init__(self, run, painter):
         super().__init__()
-        self.run, self.codes = run, codes
+        self.run, self.painter, self.codes = run, painter, painter.sample_codes(100)
 
     def on_epoch_end(self, epoch, logs=None):
-        plots.save_sheet(evaluate.images_of(self.model, self.codes), self.run.path(f"samples/epoch-{epoch + 1:03d}.png"))
-        evaluate.save_scores([*self.run.state["log"], {"epoch": epoch + 1, **logs}], self.run.path("scores.png"))
+        plots.save_sheet(self.painter.paint(self.codes), self.run.path(f"samples/epoch-{epoch + 1:03d}.png"))
+        log = [*self.run.state["log"], {"epoch": epoch + 1, **logs}]
+        report.save_scores(log, self.run.path("scores.png"))
+
+
+@dataclass
+class Config(cli.BaseConfig):
+    objective: Literal["gan_qp_l2", "gan_qp_l1", "wgan_div", "wgan_gp", "wgan_sn", "sgan_sn", "rsgan_sn",
+                       "lsgan_sn", "sgan"] = "gan_qp_l2"
+    """Which GAN, see gan/objectives.py."""
+    epochs: int = 10
+    batch_size: int = 64
+    """Real images, and as many generated ones, in one update of the critic."""
+    learning_rate: float = 2e-4
+    """Of Adam with β₁ = 0.5, for both networks."""
+    critic_steps: Annotated[int, cli.Between(1)] = 2
+    """Updates of the critic for each one of the generator."""
+    size: Annotated[int, cli.Between(28, 64)] = 32
+    """Height and width of the images, 28 to 64 pixels, a multiple of 4."""
+    width: Annotated[int, cli.Between(1)] = 32
+    """Channels at half the size; each halving doubles them."""
+    latent_dim: Annotated[int, cli.Between(2)] = 128
+    """Dimensions of z."""
+    ema: Annotated[float, cli.Between(0, below=1)] = 0.999
+    """Decay of the running average of the generator's weights, from which samples are drawn."""
+    vi_regularizer: Annotated[float, cli.Between(0)] = 0.0
+    """Weight of the mean of (G(z) − G°(z))², article 5716 (there 5); 0 leaves it out."""
+    vi_lag: Annotated[int, cli.Between(2)] = 5
+    """Updates of G between two copies into G°, at least 2: right after a copy the term and its gradient are
+    0."""
+    features: str = ""
+    """For the Fréchet distance: a classifier of gan/features.py, or inception. Empty: the data's one in
+    gan/weights."""
+    samples: Annotated[int, cli.Between(2)] = 10000
+    """Generated images, and training images, for the Fréchet distance."""
 
 
 def train(config):
-    for name, least in [("critic_steps", 1), ("width", 1), ("latent_dim", 2), ("vi_regularizer", 0), ("vi_lag", 2),
-                        ("samples", 2)]:
-        if getattr(config, name) < least:
-            raise runs.InputError(f"{runs.option(name)} expects at least {least}. Received: {getattr(config, name)}")
-    if not 0 <= config.ema < 1:
-        raise runs.InputError(f"--ema expects a decay from 0 to below 1. Received: {config.ema}")
-    if config.devices != 1 and keras.backend.backend() == "tensorflow":
-        raise runs.InputError("--devices expects 1 for gan on TensorFlow: MirroredStrategy cannot run its step of two "
-                              f"optimizers. KERAS_BACKEND=jax shares its batches. Received: {config.devices}")
-    images = data.load(config.data, config.size)
-    if config.smoke:
-        images = images.first(300)
-    needed = config.batch_size * config.critic_steps
-    if len(images.x_train) < needed:
-        raise runs.InputError(f"--batch-size {config.batch_size} with --critic-steps {config.critic_steps} expects at least "
-                              f"{needed} images for one update. Received: {len(images.x_train)} training images")
-    extractor = evaluate.extractor(config.features, images, config.smoke)
-    run = runs.start(config, "gan", config.objective)
-    if config.smoke and extractor is None:
-        extractor = features.quick(images)
-    channels = images.x_train.shape[-1]
-    gan = GAN(build_generator(config.size, channels, config.width, config.latent_dim),
-              build_critic(config.size, channels, config.width, OBJECTIVES[config.objective].spectral), config.objective,
-              config.critic_steps, config.ema, config.vi_regularizer, config.vi_lag, config.learning_rate, config.seed)
+    check_backend(config)
+    images = load(config)
+    extractor = frechet.find_extractor(config.features, images, quiet=config.smoke)
+    run = training.start(config, "gan", config.objective)
+    gan = build(config, images.x_train.shape[-1])
+    no_targets = np.zeros(len(images.x_train), "uint8")
+    batches = ArrayBatches(run, images.x_train, no_targets, batch_size=images_of_an_update(config))
+    gan.fit(batches, **run.fit_options(SampleSheet(run, Painter(gan))))
 
-    update = runs.Run(run.folder, runs.BaseConfig(batch_size=needed, seed=config.seed), run.state)   # batches of an update
-    batches = runs.Batches(update, images.x_train, np.zeros(len(images.x_train), "uint8"))
-    gan.fit(
-        batches, shuffle=False, epochs=config.epochs, initial_epoch=run.epoch, verbose=1 if sys.stdout.isatty() else 2,
-        callbacks=[SampleSheet(run, evaluate.sample_codes(gan, 100)), runs.Checkpoint(run, monitor=None)],
-    )
-    final = runs.load_model(run.folder)
-    evaluate.pictures(final, run)
-    updates = config.epochs * len(batches)
+    painter = Painter.load(run.folder)
+    report.pictures(painter, run)
+    if config.smoke and extractor is None:
+        extractor = frechet.quick_classifier(images)
+    log, updates = run.state["log"], config.epochs * batches.steps
     run.finish(images.describe(), {
-        **{name: run.state["log"][-1][name] for name in ("gap", "score_real", "score_fake")},
+        **{name: log[-1][name] for name in ("gap", "score_real", "score_fake")},
         "generator_updates": updates, "updates_per_second": updates / run.state["seconds"],
-        **evaluate.metrics(final, images.x_train, extractor, 200 if config.smoke else config.samples),
+        **report.metrics(painter, images.x_train, extractor, 200 if config.smoke else config.samples),
     })
     return run
 
 
+def check_backend(config):
+    backend = keras.backend.backend()
+    if backend not in BACKENDS:
+        raise InputError(f"gan trains on the backends {' and '.join(BACKENDS)}. "
+                         f"Received: KERAS_BACKEND={backend}")
+    if config.devices != 1 and backend == "tensorflow":
+        raise InputError("--devices expects 1 for gan on TensorFlow: MirroredStrategy cannot run its step of "
+                         f"two optimizers. KERAS_BACKEND=jax shares its batches. Received: {config.devices}")
+
+
+def load(config):
+    """The images, enough for one update."""
+    images = data.load(config.data, config.size)
+    if config.smoke:
+        images = images.first(300)
+    needed = images_of_an_update(config)
+    if len(images.x_train) < needed:
+        raise InputError(f"--batch-size {config.batch_size} with --critic-steps {config.critic_steps} "
+                         f"expects at least {needed} images for one update. "
+                         f"Received: {len(images.x_train)} training images")
+    return images
+
+
+def images_of_an_update(config):
+    """Each update of the critic has real images of its own."""
+    return config.batch_size * config.critic_steps
+
+
+def build(config, channels):
+    generator = build_generator(config.size, channels, config.width, config.latent_dim)
+    critic = build_critic(config.size, channels, config.width, OBJECTIVES[config.objective].spectral)
+    return GAN(generator, critic, config.objective, config.critic_steps, config.ema, config.vi_regularizer,
+               config.vi_lag, config.learning_rate, config.seed)
+
+
 if __name__ == "__main__":
-    runs.main(train, Config, __doc__)
+    cli.main(train, Config, __doc__)

@@ -1,8 +1,9 @@
-"""Losses and penalties against float64 NumPy, pairs, the lagged generator, resuming, metrics, data, and wrong input."""
+"""Losses and penalties against float64 NumPy, pairs, the lagged generator, resuming, metrics, data, and wrong
+input."""
 
 import dataclasses
+import gzip
 import io
-import pickle
 import tarfile
 
 import keras
@@ -11,10 +12,14 @@ import pytest
 from keras import layers, ops
 from PIL import Image
 
-from common import datasets, runs
-from common.datasets import InputError
-from gan import data, evaluate, features, generate, toy, train
+from common.harness import cli, datasets
+from common.harness.models import save_model
+from common.harness.reading import InputError, sha256_of
+from common.harness.writing import ROOT
+from gan import data, features, frechet, generate, report, toy, train
+from gan.backends import AlternatingModel
 from gan.objectives import OBJECTIVES, critic_loss, input_gradient, penalty_div, penalty_gp
+from gan.painter import Painter, walk
 from gan.train import GAN, Config, build_critic, build_generator
 
 RNG = np.random.default_rng(0)
@@ -24,8 +29,9 @@ def numpy(tensor):
     return ops.convert_to_numpy(tensor)
 
 
-# ------------------------------------------------------------------------------------------------------------- losses
-# The critic here is T(x) = w · tanh(W x), whose gradient in x is written out: no automatic differentiation in the oracle.
+# ----------------------------------------------------------------------------------------------------- losses
+# The critic here is T(x) = w · tanh(W x), whose gradient in x is written out: no automatic differentiation in
+# the oracle.
 
 SHAPE, HIDDEN, BATCH = (2, 2, 1), 5, 6
 W, WEIGHT = RNG.normal(size=(4, HIDDEN)), RNG.normal(size=(HIDDEN, 1))
@@ -96,8 +102,12 @@ def tensor(x):
 
 @pytest.fixture
 def critic():
-    model = keras.Sequential([keras.Input(SHAPE), layers.Flatten(), layers.Dense(HIDDEN, "tanh", use_bias=False),
-                              layers.Dense(1, use_bias=False)])
+    model = keras.Sequential([
+        keras.Input(SHAPE),
+        layers.Flatten(),
+        layers.Dense(HIDDEN, "tanh", use_bias=False),
+        layers.Dense(1, use_bias=False),
+    ])
     model.set_weights([W, WEIGHT])
     return model
 
@@ -106,13 +116,16 @@ def images(x):
     return tensor(x.reshape(-1, *SHAPE))
 
 
+def epsilon():
+    return tensor(EPSILON.reshape(-1, 1, 1, 1))
+
+
 @pytest.mark.parametrize("name", OBJECTIVES)
 def test_the_critics_loss_and_gradient(name, critic):
-    gan = GAN.__new__(GAN)                       # only its way to gradients, which knows both backends
-    keras.Model.__init__(gan)
+    gan = AlternatingModel()                     # only its way to gradients, which knows both backends
     gan.critic = critic
     (loss, t_r, t_f), found = gan.gradients(
-        lambda: critic_loss(OBJECTIVES[name], critic, images(REAL), images(FAKE), tensor(EPSILON.reshape(-1, 1, 1, 1))),
+        lambda: critic_loss(OBJECTIVES[name], critic, images(REAL), images(FAKE), epsilon()),
         critic.trainable_variables)
     assert float(loss) == pytest.approx(expected_critic_loss(name, W, WEIGHT), rel=1e-4)
     np.testing.assert_allclose(numpy(t_r), score(REAL, W, WEIGHT), rtol=1e-4)
@@ -144,12 +157,12 @@ def test_the_gradient_of_a_critic_against_differences(critic):
 
 def test_equal_real_and_fake_images_divide_by_no_zero(critic):
     for name, objective in OBJECTIVES.items():
-        loss, *_ = critic_loss(objective, critic, images(REAL), images(REAL), tensor(EPSILON.reshape(-1, 1, 1, 1)))
+        loss, *_ = critic_loss(objective, critic, images(REAL), images(REAL), epsilon())
         assert np.isfinite(float(loss)), name
 
 
 def test_the_sixth_power_does_not_overflow_in_float16():
-    gradient = ops.cast(np.full((3, 30, 30, 1), 10.0), "float16")                     # ‖∇T‖ = 300, 300⁶ = 7.3·10¹⁴
+    gradient = ops.cast(np.full((3, 30, 30, 1), 10.0), "float16")                # ‖∇T‖ = 300, 300⁶ = 7.3·10¹⁴
     assert float(penalty_div(gradient)) == pytest.approx(2 * 300.0 ** 6, rel=1e-4)
     assert float(penalty_gp(gradient)) == pytest.approx(10 * 299.0 ** 2, rel=1e-4)
 
@@ -161,7 +174,7 @@ def test_penalties_have_finite_gradients_at_zero():
         assert float(found) == pytest.approx(value, rel=1e-3) and np.isfinite(numpy(gradient)).all()
 
 
-# ----------------------------------------------------------------------------------------------------------- networks
+# --------------------------------------------------------------------------------------------------- networks
 
 @pytest.mark.parametrize("size, channels", [(28, 1), (32, 3), (44, 1), (64, 3)])
 def test_networks_fit_the_image(size, channels):
@@ -174,27 +187,29 @@ def test_parameter_counts():
     assert build_generator().count_params() == (
         128 * 4 * 4 * 128 + 4 * 128 + 16 * 128 * 64 + 4 * 64 + 16 * 64 * 32 + 4 * 32 + 16 * 32 + 1)
     assert build_critic().count_params() == 16 * 32 + 32 + 16 * 32 * 64 + 64 + 16 * 64 * 128 + 128 + 2048
-    assert build_critic(spectral=True).count_params() - build_critic().count_params() == 16 + 16 * 32 + 16 * 64 + 2048
+    more = build_critic(spectral=True).count_params() - build_critic().count_params()
+    assert more == 16 + 16 * 32 + 16 * 64 + 2048
 
 
 def small(objective="gan_qp_l2", seed=0, **options):
     keras.utils.set_random_seed(seed)
-    return GAN(build_generator(28, 1, 2, 6), build_critic(28, 1, 2, OBJECTIVES[objective].spectral), objective, **options)
+    critic = build_critic(28, 1, 2, OBJECTIVES[objective].spectral)
+    return GAN(build_generator(28, 1, 2, 6), critic, objective, **options)
 
 
 IMAGES = RNG.integers(0, 256, (48, 28, 28, 1), "uint8")
 ZEROS = np.zeros(48, "uint8")
 
 
-# ----------------------------------------------------------------------------------------------------------- training
+# --------------------------------------------------------------------------------------------------- training
 
 @pytest.mark.parametrize("name", ["gan_qp_l2", "wgan_gp", "rsgan_sn"])
 def test_the_same_seed_gives_the_same_ten_losses(name):
     def losses():
         gan, found = small(name), []
-        record = keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: found.append(dict(logs)))
-        gan.fit(np.concatenate([IMAGES] * 2)[:80], np.zeros(80), batch_size=8, epochs=1, shuffle=False, verbose=0,
-                callbacks=[record])
+        record = keras.callbacks.LambdaCallback(on_train_batch_end=lambda _, logs: found.append(dict(logs)))
+        gan.fit(np.concatenate([IMAGES] * 2)[:80], np.zeros(80), batch_size=8, epochs=1, shuffle=False,
+                verbose=0, callbacks=[record])
         return found
 
     first, second = losses(), losses()
@@ -225,8 +240,10 @@ def test_the_average_follows_the_generator():
     gan.update(IMAGES[:16])
     for average, old, new in zip(gan.average.weights, before, gan.generator.weights):
         decay = min(0.5, 2 / 11)                 # 1 + t over 10 + t after the first update
-        np.testing.assert_allclose(numpy(average), decay * old + (1 - decay) * numpy(new), rtol=1e-5, atol=1e-6)
-    np.testing.assert_array_equal(numpy(gan(np.ones((2, 6), "float32"))), numpy(gan.average(np.ones((2, 6), "float32"))))
+        expected = decay * old + (1 - decay) * numpy(new)
+        np.testing.assert_allclose(numpy(average), expected, rtol=1e-5, atol=1e-6)
+    z = np.ones((2, 6), "float32")
+    np.testing.assert_array_equal(numpy(gan(z)), numpy(gan.average(z)))
 
 
 def test_the_term_of_5716_has_a_gradient_between_copies_and_none_at_a_copy():
@@ -252,7 +269,8 @@ def test_the_term_of_5716_has_a_gradient_between_copies_and_none_at_a_copy():
     for old, new in zip(gan.old.weights, gan.generator.weights):
         old.assign(new)
     value, largest = of_the_term()
-    assert value == pytest.approx(0, abs=1e-6) and largest < 1e-5   # what one update for each copy would be left with
+    # what one update for each copy would be left with
+    assert value == pytest.approx(0, abs=1e-6) and largest < 1e-5
 
 
 def test_the_generators_term_is_the_formula():
@@ -283,87 +301,92 @@ def test_a_resumed_run_ends_as_one_that_was_not_stopped(tmp_path, monkeypatch, n
         with pytest.raises(KeyboardInterrupt):
             train.train(config(tmp_path / "b", objective=name, vi_regularizer=5.0))
     folder, = (tmp_path / "b/gan").iterdir()
-    resumed = train.train(runs.settle(Config(resume=folder)))
+    resumed = train.train(cli.settle(Config(resume=folder)))
     for a, b in zip(whole.state["log"], resumed.state["log"], strict=True):
-        assert {key: a[key] for key in a if key != "seconds"} == {key: b[key] for key in b if key != "seconds"}
+        assert a | {"seconds": 0} == b | {"seconds": 0}
     z = RNG.normal(size=(3, 6))
-    np.testing.assert_array_equal(*(evaluate.images_of(evaluate.load(run.folder), z) for run in (whole, resumed)))
+    np.testing.assert_array_equal(*(Painter.load(run.folder).paint(z) for run in (whole, resumed)))
     names = {path.name for path in whole.folder.iterdir()}
-    assert {"samples.png", "walks.png", "scores.png", "samples", "results.json", "model.keras", "log.csv"} <= names
+    assert {"samples.png", "walks.png", "scores.png", "samples"} <= names
+    assert {"results.json", "model.keras", "log.csv"} <= names
 
 
 def test_generate_from_a_file(tmp_path, capsys):
-    runs.save_model(small(), tmp_path / "model.keras")
+    save_model(small(), tmp_path / "model.keras")
     generate.generate(generate.Config(tmp_path / "model.keras", tmp_path / "out", 3))
     assert {path.name for path in (tmp_path / "out").iterdir()} == {"samples.png", "walks.png"}
     assert Image.open(tmp_path / "out/samples.png").size == (3 * 28 * 2, 3 * 28 * 2)
-    with pytest.raises(runs.InputError, match="--count expects 2 to 100"):
-        generate.generate(generate.Config(tmp_path / "model.keras", tmp_path / "out", 1))
-    with pytest.raises(runs.InputError, match="is not a model|expected a model trained by gan/train.py"):
-        evaluate.load(runs.ROOT / "vae/weights/vae.keras")
+    with pytest.raises(InputError, match="--count expects 2 to 100"):
+        cli.check(generate.Config(tmp_path / "model.keras", tmp_path / "out", 1))
+    with pytest.raises(InputError, match="is not a model|expected a model trained by gan/train.py"):
+        Painter.load(ROOT / "vae/weights/vae.keras")
 
 
-# ------------------------------------------------------------------------------------------------------------ metrics
+# ---------------------------------------------------------------------------------------------------- metrics
 
 def test_frechet_distance_against_closed_forms():
     from scipy.linalg import sqrtm
 
     a, b = RNG.normal(size=(300, 7)) @ RNG.normal(size=(7, 7)), 0.5 + RNG.normal(size=(200, 7))
     covariances = [np.cov(x, rowvar=False) for x in (a, b)]
-    expected = ((a.mean(0) - b.mean(0)) ** 2).sum() + np.trace(sum(covariances) - 2 * sqrtm(np.matmul(*covariances)).real)
-    assert evaluate.frechet_distance(a, b) == pytest.approx(expected, rel=1e-6)
-    assert evaluate.frechet_distance(a, a) == pytest.approx(0, abs=1e-6)
+    means_apart = ((a.mean(0) - b.mean(0)) ** 2).sum()
+    expected = means_apart + np.trace(sum(covariances) - 2 * sqrtm(np.matmul(*covariances)).real)
+    assert frechet.frechet_distance(a, b) == pytest.approx(expected, rel=1e-6)
+    assert frechet.frechet_distance(a, a) == pytest.approx(0, abs=1e-6)
     wide, narrow = 3 * RNG.normal(size=(100_000, 1)) + 2, RNG.normal(size=(100_000, 1))
-    assert evaluate.frechet_distance(wide, narrow) == pytest.approx(2 ** 2 + (3 - 1) ** 2, rel=0.03)
+    assert frechet.frechet_distance(wide, narrow) == pytest.approx(2 ** 2 + (3 - 1) ** 2, rel=0.03)
     flat = np.c_[a[:, :3], np.zeros((300, 2))]                       # features that are never on
-    assert evaluate.frechet_distance(flat, flat + 1) == pytest.approx(5, rel=1e-6)
+    assert frechet.frechet_distance(flat, flat + 1) == pytest.approx(5, rel=1e-6)
 
 
 def test_entropy_and_modes():
     real = np.repeat(np.arange(4), 25)
-    assert evaluate.class_metrics(real, real) == pytest.approx({"recognised_entropy": np.log(4), "modes": 4})
-    one = evaluate.class_metrics(np.full(100, 2), real)
+    assert report.class_metrics(real, real) == pytest.approx({"recognised_entropy": np.log(4), "modes": 4})
+    one = report.class_metrics(np.full(100, 2), real)
     assert one == {"recognised_entropy": 0, "modes": 1}
     few = np.array([0] * 96 + [1] * 3 + [2])                         # a tenth of a quarter is 2.5 of 100
-    assert evaluate.class_metrics(few, real)["modes"] == 2
+    assert report.class_metrics(few, real)["modes"] == 2
 
 
 def test_walks_stay_on_the_sphere():
     start, end = RNG.normal(size=(2, 5))
     end *= np.linalg.norm(start) / np.linalg.norm(end)
-    codes = evaluate.walk(start, end, 7)
+    codes = walk(start, end, 7)
     np.testing.assert_allclose(codes[[0, -1]], [start, end], atol=1e-12)
     np.testing.assert_allclose(np.linalg.norm(codes, axis=1), np.linalg.norm(start))
-    np.testing.assert_allclose(evaluate.walk(start, start, 3), [start] * 3)
+    np.testing.assert_allclose(walk(start, start, 3), [start] * 3)
 
 
 def test_the_metrics_of_a_collapsed_and_of_a_perfect_generator(tmp_path):
-    """The classifier is a stub: its features are the mean grey of three parts, its class is where the light is."""
+    """The classifier is a stub: its features are the mean grey of three parts, its class is where the light
+    is."""
     x = keras.Input((32, 32, 1))
     parts = layers.Flatten()(layers.AveragePooling2D((32, 8))(x))
     parts = layers.Activation("linear", name="features")(parts)
     logits = layers.Dense(4, kernel_initializer="identity", name="classes")(parts)
-    runs.save_model(keras.Model(x, logits, name="gan_features"), tmp_path / "features.keras")
+    save_model(keras.Model(x, logits, name="gan_features"), tmp_path / "features.keras")
     real = np.zeros((40, 32, 32, 1), "uint8")
     for i, image in enumerate(real):
         image[:, i % 4 * 8:i % 4 * 8 + 8] = 200 + i
     sample = datasets.Images("x", "", "", False, real, None, real, None)
-    model = evaluate.extractor(str(tmp_path / "features.keras"), sample)
-    found, classes = evaluate.features_and_classes(model, real)
+    model = frechet.find_extractor(str(tmp_path / "features.keras"), sample)
+    found, classes = frechet.features_and_classes(model, real)
     np.testing.assert_array_equal(classes, np.arange(40) % 4)
-    assert evaluate.frechet_distance(found, found) == pytest.approx(0, abs=1e-9)
+    assert frechet.frechet_distance(found, found) == pytest.approx(0, abs=1e-9)
     black = GAN(build_generator(32, 1, 2, 6), build_critic(32, 1, 2), "sgan")
     black.average.layers[-1].bias.assign([-100.0])
-    collapsed = evaluate.metrics(black, real, model, 30)
-    assert collapsed["pixel_deviation"] == 0 and collapsed["modes"] == 1 and collapsed["frechet_distance"] > 0.2
-    with pytest.raises(runs.InputError, match=r"--features expects a classifier.*for 28 × 28 × 1.*Received"):
-        evaluate.extractor(str(tmp_path / "features.keras"),
+    collapsed = report.metrics(Painter(black), real, model, 30)
+    assert collapsed["pixel_deviation"] == 0 and collapsed["modes"] == 1
+    assert collapsed["frechet_distance"] > 0.2
+    with pytest.raises(InputError, match=r"--features expects a classifier.*for 28 × 28 × 1.*Received"):
+        frechet.find_extractor(str(tmp_path / "features.keras"),
                            datasets.Images("x", "", "", False, IMAGES, None, IMAGES, None))
 
 
 def test_the_shipped_classifier_is_not_for_other_images_of_that_name(capsys):
     colour = np.zeros((4, 32, 32, 3), "uint8")
-    assert evaluate.extractor("", datasets.Images("mnist", "", "", False, colour, None, colour, None)) is None
+    other = datasets.Images("mnist", "", "", False, colour, None, colour, None)
+    assert frechet.find_extractor("", other) is None
     assert "is for other images" in capsys.readouterr().out
 
 
@@ -383,7 +406,7 @@ def test_scores_are_float32_under_any_policy():
         keras.config.set_dtype_policy("float32")
 
 
-# --------------------------------------------------------------------------------------------------------------- data
+# ------------------------------------------------------------------------------------------------------- data
 
 def test_mnist_gets_a_black_edge():
     loaded = data.load("digits", 32)
@@ -400,8 +423,8 @@ def write(path, **arrays):
 
 def test_npz_files_of_any_size_grey_and_colour(tmp_path):
     colour = RNG.integers(0, 256, (20, 50, 40, 3), "uint8")
-    loaded = data.load(write(tmp_path / "a.npz", x_train=colour, x_test=colour[:5], y_train=np.arange(20)[:, None] % 3,
-                             y_test=np.arange(5)), 64)
+    labels = {"y_train": np.arange(20)[:, None] % 3, "y_test": np.arange(5)}
+    loaded = data.load(write(tmp_path / "a.npz", x_train=colour, x_test=colour[:5], **labels), 64)
     assert loaded.x_train.shape == (20, 64, 64, 3) and loaded.y_train.tolist() == [i % 3 for i in range(20)]
     np.testing.assert_array_equal(data.load(write(tmp_path / "b.npz"), 28).x_train, IMAGES)
 
@@ -416,33 +439,86 @@ def test_cifar10_from_the_data_folder(tmp_path, monkeypatch):
     assert "subset" in loaded.name
 
 
-def test_cifar10_from_its_archive(tmp_path, monkeypatch):
-    """Read in memory, whatever paths it names; a batch that is no plain data is refused before anything of it is called."""
-    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
-    monkeypatch.delenv("KEXUE_DATA", raising=False)
-    path = tmp_path / "keras/datasets/cifar-10-python.tar.gz"
-    path.parent.mkdir(parents=True)
-    batch = {b"data": np.arange(2 * 3072, dtype="uint32").astype("uint8").reshape(2, 3072), b"labels": [3, 4]}
-    names = [f"cifar-10-batches-py/{name}" for name in (*(f"data_batch_{i}" for i in range(1, 6)), "test_batch")]
+CIFAR10_FILES = [*data.CIFAR10_TRAIN, *data.CIFAR10_TEST]
 
-    def write(last):
-        with tarfile.open(path, "w:gz") as archive:
-            for name, content in [("../../outside", b"x"), (str(tmp_path / "absolute"), b"x"),
-                                  *((name, pickle.dumps(batch, 3)) for name in names[:-1]), (names[-1], last)]:
-                member = tarfile.TarInfo(name)
-                member.size = len(content)
-                archive.addfile(member, io.BytesIO(content))
-        monkeypatch.setattr(data, "CIFAR10", dataclasses.replace(data.CIFAR10, sha256=datasets.sha256_of(path)))
 
-    write(pickle.dumps(batch, 3))
-    loaded = data.load("cifar10", 32)
-    assert loaded.x_train.shape == (10, 32, 32, 3) and loaded.y_test.tolist() == [3, 4]
+def cifar10_contents(records=2):
+    """The six files of CIFAR-10's archive, but with few records."""
+    labels = np.arange(records, dtype="uint8")[:, None] + 3
+    pixels = np.arange(records * 3072, dtype="uint32").astype("uint8").reshape(records, 3072)
+    return dict.fromkeys(CIFAR10_FILES, np.c_[labels, pixels].tobytes())
+
+
+def write_archive(path, contents):
+    with tarfile.open(path, "w:gz", compresslevel=1) as archive:
+        for name, content in contents.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            archive.addfile(member, io.BytesIO(content))
+    return path
+
+
+def test_cifar10_from_its_archive(tmp_path):
+    """Read where it is, whatever paths it names."""
+    outside = {"../../outside": b"x", str(tmp_path / "absolute"): b"x"}
+    path = write_archive(tmp_path / "cifar-10-binary.tar.gz", outside | cifar10_contents())
+    loaded = data.from_cifar10_archive(path, records=2)
+    assert loaded.x_train.shape == (10, 32, 32, 3) and loaded.x_train.dtype == np.uint8
+    assert loaded.x_test.shape == (2, 32, 32, 3)
+    assert loaded.y_train.tolist() == [3, 4] * 5 and loaded.y_test.tolist() == [3, 4]
+    # the pixels beside and below the first one: the planes R, G, B lie 1,024 bytes apart
     assert loaded.x_test[0, 0, 1].tolist() == [1, 1025 % 256, 2049 % 256]
-    for wrong in (pickle.dumps(print), b"no pickle", pickle.dumps({})):
-        write(wrong)
-        with pytest.raises(InputError, match="should be the archive of CIFAR-10"):
-            data.load("cifar10", 32)
-    assert not (tmp_path / "outside").exists() and not (tmp_path / "absolute").exists()
+    assert loaded.x_test[0, 1, 0].tolist() == [32, 1056 % 256, 2080 % 256]
+    assert [found.name for found in tmp_path.iterdir()] == ["cifar-10-binary.tar.gz"]
+
+
+def test_the_whole_cifar10_in_the_cache(tmp_path, monkeypatch):
+    """As many records as the real archive has; another sha256 is refused before anything is unpacked."""
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    monkeypatch.delenv("KEXUE_DATA", raising=False)
+    (tmp_path / "datasets").mkdir()
+    path = tmp_path / "datasets/cifar-10-binary.tar.gz"
+    write_archive(path, dict.fromkeys(CIFAR10_FILES, bytes(10_000 * 3073)))
+    with pytest.raises(InputError, match="is damaged or another version"):
+        data.cifar10()
+    monkeypatch.setattr(data, "CIFAR10", dataclasses.replace(data.CIFAR10, sha256=sha256_of(path)))
+    loaded = data.cifar10()
+    assert loaded.x_train.shape == (50_000, 32, 32, 3) and loaded.x_test.shape == (10_000, 32, 32, 3)
+    assert loaded.y_train.shape == (50_000,) and loaded.name == "cifar10" and not loaded.builtin
+
+
+@pytest.mark.parametrize("content, reason", [
+    (b"", "has 0 bytes, not 6,146"), (bytes(6145), "has 6,145 bytes"), (bytes(6147), "has 6,147 bytes"),
+    (b"\x0a" + bytes(6145), "has a label 10, beyond 9"),
+])
+def test_an_archive_of_other_records_is_refused(tmp_path, content, reason):
+    for name in (CIFAR10_FILES[0], CIFAR10_FILES[-1]):
+        path = write_archive(tmp_path / "x.tar.gz", cifar10_contents() | {name: content})
+        with pytest.raises(InputError, match=f"archive of CIFAR-10, but cannot be read as it: .*{reason}"):
+            data.from_cifar10_archive(path, records=2)
+
+
+def test_an_archive_that_is_none_or_that_lacks_a_file_is_refused(tmp_path):
+    contents = cifar10_contents()
+    path = write_archive(tmp_path / "x.tar.gz", contents)
+    packed = path.read_bytes()
+    del contents[CIFAR10_FILES[-1]]
+    write_archive(path, contents)
+    with pytest.raises(InputError, match="binary archive of CIFAR-10.*test_batch.bin"):
+        data.from_cifar10_archive(path, records=2)
+    for content in (b"", b"no archive", packed[:len(packed) // 2], packed[:40] + bytes(9) + packed[49:]):
+        path.write_bytes(content)
+        with pytest.raises(InputError, match="binary archive of CIFAR-10"):
+            data.from_cifar10_archive(path, records=2)
+
+
+def test_an_archive_that_would_fill_the_memory_is_refused_before_it_is_unpacked(tmp_path):
+    member = tarfile.TarInfo(data.CIFAR10_TRAIN[0])
+    member.size = 1 << 40
+    path = tmp_path / "bomb.tar.gz"
+    path.write_bytes(gzip.compress(member.tobuf()))
+    with pytest.raises(InputError, match="unpacks to more than 200 times its size"):
+        data.from_cifar10_archive(path)
 
 
 def test_a_folder_of_pictures_of_many_kinds(tmp_path, capsys):
@@ -456,9 +532,11 @@ def test_a_folder_of_pictures_of_many_kinds(tmp_path, capsys):
     (tmp_path / "red/00.jpg").write_bytes((tmp_path / "red/01.png").read_bytes()[:200])
     loaded = data.load(str(tmp_path), 32)
     out = capsys.readouterr().out
-    assert loaded.x_train.shape == (22, 32, 32, 3) and len(loaded.x_test) == 2 and set(loaded.y_train) == {0, 1}
+    assert loaded.x_train.shape == (22, 32, 32, 3) and len(loaded.x_test) == 2
+    assert set(loaded.y_train) == {0, 1}
     assert "left out: " in out and "broken.png" in out and "00.jpg" in out
-    assert "2 of 26 pictures were left out" in out and "4 pictures are grey and 20 colour: all are taken as colour" in out
+    assert "2 of 26 pictures were left out" in out
+    assert "4 pictures are grey and 20 colour: all are taken as colour" in out
 
 
 def test_a_folder_of_grey_pictures_stays_grey(tmp_path):
@@ -476,41 +554,52 @@ def test_a_folder_of_grey_pictures_stays_grey(tmp_path):
     ({"y_train": np.zeros(5, int)}, "48 labels"),
 ])
 def test_wrong_arrays_are_named(tmp_path, arrays, message):
-    with pytest.raises(runs.InputError, match=message):
+    with pytest.raises(InputError, match=message):
         data.load(write(tmp_path / "x.npz", **arrays), 28)
 
 
 @pytest.mark.parametrize("options, message", [
     ({"size": 30}, "--size expects 28 to 64.*Received: 30"),
-    ({"size": 128}, "--size expects 28 to 64.*Received: 128"),
+    ({"size": 128}, "--size expects 28 to 64. Received: 128"),
     ({"data": "/nowhere"}, "--data expects.*Received: /nowhere"),
     ({"data": "EMPTY"}, "at least 10 pictures.*Received: 0"),
     ({"batch_size": 1000}, "at least 2000 images for one update.*Received: 1500"),
     ({"critic_steps": 0}, "--critic-steps expects at least 1"),
+    ({"width": 0}, "--width expects at least 1"),
+    ({"latent_dim": 1}, "--latent-dim expects at least 2"),
+    ({"vi_regularizer": -1.0}, "--vi-regularizer expects at least 0"),
     ({"vi_lag": 1}, "--vi-lag expects at least 2"),
-    ({"ema": 1.0}, "--ema expects a decay"),
+    ({"samples": 1}, "--samples expects at least 2"),
+    ({"ema": 1.0}, "--ema expects at least 0 and less than 1"),
     ({"features": "/nowhere.keras"}, "expected a run folder with model.keras"),
 ])
 def test_wrong_options_are_named_before_anything_is_written(tmp_path, options, message):
     (tmp_path / "empty").mkdir()
     if options.get("data") == "EMPTY":
         options = {"data": str(tmp_path / "empty")}
-    with pytest.raises(runs.InputError, match=message):
-        train.train(config(tmp_path / "out", **options))
+    with pytest.raises(InputError, match=message):
+        train.train(cli.settle(config(tmp_path / "out", **options)))
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_backend_without_a_step_of_its_own_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(keras.backend, "backend", lambda: "torch")
+    with pytest.raises(InputError, match="trains on the backends tensorflow and jax.*torch"):
+        train.train(config(tmp_path / "out"))
     assert not (tmp_path / "out").exists()
 
 
 def test_a_loss_that_is_not_a_number_ends_the_run(tmp_path):
-    with pytest.raises(runs.InputError, match="no longer a finite number at step.*smaller --learning-rate"):
+    with pytest.raises(InputError, match="no longer a finite number at step.*smaller --learning-rate"):
         train.train(config(tmp_path, learning_rate=1e30, objective="wgan_div"))
 
 
 def test_features_need_labels(tmp_path):
-    with pytest.raises(runs.InputError, match="needs labels"):
+    with pytest.raises(InputError, match="needs labels"):
         features.train(features.Config(data=write(tmp_path / "x.npz"), size=28, out=tmp_path / "out"))
 
 
-# ---------------------------------------------------------------------------------------------------------------- toys
+# ------------------------------------------------------------------------------------------------------- toys
 
 def dirac_losses(name, phi, theta):
     """The losses of critic and generator in 6583, whose gradients the systems are."""
@@ -529,8 +618,10 @@ def dirac_losses(name, phi, theta):
 def test_dirac_systems_are_the_gradients_of_their_losses(name):
     phi, theta = RNG.normal(size=(2, 2))
     found = toy.SYSTEMS[name][0](phi, theta)
-    np.testing.assert_allclose(found[0], -differences(lambda p: dirac_losses(name, p, theta)[0], phi), rtol=1e-6)
-    np.testing.assert_allclose(found[1], -differences(lambda t: dirac_losses(name, phi, t)[1], theta), rtol=1e-6)
+    of_phi = differences(lambda p: dirac_losses(name, p, theta)[0], phi)
+    of_theta = differences(lambda t: dirac_losses(name, phi, t)[1], theta)
+    np.testing.assert_allclose(found[0], -of_phi, rtol=1e-6)
+    np.testing.assert_allclose(found[1], -of_theta, rtol=1e-6)
 
 
 def test_the_linear_dirac_system_against_its_closed_solution():
@@ -552,18 +643,25 @@ def test_measures_of_the_toy_on_a_critic_that_is_known():
     critic = keras.Sequential([keras.Input((2,)), layers.Dense(1, use_bias=False)])
     critic.set_weights([np.array([[-3.0], [0.0]])])
     x_r, x_f = toy.points(4.0, 50, RNG)
-    assert toy.generator_gradient(critic, OBJECTIVES["wgan_sn"].generator, x_r, x_f) == pytest.approx(3, rel=1e-4)
+    gradient = toy.generator_gradient(critic, OBJECTIVES["wgan_sn"].generator, x_r, x_f)
+    assert gradient == pytest.approx(3, rel=1e-4)
     ratios = [-3 * (a[0] - b[0]) / (10 * np.abs(a - b).mean()) for a in x_r for b in x_f]
     expected = np.mean(ratios), np.max(np.abs(ratios))
     assert toy.bound_ratios(critic, toy.distance_l1, x_r, x_f) == pytest.approx(expected, rel=1e-4)
-    of_two = keras.Sequential([keras.Input((4,)), layers.Dense(1, use_bias=False)])         # T(x_r, x_f) = −2 x_r − x_f
+    # T(x_r, x_f) = −2 x_r − x_f
+    of_two = keras.Sequential([keras.Input((4,)), layers.Dense(1, use_bias=False)])
     of_two.set_weights([np.array([[-2.0], [0.0], [-1.0], [0.0]])])
-    assert toy.bound_ratios(of_two, toy.distance_l1, x_r, x_f) == pytest.approx(tuple(np.divide(expected, 3)), rel=1e-4)
+    found = toy.bound_ratios(of_two, toy.distance_l1, x_r, x_f)
+    assert found == pytest.approx(tuple(np.divide(expected, 3)), rel=1e-4)
 
 
 def test_the_toy_writes_pictures_and_a_table(tmp_path, monkeypatch):
-    monkeypatch.setattr(toy, "OBJECTIVES", {name: OBJECTIVES[name] for name in ("gan_qp_l2", "wgan_gp", "sgan")})
+    few = {name: OBJECTIVES[name] for name in ("gan_qp_l2", "wgan_gp", "sgan")}
+    monkeypatch.setattr(toy, "OBJECTIVES", few)
     toy.toy(toy.Config(tmp_path, steps=100, distances=(2.0,)))
     assert {path.name for path in tmp_path.iterdir()} == {"gradients.png", "dirac.png", "table.json"}
-    with pytest.raises(runs.InputError, match="--steps expects"):
-        toy.toy(toy.Config(tmp_path, steps=0))
+    with pytest.raises(InputError, match="--steps expects"):
+        cli.check(toy.Config(tmp_path, steps=0))
+    for distances in ((), (1.0, 0.0), (float("inf"),)):
+        with pytest.raises(InputError, match="--distances expects"):
+            toy.toy(toy.Config(tmp_path, distances=distances))

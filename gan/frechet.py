@@ -1,0 +1,136 @@
+"""The Fréchet distance between generated and real images, https://arxiv.org/abs/1706.08500, and the features
+in which it is taken.
+
+The distance is between Gaussians fitted to features of the images. The features are those of a small
+classifier, which gan/features.py trains; the FID has Inception in its place. Numbers from one classifier
+compare models with each other; they are not comparable with a FID or with another classifier's.
+"""
+
+import keras
+import numpy as np
+from keras import layers
+
+from common.harness.models import load_model
+from common.harness.reading import InputError
+from common.harness.writing import ROOT, shown
+
+FOLDER = ROOT / "gan/weights"
+
+
+# --------------------------------------------------------------------------------------------- the classifier
+
+def build_classifier(size=32, channels=1, classes=10):
+    """Pixels in [0, 1] → 64 features (layer "features") → logits."""
+    x = h = keras.Input((size, size, channels), name="x")
+    for filters in (32, 64, 64):
+        h = layers.Conv2D(filters, 3, strides=2, padding="same", activation="relu")(h)
+    h = layers.Flatten()(h)
+    h = layers.Dense(64, activation="relu", name="features")(h)
+    # the seed of the last weights is drawn before the dropout's: another order, other numbers
+    logits = layers.Dense(classes, name="classes")(layers.Dropout(0.3)(h))
+    return keras.Model(x, logits, name="gan_features")
+
+
+def as_inputs(images):
+    """uint8 images → pixels in [0, 1]."""
+    return np.asarray(images, "float32") / 255
+
+
+def classifier_for(images, learning_rate=1e-3):
+    """A new classifier for these images, ready to fit."""
+    model = build_classifier(images.x_train.shape[1], images.x_train.shape[-1], int(images.y_train.max()) + 1)
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(keras.optimizers.Adam(learning_rate), loss, metrics=["accuracy"], jit_compile="auto")
+    return model
+
+
+def quick_classifier(images):
+    """A classifier after a few seconds, for smoke runs; None without labels."""
+    if images.y_train is None:
+        return None
+    model = classifier_for(images)
+    model.fit(as_inputs(images.x_train), images.y_train, epochs=1, verbose=0)
+    return model
+
+
+# ----------------------------------------------------------------------------------------- which one compares
+
+def find_extractor(name, images, quiet=False):
+    """The model whose features are compared, or None.
+
+    Args:
+        name: a file of gan/features.py, "inception", or "" for the shipped classifier of these images.
+        images: Images; their name and shape say which classifier is theirs.
+        quiet: says nothing where there is none.
+    """
+    if name == "inception":
+        return inception(images.x_train.shape[2])
+    return chosen_classifier(name, images) if name else shipped_classifier(images, quiet)
+
+
+def chosen_classifier(path, images):
+    """The classifier that --features names; an InputError where it is for other images."""
+    model = load_model(path)
+    if model.name != "gan_features" or model.inputs[0].shape[1:] != images.x_train.shape[1:]:
+        size = " × ".join(map(str, images.x_train.shape[1:]))
+        raise InputError(f"--features expects a classifier of gan/features.py for {size} images. "
+                         f"Received: {path}, a model named {model.name} for {model.inputs[0].shape[1:]}")
+    return model
+
+
+def shipped_classifier(images, quiet=False):
+    """The classifier in gan/weights for images of this name, size and colour, or None."""
+    size = images.x_train.shape[2]
+    path = FOLDER / f"features-{images.name.split(',')[0]}-{size}.keras"
+    if not path.exists():
+        if not quiet:
+            print(f"NOTE: there is no {shown(path)}, so the Fréchet distance is left out. "
+                  f"python gan/features.py --data ... --size {size} trains it; name it with --features.",
+                  flush=True)
+        return None
+    model = load_model(path)
+    if model.inputs[0].shape[1:] != images.x_train.shape[1:]:                 # another data set of that name
+        print(f"NOTE: {shown(path)} is for other images, so the Fréchet distance is left out.", flush=True)
+        return None
+    return model
+
+
+def inception(size):
+    """InceptionV3's last pooling layer after scaling to 299 × 299, as for the FID. Keras downloads the
+    weights.
+    They are not those of the usual FID programs: compare the numbers with each other only."""
+    try:
+        network = keras.applications.InceptionV3(include_top=False, pooling="avg")
+    except Exception as error:      # Keras raises a bare Exception for a download that fails
+        raise InputError("--features inception needs the network, for InceptionV3's weights: "
+                         f"{error}") from error
+    x = keras.Input((size, size, 3), name="x")
+    h = layers.Resizing(299, 299)(x)
+    return keras.Model(x, network(h * 2 - 1), name="inception")
+
+
+# ----------------------------------------------------------------------------------------------- the distance
+
+def features_and_classes(extractor, images):
+    """uint8 images → features (n, dim), and the most likely classes (n,), or None from Inception."""
+    x = as_inputs(images)
+    if extractor.name == "inception":
+        if x.shape[-1] == 1:
+            x = np.repeat(x, 3, axis=-1)
+        return extractor.predict(x, batch_size=50, verbose=0).astype("float64"), None
+    both = keras.Model(extractor.inputs, [extractor.get_layer("features").output, extractor.outputs[0]])
+    found, logits = both.predict(x, batch_size=500, verbose=0)
+    return found.astype("float64"), logits.argmax(axis=-1)
+
+
+def frechet_distance(a, b):
+    """‖μ₁ − μ₂‖² + Tr(C₁ + C₂ − 2 (C₁C₂)^½) for Gaussians fitted to the rows of a and of b.
+
+    Tr (C₁C₂)^½ is the sum of the roots of the eigenvalues of C₁^½ C₂ C₁^½, which is symmetric: no complex
+    roots to leave out.
+    """
+    c_1, c_2 = (np.cov(rows, rowvar=False).reshape(rows.shape[1], -1) for rows in (a, b))
+    values, vectors = np.linalg.eigh(c_1)
+    root = vectors * np.sqrt(values.clip(0)) @ vectors.T
+    cross = np.sqrt(np.linalg.eigvalsh(root @ c_2 @ root).clip(0)).sum()
+    return np.square(a.mean(axis=0) - b.mean(axis=0)).sum() + np.trace(c_1) + np.trace(c_2) - 2 * cross

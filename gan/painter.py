@@ -1,0 +1,66 @@
+"""A trained generator as something that draws codes, paints images of them and walks between them."""
+
+import numpy as np
+
+from common.harness import plots
+from common.harness.models import load_model
+from common.harness.reading import InputError
+
+
+class Painter:
+    """z ~ N(0, I) → images.
+
+    Args:
+        model: a GAN of gan/train.py, trained or not, or its averaged generator.
+    """
+
+    def __init__(self, model):
+        self.model = model
+
+    @classmethod
+    def load(cls, path):
+        """The generator in a run folder or a .keras file; anything else is an InputError."""
+        model = load_model(path)
+        if not model.name.startswith("gan_") or len(model.inputs[0].shape) != 2:
+            raise InputError(f"expected a model trained by gan/train.py. Received: {path}, a model named "
+                             f"{model.name}")
+        return cls(model)
+
+    @property
+    def latent_dim(self):
+        return self.model.inputs[0].shape[-1]
+
+    @property
+    def shape(self):
+        """(height, width, channels) of an image."""
+        return self.model.outputs[0].shape[1:]
+
+    def sample_codes(self, count, seed=0):
+        """z ~ N(0, I), (count, latent_dim)."""
+        return np.random.default_rng(seed).normal(size=(count, self.latent_dim)).astype("float32")
+
+    def paint(self, codes):
+        """Codes → pixel values in [0, 1], (n, height, width) or (n, height, width, 3)."""
+        x = self.model.predict(np.asarray(codes, "float32"), batch_size=500, verbose=0) / 2 + 0.5
+        return x[..., 0] if x.shape[-1] == 1 else x
+
+    def sample(self, count, seed=1):
+        """uint8 images as a file would hold them, (n, height, width, channels)."""
+        x = self.paint(self.sample_codes(count, seed))
+        return (x * 255).round().clip(0, 255).astype("uint8").reshape(-1, *self.shape)
+
+    def walks(self, count, steps, seed=0):
+        """Codes of `count` walks of `steps` steps each, one walk after the other."""
+        starts, ends = self.sample_codes(2 * count, seed).reshape(2, count, -1)
+        return np.concatenate([walk(start, end, steps) for start, end in zip(starts, ends)])
+
+
+def walk(start, end, steps):
+    """Codes from start to end on a great circle: the straight line would leave the shell on which N(0, I)
+    lies."""
+    cosine = start @ end / (np.linalg.norm(start) * np.linalg.norm(end))
+    angle = np.arccos(np.clip(cosine, -1, 1))
+    if np.sin(angle) < 1e-6:
+        return plots.interpolate(start, end, steps)
+    t = np.linspace(0, 1, steps)[:, None]
+    return (np.sin((1 - t) * angle) * start + np.sin(t * angle) * end) / np.sin(angle)
