@@ -1,12 +1,13 @@
-"""Second lines from probabilities: the rules of couplets that a network which tags each position by itself cannot keep."""
+"""Second lines from probabilities: the rules of couplets that a network which tags each position by itself
+cannot keep."""
 
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
-from common.datasets import InputError
-from common.vocab import FIRST, is_han, to_simplified
+from common.harness.reading import InputError, check_text
+from common.harness.vocab import FIRST, is_han, to_simplified
 
 LONGEST = 100                                              # characters in a line
 FULL_WIDTH = str.maketrans(",?!:;", "，？！：；")           # as the training data have them
@@ -14,11 +15,13 @@ FULL_WIDTH = str.maketrans(",?!:;", "，？！：；")           # as the traini
 
 @dataclass
 class Rules:
-    """What an answer must keep. In the 3,834 test couplets the second line has no character of the first (in the training
-    couplets 6 % have one, some by mistake), 99 % repeat a character where the first line does, and 0.3 % elsewhere."""
+    """What an answer must keep. In the 3,834 test couplets the second line has no character of the first (in
+    the training couplets 6 % have one, some by mistake), 99 % repeat a character where the first line does,
+    and 0.3 % elsewhere."""
 
     forbid: Literal["none", "position", "line"] = "line"
-    """Characters that the answer may not have: the first line's at the same position, as in the article; or all of them."""
+    """Characters that the answer may not have: the first line's at the same position, as in the article; or
+    all of them."""
     repeat: bool = True
     """Where the first line repeats a character so does the answer, and nowhere else: AABB answers AABB."""
     symbols: bool = True
@@ -31,29 +34,37 @@ ARTICLE = Rules(forbid="position", repeat=False, symbols=False)
 @dataclass
 class Answer:
     text: str
-    log_p: float            # log of the probability of its characters, given the first line; symbols do not count
+    log_p: float        # log of the probability of its characters, given the first line; symbols do not count
 
 
 def clean(line, vocab):
     """A line as a user typed it → (the line for the model, notes about what was changed).
 
     Raises:
-        InputError: no Chinese character in it, or more than LONGEST.
+        InputError: no Chinese character in it, more than LONGEST, or half a surrogate pair.
     """
+    check_text(line, "a first line")
     shown = line.strip()[:20]
     line = "".join(line.split()).translate(FULL_WIDTH)
     if len(line) > LONGEST:
-        raise InputError(f"a first line expects at most {LONGEST} characters. Received: {len(line):,} characters, {shown}…")
+        raise InputError(f"a first line expects at most {LONGEST} characters. "
+                         f"Received: {len(line):,} characters, {shown}…")
     if not any(map(is_han, line)):
         raise InputError(f"a first line expects at least one Chinese character. Received: {shown!r}")
     notes = []
-    unknown = "".join(filter(is_han, vocab.unknown_in(line)))
-    if unknown and len(simplified := to_simplified(line)) == len(line) and simplified != line:
-        line, notes = simplified, [f"traditional characters read as {simplified}"]
-        unknown = "".join(filter(is_han, vocab.unknown_in(line)))
+    if _unknown_han(line, vocab):
+        # kept where the model knows all characters: some, such as 乾, are right in simplified text, too
+        simplified = to_simplified(line)
+        if simplified != line and len(simplified) == len(line):
+            line, notes = simplified, [f"traditional characters read as {simplified}"]
+    unknown = _unknown_han(line, vocab)
     if unknown:
         notes.append(f"the model does not know {unknown}")
     return line, notes
+
+
+def _unknown_han(line, vocab):
+    return "".join(filter(is_han, vocab.unknown_in(line)))
 
 
 class Decoder:
@@ -67,11 +78,13 @@ class Decoder:
 
     def __init__(self, vocab, rules=None, beam=64):
         self.vocab, self.rules, self.beam = vocab, rules or Rules(), beam
-        self.allowed = np.array([False] * FIRST + [not self.rules.symbols or is_han(c) for c in vocab.characters])
+        self.allowed = np.zeros(len(vocab), bool)
+        self.allowed[FIRST:] = [self.is_answered(character) for character in vocab.characters]
         self.penalty = np.where(self.allowed, np.float32(0), -np.float32(np.inf))
 
     def __call__(self, first, log_p, count=1, differ=1):
-        """The best `count` answers, best first, of which each differs from all better ones in `differ` characters or more.
+        """The best `count` answers, best first, of which each differs from all better ones in `differ`
+        characters or more.
 
         Args:
             first: the first line, as `clean` gives it.
@@ -80,27 +93,35 @@ class Decoder:
         groups = self.groups_of(first)
         scores = self.scores(first, log_p, groups)
         chosen, totals = self.search(scores, count)
-        answers, taken = [], []
+        answers = []
         for row, total in zip(chosen, totals):
-            text = list(first)
-            for group, number in zip(groups, row):
-                for position in group:
-                    text[position] = self.vocab.characters[number - FIRST]
-            if all(sum(a != b for a, b in zip(text, other)) >= differ for other in taken):
-                taken.append(text)
-                answers.append(Answer("".join(text), float(total)))
+            text = self.text_of(first, groups, row)
+            if all(distance(text, answer.text) >= differ for answer in answers):
+                answers.append(Answer(text, float(total)))
             if len(answers) == count:
                 break
         return answers
 
+    def is_answered(self, character):
+        """Whether the answer has a character of its own where the first line has this one; symbols stand."""
+        return is_han(character) or not self.rules.symbols
+
     def groups_of(self, first):
-        """Positions that get one character in common: those with the same character in the first line, or each by itself.
-        Symbols are in no group, since they stay."""
+        """Positions that get one character in common: those with the same character in the first line, or
+        each by itself. Symbols are in no group, since they stay."""
         groups = {}
         for position, character in enumerate(first):
-            if not self.rules.symbols or is_han(character):
+            if self.is_answered(character):
                 groups.setdefault(character if self.rules.repeat else position, []).append(position)
         return list(groups.values())
+
+    def text_of(self, first, groups, numbers):
+        """The first line with the characters of these numbers in the groups' positions."""
+        text = list(first)
+        for group, number in zip(groups, numbers):
+            for position in group:
+                text[position] = self.vocab.characters[number - FIRST]
+        return "".join(text)
 
     def scores(self, first, log_p, groups):
         """log p of each character for each group, (groups, vocabulary); −inf for what is not allowed."""
@@ -114,15 +135,16 @@ class Decoder:
         return scores
 
     def search(self, scores, count):
-        """The best choices of a character for each group, (answers, groups), and their scores. Exact where groups may agree
-        and count is 1; a beam otherwise, since characters of different groups must differ."""
+        """The best choices of a character for each group, (answers, groups), and their scores. Exact where
+        groups may agree and count is 1; a beam otherwise, since characters of different groups must
+        differ."""
         groups, size = scores.shape
         best = scores.argmax(axis=1)
         if count == 1 and (not self.rules.repeat or len(set(best)) == groups):
             return best[None], [scores.max(axis=1).sum()]
         distinct = self.rules.repeat and np.isfinite(scores).any(axis=0).sum() >= groups
         beam = max(self.beam, 8 * count)
-        width = min(size, beam + groups)                           # enough that no group runs out of characters
+        width = min(size, beam + groups)                         # enough that no group runs out of characters
         chosen, totals = np.zeros((1, 0), int), np.zeros(1)
         for row in scores:
             candidates = np.argpartition(-row, width - 1)[:width]
@@ -132,5 +154,11 @@ class Decoder:
             order = np.argsort(-sums, axis=None, kind="stable")[:beam]
             order = order[np.isfinite(sums.reshape(-1)[order])]
             before, which = np.unravel_index(order, sums.shape)
-            chosen, totals = np.concatenate([chosen[before], candidates[which][:, None]], axis=1), sums[before, which]
+            chosen = np.concatenate([chosen[before], candidates[which][:, None]], axis=1)
+            totals = sums[before, which]
         return chosen, totals
+
+
+def distance(line, other):
+    """Positions in which two lines of one length differ."""
+    return sum(a != b for a, b in zip(line, other))

@@ -1,5 +1,5 @@
-"""The article's network by its parameter count, decoding against the enumeration of all answers, both file formats, and
-what a user may type."""
+"""The article's network by its parameter count, decoding against the enumeration of all answers, both file
+formats, and what a user may type."""
 
 import dataclasses
 import io
@@ -12,11 +12,14 @@ import keras
 import numpy as np
 import pytest
 
-from common import runs
-from common.datasets import InputError
-from common.vocab import FIRST, Vocab
-from couplet import baseline, data, decoding, evaluate, predict
+from common.harness import cli
+from common.harness.folder import RunFolder
+from common.harness.models import save_model
+from common.harness.reading import InputError
+from common.harness.vocab import FIRST, Vocab
+from couplet import baseline, data, decoding, predict, report
 from couplet.decoding import ARTICLE, Decoder, Rules, clean
+from couplet.robot import Robot, log_probs_of
 from couplet.train import MIXERS, build_couplet, character_loss
 
 PAIRS = [("晚风摇树树还挺", "夜雨敲花花更香"), ("今天天气不错", "昨日人情无明"), ("鱼跃此时海", "鸟鸣何日人"),
@@ -29,7 +32,7 @@ def random_log_p(rng, time, vocab=VOCAB):
     return logits - np.logaddexp.reduce(logits, axis=-1, keepdims=True)
 
 
-# -------------------------------------------------------------------------------------------------------------- model
+# ------------------------------------------------------------------------------------------------------ model
 
 def test_parameter_counts():
     model = build_couplet(8000)
@@ -41,7 +44,7 @@ def test_parameter_counts():
 @pytest.mark.parametrize("mixer", list(MIXERS))
 def test_a_line_is_answered_alike_alone_and_padded(mixer):
     keras.utils.set_random_seed(0)
-    log_probs = evaluate.compiled(build_couplet(len(VOCAB), width=8, mixer=mixer))
+    log_probs = log_probs_of(build_couplet(len(VOCAB), width=8, mixer=mixer))
     rows = VOCAB.pad([first for first, _ in PAIRS], length=20)
     together = log_probs(rows)
     for (first, _), row in zip(PAIRS, together):
@@ -54,14 +57,15 @@ def test_the_loss_is_the_mean_over_characters_without_padding():
     model = build_couplet(len(VOCAB), width=8, blocks=1)
     model.compile("sgd", character_loss)
     x, y = VOCAB.pad(["晚风摇", "今"]), data.targets(VOCAB.pad(["夜雨龘", "昨"]))
-    log_p = evaluate.compiled(model)(x)
-    expected = -(log_p[0, 0, y[0, 0]] + log_p[0, 1, y[0, 1]] + log_p[1, 0, y[1, 0]]) / 4      # 龘 is unknown: it adds 0
+    log_p = log_probs_of(model)(x)
+    # 龘 is unknown: it adds 0
+    expected = -(log_p[0, 0, y[0, 0]] + log_p[0, 1, y[0, 1]] + log_p[1, 0, y[1, 0]]) / 4
     assert model.evaluate(x, y, verbose=0) == pytest.approx(expected, rel=1e-5)
 
 
 def test_every_couplet_comes_once_and_lengths_are_together():
     pairs = [("山" * length, "水" * length) for length in [1] * 3 + [2] * 70 + [5] * 9 + [31] + [7] * 45]
-    run = runs.Run(None, runs.BaseConfig(batch_size=8))
+    run = RunFolder(None, cli.BaseConfig(batch_size=8))
     batches = data.LengthBatches(run, pairs, Vocab("山水"))
     assert len(batches) == 16
     widths = []
@@ -77,10 +81,10 @@ def test_every_couplet_comes_once_and_lengths_are_together():
     np.testing.assert_array_equal(again[3][0], batches[3][0])
     run.state["epoch"] = 1
     again.on_epoch_begin()
-    assert any(a[0].shape != b[0].shape for a, b in zip([batches[i] for i in range(16)], [again[i] for i in range(16)]))
+    assert any(batches[i][0].shape != again[i][0].shape for i in range(16))
 
 
-# ------------------------------------------------------------------------------------------------------------ decoding
+# --------------------------------------------------------------------------------------------------- decoding
 
 def all_answers(first, log_p, vocab, rules):
     """Every answer that keeps the rules by their wording, with its log-probability, best first."""
@@ -88,7 +92,7 @@ def all_answers(first, log_p, vocab, rules):
     answers = []
     for choice in itertools.product(range(FIRST, len(vocab)), repeat=len(first)):
         text = "".join(vocab.characters[n - FIRST] for n in choice)
-        if rules.symbols and any((not han(a) and a != b) or (han(a) and not han(b)) for a, b in zip(first, text)):
+        if rules.symbols and any(not han(b) if han(a) else a != b for a, b in zip(first, text)):
             continue
         spots = [i for i, c in enumerate(first) if han(c) or not rules.symbols]
         if rules.forbid == "position" and any(first[i] == text[i] for i in spots):
@@ -101,7 +105,8 @@ def all_answers(first, log_p, vocab, rules):
     return sorted(answers, key=lambda answer: -answer[1])
 
 
-@pytest.mark.parametrize("rules", [Rules(), Rules(forbid="position"), Rules(repeat=False), Rules(forbid="none"), ARTICLE])
+@pytest.mark.parametrize("rules", [
+    Rules(), Rules(forbid="position"), Rules(repeat=False), Rules(forbid="none"), ARTICLE])
 @pytest.mark.parametrize("first", ["山山水", "水，山水", "山云水云"])
 def test_answers_are_the_best_of_all_that_keep_the_rules(first, rules):
     vocab = Vocab("山水云，风雨雪月"[: 8 if len(first) < 4 else 7])
@@ -111,7 +116,8 @@ def test_answers_are_the_best_of_all_that_keep_the_rules(first, rules):
         expected = all_answers(first, log_p, vocab, rules)[:4]
         found = Decoder(vocab, rules, beam=5000)(first, log_p, count=4)
         assert [answer.text for answer in found] == [text for text, _ in expected]
-        np.testing.assert_allclose([answer.log_p for answer in found], [total for _, total in expected], rtol=1e-6)
+        totals = [answer.log_p for answer in found]
+        np.testing.assert_allclose(totals, [total for _, total in expected], rtol=1e-6)
         assert Decoder(vocab, rules)(first, log_p)[0].text == expected[0][0]
 
 
@@ -129,7 +135,7 @@ def test_a_vocabulary_that_is_too_small_for_the_rules_still_answers():
         assert len(Decoder(vocab)("山水云", log_p)[0].text) == 3
 
 
-# -------------------------------------------------------------------------------------------------------- typed lines
+# ------------------------------------------------------------------------------------------------ typed lines
 
 @pytest.mark.parametrize("typed, line, note", [
     ("  晚风 摇树\n", "晚风摇树", None),
@@ -142,7 +148,7 @@ def test_a_vocabulary_that_is_too_small_for_the_rules_still_answers():
 def test_what_is_made_of_a_typed_line(typed, line, note):
     cleaned, notes = clean(typed, VOCAB)
     assert cleaned == line and (note in notes[0] if note else not notes)
-    robot = evaluate.Robot(build_couplet(len(VOCAB), width=4, blocks=1), VOCAB)
+    robot = Robot(build_couplet(len(VOCAB), width=4, blocks=1), VOCAB)
     text = robot.answers(typed, 1)[0].text
     assert len(text) == len(line)
     assert all(b == a if not decoding.is_han(a) else decoding.is_han(b) for a, b in zip(line, text))
@@ -150,13 +156,15 @@ def test_what_is_made_of_a_typed_line(typed, line, note):
 
 @pytest.mark.parametrize("typed, message", [
     ("", "at least one Chinese character. Received: ''"), ("，。！", "at least one Chinese character"),
-    ("😀😀", "at least one Chinese character"), ("晚" * 10_000, "at most 100 characters. Received: 10,000")])
+    ("😀😀", "at least one Chinese character"), ("\udcff晚風搖樹", "text that UTF-8 can write"),
+    ("晚" * 10_000, "at most 100 characters. Received: 10,000"),
+])
 def test_lines_that_cannot_be_answered(typed, message):
     with pytest.raises(InputError, match=message):
         clean(typed, VOCAB)
 
 
-# ------------------------------------------------------------------------------------------------------------- metrics
+# ---------------------------------------------------------------------------------------------------- metrics
 
 def test_metrics_of_a_model_that_knows_and_of_one_that_guesses():
     pairs = [*PAIRS, ("山", "龘")]
@@ -168,28 +176,34 @@ def test_metrics_of_a_model_that_knows_and_of_one_that_guesses():
             out[np.arange(len(row)), right[row.tobytes()]] = 0
         return log_p
 
-    found = evaluate.metrics(knows, VOCAB, pairs)
+    found = report.metrics(knows, VOCAB, pairs)
     assert found["test_perplexity"] == pytest.approx(1) and found["test_top1"] == found["test_top5"] == 1
     characters = sum(map(decoding.is_han, "".join(second for _, second in pairs)))
     assert found["test_unknown_share"] == pytest.approx(1 / characters)
     assert found["test_accuracy_of_answers_article"] == pytest.approx(1 - 1 / characters)
-    uniform = evaluate.metrics(lambda ids: np.full((*ids.shape, len(VOCAB)), -math.log(len(VOCAB))), VOCAB, pairs)
-    assert uniform["test_perplexity"] == pytest.approx(len(VOCAB)) and uniform["test_top5"] == 1    # ties count as right
-    assert evaluate.cross_entropy(knows, VOCAB, PAIRS) == pytest.approx(0)
+
+    def guesses(ids):
+        return np.full((*ids.shape, len(VOCAB)), -math.log(len(VOCAB)))
+
+    uniform = report.metrics(guesses, VOCAB, pairs)
+    # ties count as right
+    assert uniform["test_perplexity"] == pytest.approx(len(VOCAB)) and uniform["test_top5"] == 1
+    assert report.cross_entropy(knows, VOCAB, PAIRS) == pytest.approx(0)
 
 
 def test_patterns_and_distinct_bigrams():
-    assert evaluate.pattern("树树还，树") == (0, 0, 2, 0)
+    assert report.pattern("树树还，树") == (0, 0, 2, 0)
     answers = [("树树还", "", "花花更"), ("树树还", "", "花草更"), ("树木还", "", "花花更")]
-    assert evaluate.pattern_agreement(answers) == 0.5 and evaluate.pattern_agreement(answers[2:]) == 1
-    assert evaluate.distinct_2(["春风", "春风吹", "山"]) == pytest.approx(2 / 3)
+    assert report.pattern_agreement(answers) == 0.5 and report.pattern_agreement(answers[2:]) == 1
+    assert report.distinct_2(["春风", "春风吹", "山"]) == pytest.approx(2 / 3)
 
 
 def test_counts_are_the_formula():
     pairs = [("山山", "水云"), ("山风", "水雨"), ("龘", "水"), ("山", "龘")]
     vocab = Vocab("山水云风雨")
     counts = baseline.Counts(pairs, vocab, strength=3)
-    p = {c: (sum(b.count(c) for _, b in pairs) + 0.5) / (5 + 5 * 0.5) for c in vocab.characters}
+    below = "".join(b for _, b in pairs)
+    p = {c: (below.count(c) + 0.5) / (5 + 5 * 0.5) for c in vocab.characters}
     for above, total, n in [("山", 3, {"水": 2, "云": 1}), ("风", 1, {"雨": 1}), ("雨", 0, {})]:
         row = np.exp(counts(vocab.encode(above)[None])[0, 0])
         for c in vocab.characters:
@@ -198,14 +212,14 @@ def test_counts_are_the_formula():
 
 
 def test_the_baseline_runs_on_the_built_in_sample(tmp_path):
-    found = baseline.baseline(baseline.Config(data="sample", out=tmp_path / "baseline.json"))
+    found = baseline.count(baseline.Config(data="sample", out=tmp_path / "baseline.json"))
     written = json.loads((tmp_path / "baseline.json").read_text(encoding="utf-8"))
     assert written["metrics"] == pytest.approx(found) and written["data"]["builtin"] is True
     assert 1 < found["test_perplexity"] < written["data"]["vocabulary"] and found["test_pattern"] == 1
     assert written["data"]["train"] + written["data"]["test"] >= 200
 
 
-# --------------------------------------------------------------------------------------------------------------- files
+# ------------------------------------------------------------------------------------------------------ files
 
 def write(folder, name, text):
     path = folder / name
@@ -221,11 +235,11 @@ def test_both_formats_and_a_held_out_tenth(tmp_path):
     single = write(tmp_path, "mine.tsv", "\ufeff" + LINES * 4 + "\n\n")
     found = data.load_couplets(str(single))
     assert sorted(found.train + found.test) == sorted(PAIRS * 4)
-    lines = [{line for pair in part for line in pair} for part in (found.train, found.test)]
-    assert not lines[0] & lines[1]
+    train, test = (set(itertools.chain.from_iterable(part)) for part in (found.train, found.test))
+    assert train and test and not train & test
     family = [("春风", "秋雨"), ("春山", "秋雨"), ("春山", "秋水"), ("东海", "西湖")]
     rest, held = data.hold_out(family, 1)
-    assert sorted(map(len, (rest, held))) == [1, 3]                       # the first three share a line with the next
+    assert sorted(map(len, (rest, held))) == [1, 3]               # the first three share a line with the next
     write(tmp_path, "both/couplets_train.tsv", LINES)
     write(tmp_path, "both/couplets_test.tsv", "山\t水\n")
     both = data.load_couplets(str(tmp_path / "both"))
@@ -253,8 +267,10 @@ def test_where_the_data_are_looked_for(tmp_path, monkeypatch, capsys):
 
 @pytest.mark.parametrize("text, message", [
     ("", "Received: no line"), ("\n\n", "Received: no line"), ("晚风\n", "line 1: there is no tab"),
-    (LINES + "晚风\t夜\n", "line 7: 2 characters against 1"), ("，。\t，。\n", "line 1: a line without Chinese"),
-    ("😀\t😀\n" * 3, "line 1: a line without Chinese characters, and 2 more"), ("晚风\t\n", "2 characters against 0"),
+    (LINES + "晚风\t夜\n", "line 7: 2 characters against 1"),
+    ("，。\t，。\n", "line 1: a line without Chinese"),
+    ("😀\t😀\n" * 3, "line 1: a line without Chinese characters, and 2 more"),
+    ("晚风\t\n", "2 characters against 0"),
 ])
 def test_files_that_hold_no_couplets(tmp_path, text, message):
     with pytest.raises(InputError, match=message):
@@ -286,13 +302,13 @@ def test_extra_couplets_share_no_line_with_the_held_out_ones(tmp_path, monkeypat
         data.load_extra("verse", [])
 
 
-# ------------------------------------------------------------------------------------------------------------- predict
+# ---------------------------------------------------------------------------------------------------- predict
 
 @pytest.fixture
 def trained(tmp_path):
     """A run folder as predict.py takes it, with untrained weights."""
     keras.utils.set_random_seed(0)
-    runs.save_model(build_couplet(len(VOCAB), width=4, blocks=1), tmp_path / "model.keras")
+    save_model(build_couplet(len(VOCAB), width=4, blocks=1), tmp_path / "model.keras")
     VOCAB.save(tmp_path / "vocab.json")
     return predict.Config(run=tmp_path)
 
@@ -304,14 +320,16 @@ def test_predict_answers_arguments_input_and_a_conversation(trained, capsys, mon
     monkeypatch.setattr(sys, "stdin", io.StringIO("江南\n\n山\n"))
     predict.predict(trained)
     out = capsys.readouterr().out.splitlines()
-    assert [line.split("\t")[0] for line in out] == ["江南", "山"] and all(len(line.split("\t")[1]) for line in out)
+    assert [line.split("\t")[0] for line in out] == ["江南", "山"]
+    assert all(len(line.split("\t")[1]) for line in out)
     monkeypatch.setattr(sys, "stdin", io.StringIO("，\n江南\n\n山\n"))
     predict.predict(dataclasses.replace(trained, interactive=True))
     captured = capsys.readouterr()
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO("江南\n".encode("gb18030")), "utf-8"))
     with pytest.raises(InputError, match="should be text in UTF-8"):
         predict.predict(trained)
-    assert "at least one Chinese character" in captured.err and "江南" in captured.out and "山\n" not in captured.out
+    assert "at least one Chinese character" in captured.err
+    assert "江南" in captured.out and "山\n" not in captured.out
 
 
 def test_predict_names_what_is_wrong(trained, tmp_path, capsys):
@@ -319,14 +337,15 @@ def test_predict_names_what_is_wrong(trained, tmp_path, capsys):
         predict.predict(dataclasses.replace(trained, lines=("！",)))
     with pytest.raises(InputError, match="1 lines could not be answered"):
         predict.predict(dataclasses.replace(trained, lines=("！", "山")))
-    with pytest.raises(InputError, match="--candidates expects 1 to 50. Received: 0"):
-        predict.predict(dataclasses.replace(trained, candidates=0, lines=("山",)))
+    with pytest.raises(InputError, match="--candidates expects .* at least 1 and of at most 50. Received: 0"):
+        predict.predict(cli.settle(dataclasses.replace(trained, candidates=0, lines=("山",))))
     Vocab("山水").save(tmp_path / "vocab.json")
     with pytest.raises(InputError, match="does not belong to this model"):
         predict.predict(trained)
     (tmp_path / "vocab.json").unlink()
     with pytest.raises(InputError, match="needs its vocabulary beside it"):
         predict.predict(trained)
-    runs.save_model(keras.Sequential([keras.Input((2,)), keras.layers.Dense(2)], name="other"), tmp_path / "model.keras")
+    other = keras.Sequential([keras.Input((2,)), keras.layers.Dense(2)], name="other")
+    save_model(other, tmp_path / "model.keras")
     with pytest.raises(InputError, match="trained by couplet/train.py.*a model named other"):
         predict.predict(trained)
