@@ -1,4 +1,5 @@
-"""The article's model by its parameter count, the bounds by loops, both data formats, and what a user may type."""
+"""The article's model by its parameter count, the bounds by loops, both data formats, and what a user may
+type."""
 
 import dataclasses
 import json
@@ -8,10 +9,13 @@ import keras
 import numpy as np
 import pytest
 
-from common import runs
-from common.datasets import InputError
-from common.vocab import FIRST, Vocab
-from poetry_vae import convert, data, evaluate, generate
+from common.harness import cli
+from common.harness.models import save_model
+from common.harness.reading import InputError
+from common.harness.vocab import FIRST, Vocab
+from common.harness.writing import ROOT
+from poetry_vae import convert, data, generate, report
+from poetry_vae.poet import Poet, choose
 from poetry_vae.train import build_poetry_vae, couplet_loss
 
 COUPLETS = ["秦川雄帝宅函谷壮皇居", "绮殿千寻起离宫百雉余", "连甍遥接汉飞观迥凌虚", "云日隐层阙风烟出绮疏"]
@@ -27,7 +31,7 @@ def small_model(vocab=VOCAB, **options):
     return build_poetry_vae(len(vocab), width=8, latent_dim=3, **options)
 
 
-# -------------------------------------------------------------------------------------------------------------- model
+# ------------------------------------------------------------------------------------------------------ model
 
 def test_parameter_count():
     convolution = 3 * 64 * 128                                        # no bias
@@ -40,17 +44,19 @@ def test_the_loss_is_a_sum_over_characters():
     x = VOCAB.pad(COUPLETS)
     logits = np.random.default_rng(0).normal(size=(4, 10, len(VOCAB))).astype("float32")
     log_p = logits - np.log(np.exp(logits).sum(axis=-1, keepdims=True))
-    expected = [-sum(log_p[i, t, x[i, t]] for t in range(10)) for i in range(4)]
-    np.testing.assert_allclose(numpy(couplet_loss(x, keras.ops.convert_to_tensor(logits))), expected, rtol=1e-5)
+    found = numpy(couplet_loss(x, keras.ops.convert_to_tensor(logits)))
+    for row, numbers, loss in zip(log_p, x, found, strict=True):
+        assert loss == pytest.approx(-sum(row[t, numbers[t]] for t in range(10)), rel=1e-5)
     uniform = couplet_loss(x, keras.ops.zeros((4, 10, len(VOCAB))))
     np.testing.assert_allclose(numpy(uniform), 10 * math.log(len(VOCAB)), rtol=1e-5)
 
 
 def test_the_bounds_are_those_of_their_definitions():
     model, x = small_model(), VOCAB.pad(COUPLETS)
-    mean, log_var = evaluate.Poet(model, VOCAB).encode(x)
-    reconstruction, kl, many = evaluate.bound(model, 2000).predict(x, batch_size=2, verbose=0)
-    np.testing.assert_allclose(kl, 0.5 * (mean ** 2 + np.exp(log_var) - log_var - 1).sum(axis=-1), rtol=1e-4, atol=1e-6)
+    mean, log_var = Poet(model, VOCAB).encode(x)
+    reconstruction, kl, many = report.bound(model, 2000).predict(x, batch_size=2, verbose=0)
+    exact_kl = 0.5 * (mean ** 2 + np.exp(log_var) - log_var - 1).sum(axis=-1)
+    np.testing.assert_allclose(kl, exact_kl, rtol=1e-4, atol=1e-6)
     # log p(x) by brute force: the mean of p(x|z) over codes of the prior
     z = np.random.default_rng(0).normal(size=(20_000, 3)).astype("float32")
     logits = numpy(model.get_layer("decoder")(z)).astype("float64")
@@ -63,36 +69,36 @@ def test_the_bounds_are_those_of_their_definitions():
 def test_couplets_by_the_frequency_of_their_characters():
     train, test = np.array([[2, 3], [2, 2], [3, 2]]), np.array([[2, 2], [4, 3]])
     p = [{2: 2.1, 3: 1.1, 4: 0.1}, {2: 2.1, 3: 1.1, 4: 0.1}]
-    expected = -np.mean([sum(math.log(p[t][c] / 3.5) for t, c in enumerate(row)) for row in test])
-    assert evaluate.without_code(train, test, 5) == pytest.approx(expected)
+    expected = -sum(math.log(p[t][c] / 3.5) for row in test for t, c in enumerate(row)) / len(test)
+    assert report.without_code(train, test, 5) == pytest.approx(expected)
 
 
 def test_measures_of_samples():
     train = ["一二三四五六七八九十"]
     samples = [train[0], "一二三四五一二三四五", "一二三四五一二三四五", "六七八九十一二三四五"]
-    assert evaluate.novel(samples, train) == 0.5                      # the copy and the repeated sample do not count
-    assert evaluate.without_repetition(samples) == 0.5
-    assert evaluate.distinct_2(samples) == pytest.approx(8 / 32)
+    assert report.novel(samples, train) == 0.5                 # the copy and the repeated sample do not count
+    assert report.without_repetition(samples) == 0.5
+    assert report.distinct_2(samples) == pytest.approx(8 / 32)
 
 
 def test_choosing_characters():
     log_p = np.log(np.tile([0.0, 0.0, 0.5, 0.3, 0.2], (40_000, 1, 1)) + 1e-30)
-    assert (evaluate.choose(log_p) == 2).all()
+    assert (choose(log_p) == 2).all()
     for temperature in (1.0, 0.5):
         expected = np.array([0.5, 0.3, 0.2]) ** (1 / temperature)
-        drawn = evaluate.choose(log_p, temperature, np.random.default_rng(0))
+        drawn = choose(log_p, temperature, np.random.default_rng(0))
         shares = np.bincount(drawn[:, 0], minlength=5)[2:] / len(drawn)
         np.testing.assert_allclose(shares, expected / expected.sum(), atol=0.01)
-    poet = evaluate.Poet(small_model(), VOCAB)
+    poet = Poet(small_model(), VOCAB)
     assert not np.isfinite(poet.log_probs(np.zeros((1, 3)))[..., :FIRST]).any()
 
 
-# ---------------------------------------------------------------------------------------------------------------- data
+# ------------------------------------------------------------------------------------------------------- data
 
 def test_text_files_of_either_comma(tmp_path, capsys):
     path = tmp_path / "poems.txt"
-    path.write_text("".join(f"{c[:5]}{'，' if i % 2 else ','}{c[5:]}{'。' if i % 3 else ''}\n\n"
-                            for i, c in enumerate(COUPLETS * 5)), encoding="utf-8-sig")
+    lines = [f"{c[:5]}{comma}{c[5:]}{stop}\n\n" for c in COUPLETS for comma in "，," for stop in ("。", "")]
+    path.write_text("".join(lines), encoding="utf-8-sig")
     poems = data.load_poems(str(path))
     assert sorted(poems.train + poems.test) == sorted(COUPLETS) and len(poems.sha256) == 64    # each once
     path.write_text("春水滿四澤，夏雲多奇峯\n" * 3, encoding="utf-8")
@@ -100,9 +106,19 @@ def test_text_files_of_either_comma(tmp_path, capsys):
     assert "traditional characters in 3 couplets" in capsys.readouterr().out
 
 
+def test_simplified_corpora_stay_as_they_are_whatever_opencc_makes_of_them(capsys):
+    """So the test couplets are the same ones with every version of OpenCC."""
+    lines = [*COUPLETS, "月冷天风吹叶叶乾红飞"]
+    assert data.to_simplified(lines[-1]) != lines[-1]
+    assert data.simplified(lines * 1000) != lines * 1000                           # every fifth
+    assert data.simplified(COUPLETS * 100 + lines) == COUPLETS * 100 + lines       # one in 405
+    assert capsys.readouterr().out.count("note") == 1
+
+
 POEMS = [
     {"author": "太宗皇帝", "title": "帝京篇十首 一", "paragraphs": [
-        "秦川雄帝宅，函谷壯皇居。", "綺殿千尋起，離宮百雉餘。", "連薨遙接漢，飛觀迥凌虛。", "雲日隱層闕，風煙出綺疏。"]},
+        "秦川雄帝宅，函谷壯皇居。", "綺殿千尋起，離宮百雉餘。",
+        "連薨遙接漢，飛觀迥凌虛。", "雲日隱層闕，風煙出綺疏。"]},
     {"paragraphs": ["雲峰衣結千重葉，雪岫花開幾樹妝。深悲黃鶴孤舟遠，獨歎青山別路長。"]},
     {"paragraphs": ["□川雄帝宅，函谷壯皇居。", "白日（一作月）依山盡，黃河入海流！", "短，句。"]},
     {"name": "太宗皇帝", "desc": "帝姓李氏"},
@@ -137,7 +153,8 @@ def test_the_converter(chinese_poetry, tmp_path):
     for wrong, message in [
         (config, "--out expects a file that is not there yet"),
         (dataclasses.replace(config, folder=tmp_path / "nowhere"), "expected a folder of JSON files"),
-        (dataclasses.replace(config, couplets=7, out=tmp_path / "7.tsv"), "poems of 7 characters a line. Received: none"),
+        (dataclasses.replace(config, couplets=7, out=tmp_path / "7.tsv"),
+         "poems of 7 characters a line. Received: none"),
     ]:
         with pytest.raises(InputError, match=message):
             convert.convert(wrong)
@@ -176,12 +193,12 @@ def test_other_wrong_data_and_where_data_are_looked_for(tmp_path, monkeypatch, c
     assert data.load_poems().train == COUPLETS[:1]
 
 
-# ------------------------------------------------------------------------------------------------------------ generate
+# --------------------------------------------------------------------------------------------------- generate
 
 @pytest.fixture
 def trained(tmp_path):
     """A run folder as generate.py takes it, with untrained weights."""
-    runs.save_model(small_model(), tmp_path / "model.keras")
+    save_model(small_model(), tmp_path / "model.keras")
     VOCAB.save(tmp_path / "vocab.json")
     return generate.Config(run=tmp_path, count=4)
 
@@ -192,8 +209,10 @@ def test_every_way_to_generate(trained, capsys):
     assert capsys.readouterr().out.splitlines() == plain == generate.generate(trained)
     assert generate.generate(dataclasses.replace(trained, temperature=1.0)) != plain
     assert generate.generate(dataclasses.replace(trained, seed=1)) != plain
-    assert len(generate.generate(dataclasses.replace(trained, between=("秦川雄帝宅，函谷壮皇居。", "云日隐层阙")))) == 4
-    assert len(generate.generate(dataclasses.replace(trained, like="連甍遙接漢 飛觀迥凌虛"))) == 4     # traditional
+    ends = ("秦川雄帝宅，函谷壮皇居。", "云日隐层阙")
+    assert len(generate.generate(dataclasses.replace(trained, between=ends))) == 4
+    traditional = dataclasses.replace(trained, like="連甍遙接漢 飛觀迥凌虛")
+    assert len(generate.generate(traditional)) == 4
     found = generate.generate(dataclasses.replace(trained, fill="云□□□□，□□□日□"))
     assert found and len(set(found)) == len(found)
     assert all(text[0] == "云" and text[9] == "日" for text in found)
@@ -206,14 +225,17 @@ def test_every_way_to_generate(trained, capsys):
     ({"like": "😀" * 5}, "Received: 0 characters"), ({"like": "秦川雄帝宅abc"}, "Received: 5 characters"),
     ({"like": "秦" * 10_000}, "Received: 10000 characters"), ({"like": "□川雄帝宅"}, "two lines of five"),
     ({"like": "龘龘龘龘龘"}, "the model does not know 龘: write another character"),
-    ({"fill": "龘□□□□□□□□□"}, "does not know 龘: write □ or another"), ({"fill": "春□□"}, "with □ where the model writes"),
+    ({"fill": "龘□□□□□□□□□"}, "does not know 龘: write □ or another"),
+    ({"fill": "春□□"}, "with □ where the model writes"),
     ({"between": ("秦川雄帝宅", "秦")}, "Received: 1 characters"),
     ({"like": "秦川雄帝宅", "fill": "□" * 10}, "only one of"),
-    ({"count": 0}, "--count expects 1 to 1000"), ({"temperature": -1}, "--temperature expects"),
+    ({"count": 0}, "--count expects 1 to 1,000. Received: 0"),
+    ({"count": 101, "fill": "□" * 10}, "--count expects at most 100 with --fill. Received: 101"),
+    ({"temperature": -1}, "--temperature expects"),
 ])
 def test_what_cannot_be_generated(trained, options, message):
     with pytest.raises(InputError, match=message):
-        generate.generate(dataclasses.replace(trained, **options))
+        generate.generate(cli.settle(dataclasses.replace(trained, **options)))
 
 
 def test_a_vocabulary_that_does_not_fit(trained, tmp_path):
@@ -224,4 +246,4 @@ def test_a_vocabulary_that_does_not_fit(trained, tmp_path):
     with pytest.raises(InputError, match="needs its vocabulary beside it"):
         generate.generate(trained)
     with pytest.raises(InputError, match="trained by poetry_vae/train.py|is not a model"):
-        evaluate.load(runs.ROOT / "vae/weights/vae.keras")
+        Poet.load(ROOT / "vae/weights/vae.keras")
