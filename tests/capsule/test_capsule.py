@@ -1,4 +1,4 @@
-"""The article's networks by their parameter counts, pairs and their metrics by loops, prediction, and wrong input."""
+"""The networks by their parameter counts, pairs and their metrics by loops, prediction, wrong input."""
 
 import json
 import shutil
@@ -8,28 +8,31 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from capsule import compare, evaluate, predict, train
+from capsule import compare, pairs, predict, report, train
+from capsule.classifier import Classifier
 from capsule.train import BUILDERS, Config
-from common import runs
+from common.harness import cli
+from common.harness.models import save_model
+from common.harness.reading import InputError
+from common.harness.writing import ROOT
 
 RNG = np.random.default_rng(0)
 IMAGES = RNG.integers(0, 256, (60, 28, 28), "uint8")
 LABELS = np.arange(60) % 10
-ROOT = runs.ROOT
 
 
 @pytest.fixture(scope="module")
 def saved(tmp_path_factory):
-    """Untrained models of each kind as .keras files; the one without routing is a stub with scores that are known."""
+    """Untrained models as .keras files; the one without routing is a stub whose scores are known."""
     folder = tmp_path_factory.mktemp("models")
-    runs.save_model(BUILDERS["dynamic"](), folder / "dynamic.keras")
+    save_model(BUILDERS["dynamic"](), folder / "dynamic.keras")
     x = keras.Input((None, None, 1))
     mean = keras.layers.GlobalAveragePooling2D()(x)
     known = keras.layers.Dense(10, kernel_initializer="zeros", activation="sigmoid")
-    runs.save_model(keras.Model(x, known(mean), name="capsule_none"), folder / "none.keras")
+    save_model(keras.Model(x, known(mean), name="capsule_none"), folder / "none.keras")
     model = keras.models.load_model(folder / "none.keras", compile=False)
     model.layers[-1].bias.assign([-3, -3, 2, -3, -3, -3, -3, 1, -3, -3])
-    runs.save_model(model, folder / "none.keras")
+    save_model(model, folder / "none.keras")
     return folder
 
 
@@ -45,20 +48,21 @@ def test_parameter_counts(name, parameters):
 
 def test_partners_have_different_labels():
     labels, others = RNG.integers(0, 4, 200), np.array([0, 0, 0, 1, 2, 3])
-    rows = evaluate.partners(labels, others, 2, RNG)
+    rows = pairs.partners(labels, others, 2, RNG)
     assert all(len({label, *others[row]}) == 3 for label, row in zip(labels, rows))
-    assert evaluate.partners(labels[:1], others, 3, RNG).shape == (1, 3)     # a batch of one image, all four classes
+    assert pairs.partners(labels[:1], others, 3, RNG).shape == (1, 3)     # one image, all four classes
 
 
 def test_training_images_of_several_digits():
     images, labels = train.stack(IMAGES[:7], LABELS[:7], 3, np.random.default_rng(1), (IMAGES, LABELS))
-    rows = evaluate.partners(LABELS[:7], LABELS, 2, np.random.default_rng(1))
+    rows = pairs.partners(LABELS[:7], LABELS, 2, np.random.default_rng(1))
     assert images.shape == (7, 84, 28) and labels.shape == (7, 3)
     for i, (image, row) in enumerate(zip(images, rows)):
         np.testing.assert_array_equal(image, np.concatenate([IMAGES[i], *IMAGES[row]]))
         assert labels[i].tolist() == [LABELS[i], *LABELS[row]]
     y = train.targets(labels, 10, 0.5)
-    assert all(set(np.flatnonzero(target)) == set(row) for target, row in zip(y, labels)) and set(np.unique(y)) == {0, 0.5}
+    assert all(set(np.flatnonzero(target)) == set(row) for target, row in zip(y, labels))
+    assert set(np.unique(y)) == {0, 0.5}
     within, labels = train.stack(IMAGES, LABELS, 2, RNG)
     assert within.shape == (60, 56, 28) and (labels[:, 0] != labels[:, 1]).all()
     alone, same = train.stack(IMAGES, LABELS, 1, RNG)
@@ -69,20 +73,20 @@ def test_training_images_of_several_digits():
 def test_training_images_move_by_at_most_so_many_pixels():
     images = np.repeat(IMAGES[:1, :9, :7], 500, axis=0)
     seen = set()
-    for image in train.moved(images, 2, RNG):
+    for image in train.random_shift(images, 2, RNG):
         found = [(y, x) for y in range(-2, 3) for x in range(-2, 3)
                  if (image == np.pad(images[0], 2)[2 + y:2 + y + 9, 2 + x:2 + x + 7]).all()]
         assert len(found) == 1
         seen.update(found)
     assert len(seen) == 25
-    np.testing.assert_array_equal(train.moved(IMAGES, 0, RNG), IMAGES)
+    np.testing.assert_array_equal(train.random_shift(IMAGES, 0, RNG), IMAGES)
 
 
 def test_stacked_pairs_are_two_test_images_with_different_labels():
-    images, pairs = evaluate.stacked_pairs(IMAGES, LABELS, seed=3)
+    images, labels = pairs.stacked_pairs(IMAGES, LABELS, seed=3)
     order = np.random.default_rng(3).permutation(60)
     expected = [(i, order[i]) for i in range(60) if LABELS[i] != LABELS[order[i]]]
-    assert [tuple(pair) for pair in pairs] == [(LABELS[i], LABELS[j]) for i, j in expected]
+    assert [tuple(pair) for pair in labels] == [(LABELS[i], LABELS[j]) for i, j in expected]
     for image, (i, j) in zip(images, expected):
         np.testing.assert_array_equal(image, np.concatenate([IMAGES[i], IMAGES[j]]))
 
@@ -90,10 +94,10 @@ def test_stacked_pairs_are_two_test_images_with_different_labels():
 def test_overlapping_pairs_hold_both_images_shifted_by_at_most_eight_pixels():
     """Each pair again by search: some two shifts of the two images give the canvas."""
     small = RNG.integers(1, 256, (6, 4, 5), "uint8")
-    images, pairs = evaluate.overlapping_pairs(small, np.arange(6), seed=1)
+    images, labels = pairs.overlapping_pairs(small, np.arange(6), seed=1)
     order = np.random.default_rng(1).permutation(6)
     expected = [(i, order[i]) for i in range(6) if i != order[i]]
-    assert images.shape[1:] == (12, 13) and [tuple(pair) for pair in pairs] == expected
+    assert images.shape[1:] == (12, 13) and [tuple(pair) for pair in labels] == expected
 
     def shifted(image):
         for y, x in np.ndindex(9, 9):
@@ -107,21 +111,21 @@ def test_overlapping_pairs_hold_both_images_shifted_by_at_most_eight_pixels():
 
 def test_pair_accuracy_is_the_articles():
     found = np.array([[0.9, 0.8, 0.1], [0.9, 0.4, 0.1], [0.9, 0.1, 0.8], [0.6, 0.1, 0.7]])
-    pairs = np.array([[1, 0], [0, 1], [0, 1], [0, 2]])
-    assert evaluate.pair_accuracy(found, pairs) == (0.75, 0.5, 0.25)
+    shown = np.array([[1, 0], [0, 1], [0, 1], [0, 2]])
+    assert report.pair_accuracy(found, shown) == (0.75, 0.5, 0.25)
     found[0, 2] = 0.75                                       # a third one is named
-    assert evaluate.pair_accuracy(found, pairs) == (0.75, 0.5, 0.0)
+    assert report.pair_accuracy(found, shown) == (0.75, 0.5, 0.0)
 
 
 def test_vote_maps_sum_to_what_they_say():
-    model = BUILDERS["dynamic"]()
+    classifier = Classifier(BUILDERS["dynamic"]())
     images = np.concatenate([IMAGES[:2], IMAGES[2:4]], axis=1)
-    lengths, couplings, shares = evaluate.vote_maps(model, images)
+    lengths, couplings, shares = classifier.vote_maps(images)
     assert couplings.shape == shares.shape == (2, 10, 22, 8)
     np.testing.assert_allclose(couplings.sum(axis=1), 1, rtol=1e-4)
     s = shares.sum(axis=(2, 3)).astype("float64")
     np.testing.assert_allclose(lengths, s ** 2 / (0.5 + s ** 2), rtol=1e-3)
-    np.testing.assert_allclose(lengths, evaluate.scores(model, images), rtol=1e-3, atol=1e-4)
+    np.testing.assert_allclose(lengths, classifier.scores(images), rtol=1e-3, atol=1e-4)
 
 
 def picture(path, height, width, invert=False):
@@ -133,7 +137,8 @@ def picture(path, height, width, invert=False):
 
 def test_predict_names_digits_with_their_scores(saved, tmp_path, capsys):
     paths = (picture(tmp_path / "a.png", 40, 28), picture(tmp_path / "b.png", 280, 140))
-    predict.predict(predict.Config(paths, saved / "none.keras"))          # the stub's scores do not depend on the picture
+    # the stub's scores do not depend on the picture
+    predict.predict(predict.Config(paths, saved / "none.keras"))
     predict.predict(predict.Config(paths[:1], saved / "none.keras", digits=3))
     predict.predict(predict.Config(paths[:1], saved / "none.keras", threshold=0.95))
     lines = [line.split(": ", 1)[1] for line in capsys.readouterr().out.splitlines()]
@@ -147,14 +152,15 @@ def drawn(path, pixels):
 
 
 def test_pictures_are_read_as_mnist_has_them(tmp_path):
-    """However it is photographed, a pair of digits becomes what it was in MNIST: 20 pixels, bright on black, 4 around."""
+    """However a pair is photographed, it becomes what it was in MNIST: 20 pixels, bright, 4 black around."""
     one, other = np.zeros((2, 28, 28), "uint8")
     one[4:24, 8:20] = other[4:24, 10:18] = 255
     plain = np.concatenate([one, other])
     np.testing.assert_array_equal(drawn(tmp_path / "a.png", plain), plain)
-    for pixels in (255 - plain, plain * (80 / 255) + 30, 200 - plain * (80 / 255),             # ink on paper, faint ink
-                   np.pad(plain, ((50, 9), (7, 40))), plain[3:53, 7:21],                       # wide margins, and none
-                   np.insert(plain, [28] * 60, 0, axis=0),                                     # a wide gap
+    faint = plain * (80 / 255)
+    for pixels in (255 - plain, faint + 30, 200 - faint,                         # ink on paper, faint ink
+                   np.pad(plain, ((50, 9), (7, 40))), plain[3:53, 7:21],         # wide margins, and none
+                   np.insert(plain, [28] * 60, 0, axis=0),                       # a wide gap
                    np.kron(plain, np.ones((7, 7)))):
         np.testing.assert_allclose(drawn(tmp_path / "b.png", pixels), plain, atol=60)
     thin = np.zeros((28, 28))
@@ -174,7 +180,7 @@ def test_pictures_that_are_stored_in_other_ways(tmp_path):
         np.testing.assert_allclose(predict.read(tmp_path / f"ink {ink}.png"), plain, atol=1)
     lying = Image.fromarray(plain).transpose(Image.Transpose.ROTATE_90)
     exif = Image.Exif()
-    exif[0x0112] = 6                                         # the camera was turned: shown, it is rotated clockwise
+    exif[0x0112] = 6                     # the camera was turned: shown, the picture is rotated clockwise
     lying.save(tmp_path / "turned.png", exif=exif)
     np.testing.assert_array_equal(predict.read(tmp_path / "turned.png"), plain)
 
@@ -187,7 +193,7 @@ def test_pictures_that_are_stored_in_other_ways(tmp_path):
     ({"images": ("long.png",)}, "at most 20 digits in a row"),
     ({"images": ("blank.png",)}, "should show digits.*Received: one grey from 0 to 20"),
     ({"digits": 11}, "--digits expects 0 to 10.*Received: 11"),
-    ({"threshold": 1.5}, "--threshold expects 0 to 1"),
+    ({"threshold": 1.5}, "--threshold expects 0 to 1. Received: 1.5"),
     ({"run": ROOT / "vae/weights/vae.keras"}, "is not a model|expected a model trained by capsule/train.py"),
 ])
 def test_wrong_input_of_predict(saved, tmp_path, monkeypatch, settings, message):
@@ -199,17 +205,13 @@ def test_wrong_input_of_predict(saved, tmp_path, monkeypatch, settings, message)
     row[4:24].reshape(20, 30, 28)[:, :, 4:24] = 255
     Image.fromarray(row).save("long.png")
     Image.fromarray(row // 255 * 20).save("blank.png")
-    with pytest.raises(runs.InputError, match=message):
-        predict.predict(predict.Config(**{"images": ("good.png",), "run": saved / "none.keras"} | settings))
+    given = {"images": ("good.png",), "run": saved / "none.keras"} | settings
+    with pytest.raises(InputError, match=message):
+        predict.predict(cli.settle(predict.Config(**given)))
 
 
 @pytest.mark.parametrize("settings, message", [
-    ({"digits": 0}, "--digits expects at least 1"),
-    ({"digits": 11}, "--digits expects at most 10, one of each class.*Received: 11"),
-    ({"routings": 0}, "--routings expects at least 1"),
-    ({"validation": -1}, "--validation expects at least 0"),
-    ({"shift": -1}, "--shift expects at least 0"), ({"shift": 28}, "at most 27. Received: 28"),
-    ({"routing": "none", "routings": 2}, "--routings expects --routing dynamic or em"),
+    ({"shift": -1}, "--shift expects 0 to 27. Received: -1"),
     ({"data": "PLAIN"}, "needs labels"),
     ({"data": "HALF"}, "needs labels: --data with y_train and y_test"),
     ({"data": "WIDE"}, r"\(n, 28, 28\).*Received: uint8 of shape \(60, 28, 30\)"),
@@ -221,15 +223,16 @@ def test_wrong_input_of_train(tmp_path, settings, message):
     np.savez(tmp_path / "half.npz", x_train=IMAGES, x_test=IMAGES, y_train=LABELS)
     files = {name: str(tmp_path / f"{name.lower()}.npz") for name in ("PLAIN", "HALF", "WIDE")}
     settings = {"data": "digits"} | {key: files.get(value, value) for key, value in settings.items()}
-    with pytest.raises(runs.InputError, match=message):
-        train.train(Config(out=tmp_path / "out", **settings))
+    with pytest.raises(InputError, match=message):
+        train.train(cli.settle(Config(out=tmp_path / "out", **settings)))
     assert not (tmp_path / "out").exists()
 
 
 def test_compare_puts_runs_together_that_differ_in_their_seed_alone(saved, tmp_path, capsys):
     np.savez(tmp_path / "few.npz", x_train=IMAGES, x_test=IMAGES[:12], y_train=LABELS, y_test=LABELS[:12])
     folders = [tmp_path / name for name in ("a", "b", "c")]
-    for folder, config in zip(folders, [{"digits": 1, "seed": 0}, {"digits": 1, "seed": 1}, {"digits": 2, "seed": 0}]):
+    configs = [{"digits": 1, "seed": 0}, {"digits": 1, "seed": 1}, {"digits": 2, "seed": 0}]
+    for folder, config in zip(folders, configs):
         folder.mkdir()
         shutil.copy(saved / "none.keras", folder / "model.keras")
         (folder / "config.json").write_text(json.dumps(config))
@@ -243,12 +246,13 @@ def test_compare_writes_a_table_and_pictures(saved, tmp_path, capsys):
     models = (saved / "dynamic.keras", saved / "none.keras")
     compare.compare(compare.Config(models, str(tmp_path / "few.npz"), tmp_path / "out"))
     assert {path.name for path in (tmp_path / "out").iterdir()} == {
-        "table.json", "stacked.png", "overlapping.png", "votes_dynamic_stacked.png", "votes_dynamic_overlapping.png"}
+        "table.json", "stacked.png", "overlapping.png",
+        "votes_dynamic_stacked.png", "votes_dynamic_overlapping.png"}
     assert "test_accuracy_two_stacked" in capsys.readouterr().out
 
 
 def test_the_margin_of_em_routing_rises_over_the_epochs(monkeypatch, tmp_path):
-    """What model.fit is given: targets of 0.2 in the first epoch, of 0.9 from the middle on and in the validation."""
+    """What model.fit is given: targets of 0.2 in the first epoch, of 0.9 from the middle on."""
     seen = {}
 
     def fit(self, batches, validation_data, **_):

@@ -1,0 +1,75 @@
+"""A trained model of capsule/train.py as something that names the digits in images."""
+
+import keras
+import numpy as np
+from keras import ops
+
+from common.capsule import Capsule, CapsuleLength  # noqa: F401 (layers that the models hold)
+from common.harness.models import load_model
+from common.harness.reading import InputError
+from common.matrix_capsule import ClassCapsules, ConvCapsules, PrimaryCapsules  # noqa: F401
+
+NAMED = 0.7      # score above which a digit is named: of validation pairs, 0.5 names a third digit too often
+
+
+class Classifier:
+    """uint8 images (n, height, width), of any size → a score in [0, 1] for each class.
+
+    Args:
+        model: what one of the builders in capsule/train.py returns, trained or not.
+    """
+
+    def __init__(self, model):
+        self.model = model
+
+    @classmethod
+    def load(cls, path):
+        """The model in a run folder or a .keras file; anything else is an InputError."""
+        model = load_model(path)
+        if not model.name.startswith("capsule_") or model.inputs[0].shape[1:] != (None, None, 1):
+            raise InputError("expected a model trained by capsule/train.py. "
+                             f"Received: {path}, a model named {model.name}")
+        return cls(model)
+
+    @property
+    def routing(self):
+        """What --routing was."""
+        return self.model.name.removeprefix("capsule_")
+
+    @property
+    def classes(self):
+        """How many classes there are."""
+        return self.model.outputs[0].shape[-1]
+
+    @property
+    def capsule(self):
+        """The layer with dynamic routing; None in other models."""
+        return next((layer for layer in self.model.layers if isinstance(layer, Capsule)), None)
+
+    def scores(self, images):
+        """The score of every class, (n, classes)."""
+        return self.model.predict(as_inputs(images), batch_size=100, verbose=0)
+
+    def vote_maps(self, images):
+        """Where the votes for each class come from, for a model with dynamic routing.
+
+        Returns:
+            v: lengths (n, classes).
+            couplings: c_ij (n, classes, height, width), which over the classes sum to 1.
+            shares: c_ij ⟨û_ij, v_j/‖v_j‖⟩ (n, classes, height, width), which over the positions sum to
+                ‖Σ_i c_ij û_ij‖.
+        """
+        outputs = [self.model.get_layer("features").output, self.capsule.input]
+        maps, u = keras.Model(self.model.inputs, outputs).predict(as_inputs(images), verbose=0)
+        v, c = (ops.convert_to_numpy(t) for t in self.capsule.route(u))
+        kernel = ops.convert_to_numpy(self.capsule.kernel).reshape(u.shape[-1], *v.shape[1:])
+        length = np.linalg.norm(v, axis=-1)
+        direction = v / (length[..., None] + 1e-9)
+        shares = c * np.einsum("bni,ikd,bkd->bkn", u, kernel, direction, optimize=True)
+        height, width = maps.shape[1:3]
+        return length, c.reshape(len(u), -1, height, width), shares.reshape(len(u), -1, height, width)
+
+
+def as_inputs(images):
+    """uint8 images (n, height, width) as the models take them: one channel, pixels in [0, 1]."""
+    return np.asarray(images, "float32")[..., None] / 255
