@@ -10,9 +10,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from nl2sql.inputs import NO_COLUMN, NONE
-from nl2sql.sql import Query
-from nl2sql.values import SAME, find_dates, find_numbers, find_times
+from nl2sql.dates import find_dates, find_times
+from nl2sql.labels import NO_COLUMN, NO_VALUE
+from nl2sql.matcher import SAME, overlap
+from nl2sql.numerals import find_numbers
+from nl2sql.sql import AND, EQ, GT, LT, OR, Query
 
 
 @dataclass
@@ -41,127 +43,196 @@ def decode(heads, encoded, prepared, matching=True, repair=True):
     Args:
         heads: Heads for the columns of `encoded`.
         encoded, prepared: the line and what it was made from.
-        matching: look values up in the table; without, they stay the words of the question, as the model marked them.
+        matching: look values up in the table; without, they stay the words of the question, as the model
+            marked them.
         repair: move a condition to the column in which its value stands.
     """
-    columns, question, table = np.asarray(encoded.columns), prepared.question, prepared.table
-    matcher = table.matcher
-    chosen, aggregates = selected(heads.select, prepared.mentions), heads.select[:, :NO_COLUMN]
-    select = sorted((int(columns[i]), int(aggregates[i].argmax())) for i in np.flatnonzero(chosen))
-    sure = [float(np.where(chosen, aggregates.max(1), heads.select[:, NO_COLUMN]).min())]
-    conditions, spans, notes = [], [], []
-    if len(columns) < len(table.columns):
-        notes.append(f"{len(table.columns)} columns are more than the model reads; these {len(columns)} are named most like "
-                     f"the question: {', '.join(table.columns[i] for i in sorted(columns))}")
-    values = runs_of(whole_values(heads.operator, question))
-    for start, end, operator in values:
-        sure.append(float(heads.operator[start:end, operator].mean()))
-        for a, b in pieces(heads, columns, question, start, end, matcher) if matching else [(start, end)]:
-            inside = slice(max(a, start), min(b, end))
-            share = heads.column[inside].mean(0)
-            sure.append(float(share.max()))
-            column, words = int(columns[share.argmax()]), question[a:b]
-            if repair:
-                weight = np.zeros(len(prepared.headers))
-                weight[columns] = share
-                column = matcher.best_column(column, operator, words, weight)
-            if not matching:
-                found = [(column, operator, words)]
-            elif operator > 1 and len(values) == 1 and len(days := matcher.days(column, words)) > 1:
-                found = [(column, operator, day) for day in days]       # a month, or a day of several years
-            else:
-                found, new = conditions_of(matcher, column, operator, words)
-                notes += new
-            for condition in found:
-                if condition not in conditions:
-                    conditions.append(condition)
-                    spans.append(words)
-    if not select:
-        return Parse(None, sure[0], spans, notes)
-    connector = 0 if len(conditions) < 2 else 1 + int(heads.connector[1:].argmax())
-    if len(conditions) > 1:
-        sure.append(float(heads.connector[connector]))
-        if matching and len(about := {condition[:2] for condition in conditions}) == 1 and (op := about.pop()[1]) > 1:
-            connector = 4 - op                    # no cell is two values at once, and each is other than one of two
-    return Parse(Query(tuple(select), tuple(conditions), connector), min(sure), spans, notes)
+    return _Decoding(heads, encoded, prepared, matching, repair).parse()
 
+
+class _Decoding:
+    """One question on its way to a query: what decode() was given, and what was found up to now."""
+
+    def __init__(self, heads, encoded, prepared, matching, repair):
+        self.heads, self.matching, self.repair = heads, matching, repair
+        self.columns = np.asarray(encoded.columns)         # of the line, by their numbers in the table
+        self.question, self.prepared = prepared.question, prepared
+        self.table, self.matcher = prepared.table, prepared.table.matcher
+        self.conditions, self.spans, self.notes, self.confidences = [], [], [], []
+
+    def parse(self):
+        self._note_dropped_columns()
+        select = self._select()
+        values = runs_of(whole_values(self.heads.operator, self.question))
+        for start, end, operator in values:
+            self.confidences.append(float(self.heads.operator[start:end, operator].mean()))
+            for span in self._pieces(start, end):
+                self._add_conditions(span, start, end, operator, alone=len(values) == 1)
+        if not select:
+            return Parse(None, self.confidences[0], self.spans, self.notes)
+        query = Query(select, tuple(self.conditions), self._connector())
+        return Parse(query, min(self.confidences), self.spans, self.notes)
+
+    def _note_dropped_columns(self):
+        names = self.table.columns
+        if len(self.columns) < len(names):
+            kept = ", ".join(names[column] for column in sorted(self.columns))
+            self.notes.append(f"{len(names)} columns are more than the model reads; "
+                              f"these {len(self.columns)} are named most like the question: {kept}")
+
+    # ---------------------------------------------------------------------------------- the heads, one by one
+
+    def _select(self):
+        """((column, aggregate), ...) of the selected columns, in the table's order."""
+        chosen = selected(self.heads.select, self.prepared.mentions)
+        aggregates = self.heads.select[:, :NO_COLUMN]
+        sure = np.where(chosen, aggregates.max(1), self.heads.select[:, NO_COLUMN])
+        self.confidences.append(float(sure.min()))
+        pairs = [(int(self.columns[i]), int(aggregates[i].argmax())) for i in np.flatnonzero(chosen)]
+        return tuple(sorted(pairs))
+
+    def _connector(self):
+        """What joins the conditions: AND or OR, and 0 where there is nothing to join."""
+        if len(self.conditions) < 2:
+            return 0
+        connector = AND + int(self.heads.connector[AND:].argmax())
+        self.confidences.append(float(self.heads.connector[connector]))
+        (_, operator), *others = {condition[:2] for condition in self.conditions}
+        if self.matching and not others and operator not in (GT, LT):
+            return OR if operator == EQ else AND    # no cell is two values at once; it may be other than both
+        return connector
+
+    def _column(self, start, end):
+        """The column that the characters of a span choose together."""
+        return int(self.columns[self.heads.column[start:end].mean(0).argmax()])
+
+    # -------------------------------------------------------------------------------- a marked span to values
+
+    def _pieces(self, start, end):
+        """(start, end) of the values of a run, which are several where its characters choose several columns.
+
+        A run that is one cell, one number or one date of its column stays whole. Otherwise it is split where
+        the chosen column changes; a piece grows to the whole cell or number around it, and covers others.
+        """
+        if not self.matching:
+            return [(start, end)]
+        column = self._column(start, end)
+        dates = [span for span in dates_and_times(self.question) if span[0] <= start and end <= span[1]]
+        if dates and not self.matcher.is_real(column):
+            return dates
+        whole = self.matcher.snap(self.question, start, end, column)
+        _, score = self.matcher.resolve(column, EQ, self.question[slice(*whole)])
+        if whole[0] <= start and end <= whole[1] and score >= SAME:
+            return [whole]
+        choices = self.heads.column[start:end].argmax(1)
+        parts = [(start + a, start + b) for a, b in equal_runs(choices)]
+        taken = []
+        for part in sorted(parts, key=lambda part: part[0] - part[1]):
+            if not any(overlap(part, other) for other in taken):
+                self._take(part, taken)
+        return sorted(taken)
+
+    def _take(self, part, taken):
+        """Adds a part to the pieces that are taken; a stray character belongs to the value beside it."""
+        start, end = part
+        grown = self.matcher.snap(self.question, start, end, self._column(start, end))
+        stray = end - start == 1 and grown == part and not find_numbers(self.question[start:end])
+        beside = [i for i, other in enumerate(taken) if start == other[1] or end == other[0]]
+        if stray and beside:
+            other = taken[beside[0]]
+            taken[beside[0]] = min(start, other[0]), max(end, other[1])
+        elif not any(overlap(grown, other) for other in taken):
+            taken.append(grown)
+
+    # ----------------------------------------------------------------------------------- values to conditions
+
+    def _add_conditions(self, span, start, end, operator, alone):
+        """Adds the conditions of a value at `span`, which the model marked from start to end."""
+        share = self.heads.column[max(span[0], start):min(span[1], end)].mean(0)
+        self.confidences.append(float(share.max()))
+        column, words = int(self.columns[share.argmax()]), self.question[slice(*span)]
+        if self.repair:
+            probabilities = np.zeros(len(self.prepared.headers))
+            probabilities[self.columns] = share
+            column = self.matcher.best_column(column, operator, words, probabilities)
+        for condition in self._conditions(column, operator, words, alone):
+            if condition not in self.conditions:
+                self.conditions.append(condition)
+                self.spans.append(words)
+
+    def _conditions(self, column, operator, words, alone):
+        """The conditions that words mean: several for a month, or for cells side by side."""
+        if not self.matching:
+            return [(column, operator, words)]
+        if alone and operator not in (GT, LT):
+            days = self.matcher.days(column, words)
+            if len(days) > 1:                              # a month, or a day of several years
+                return [(column, operator, day) for day in days]
+        if operator in (GT, LT) and not find_numbers(words):
+            operator = EQ                               # as in the article: names have no order
+        found = []
+        for start, end in self.matcher.split(column, words):
+            value, score = self.matcher.resolve(column, operator, words[start:end])
+            found.append((column, operator, value))
+            self._note_value(column, words[start:end], value, score)
+        return found
+
+    def _note_value(self, column, words, value, score):
+        if score == 0:
+            self.notes.append(f"nothing in the column {self.table.columns[column]} resembles {words}")
+        elif isinstance(value, str) and score < SAME:
+            self.notes.append(f"{words} is read as {value}")
+
+
+# -------------------------------------------------------------------------------------- what the heads choose
 
 def selected(select, mentions):
-    """Which columns are selected, (N,): the likeliest, and those whose probability is above 0.75, whatever the aggregate.
+    """Which columns are selected, (N,): the likeliest, and those with a probability above 0.75 in all.
 
-    A question that is about something else selects none: that one at all is meant has to be likely, and nearly certain if
-    the question mentions neither a column nor a cell by name. The limits are those that do best on validation schemas: at
-    0.5 a column in which a condition stands is often taken for one that is asked for.
+    A question that is about something else selects none: that one at all is meant has to be likely, and
+    nearly certain if the question mentions neither a column nor a cell by name. The limits are those that do
+    best on validation schemas: at 0.5 a column in which a condition stands is often taken for one that is
+    asked for.
 
     Args:
         select: the head's probabilities, (N, 7).
         mentions: characters of the question that stand in the name of a column or of a cell.
     """
     none = select[:, NO_COLUMN]
-    if 1 - none.prod() < (0.05 if mentions > 1 else 0.9):
+    needed = 0.05 if mentions > 1 else 0.9
+    if 1 - none.prod() < needed:
         return np.zeros(len(none), bool)
-    return (none < 0.25) | (np.arange(len(none)) == none.argmin())
+    likeliest = np.arange(len(none)) == none.argmin()
+    return likeliest | (none < 0.25)
 
 
 def whole_values(operator, question):
-    """The operator of each character, (Q,): the likeliest, but in a number, a date or a time one for all of its characters.
+    """The operator of each character, (Q,): the likeliest, but one for all of a number, a date or a time.
 
-    That is the likeliest of those that were chosen there; NONE if none was.
+    That is the likeliest of those that were chosen there; NO_VALUE if none was.
     """
     chosen = operator.argmax(1)
-    spans = [(n.start, n.end) for n in find_numbers(question)]
-    spans += [(start, end) for start, end, _ in (*find_dates(question), *find_times(question))]
+    spans = [(number.start, number.end) for number in find_numbers(question)]
+    spans += dates_and_times(question)
     for start, end in sorted(spans, key=lambda span: span[0] - span[1]):
-        if len(found := set(chosen[start:end].tolist()) - {NONE}) > 1:
-            chosen[start:end] = max(found, key=lambda op: operator[start:end, op].sum())
+        found = set(chosen[start:end].tolist()) - {NO_VALUE}
+        if len(found) > 1:
+            chosen[start:end] = max(found, key=operator[start:end].sum(0).item)
     return chosen
+
+
+def dates_and_times(question):
+    """(start, end) of the dates and then of the times of day in a question."""
+    return [(start, end) for start, end, _ in (*find_dates(question), *find_times(question))]
 
 
 def runs_of(operators):
     """(start, end, operator) of each run of characters with the same operator."""
-    edges = [0, *np.flatnonzero(np.diff(operators)) + 1, len(operators)]
-    return [(int(a), int(b), int(operators[a])) for a, b in zip(edges, edges[1:]) if b > a and operators[a] != NONE]
+    runs = [(start, end, int(operators[start])) for start, end in equal_runs(operators)]
+    return [run for run in runs if run[2] != NO_VALUE]
 
 
-def pieces(heads, columns, question, start, end, matcher):
-    """The values of a run, which are several where its characters choose several columns: (start, end) of each.
-
-    A run that is one cell, one number or one date of its column stays whole. Otherwise it is cut where the chosen column
-    changes; a piece grows to the whole cell or number around it and takes in what it then covers.
-    """
-    column = int(columns[heads.column[start:end].mean(0).argmax()])
-    dates = [(a, b) for a, b, _ in (*find_dates(question), *find_times(question)) if a <= start and end <= b]
-    if dates and matcher.table.types[column] == "text":
-        return dates
-    whole = matcher.snap(question, start, end, column)
-    if whole[0] <= start and end <= whole[1] and matcher.resolve(column, 2, question[slice(*whole)])[1] >= SAME:
-        return [whole]
-    chosen = heads.column[start:end].argmax(1)
-    edges = [0, *np.flatnonzero(np.diff(chosen)) + 1, end - start]
-    parts = sorted(((start + int(a), start + int(b)) for a, b in zip(edges, edges[1:])), key=lambda part: part[0] - part[1])
-    taken = []
-    for a, b in parts:
-        if any(a < d and c < b for c, d in taken):
-            continue
-        grown = matcher.snap(question, a, b, int(columns[heads.column[a:b].mean(0).argmax()]))
-        beside = next((i for i, (c, d) in enumerate(taken) if a == d or b == c), None)
-        if b - a == 1 and grown == (a, b) and beside is not None and not find_numbers(question[a:b]):
-            taken[beside] = min(a, taken[beside][0]), max(b, taken[beside][1])      # a stray character belongs to its value
-        elif not any(grown[0] < d and c < grown[1] for c, d in taken):
-            taken.append(grown)
-    return sorted(taken)
-
-
-def conditions_of(matcher, column, operator, words):
-    """The conditions that words mean, one for each cell named in them, and notes for the user."""
-    table, found, notes = matcher.table, [], []
-    for start, end in matcher.split(column, words):
-        value, score = matcher.resolve(column, operator, words[start:end])
-        if operator < 2 and (not find_numbers(words) if table.types[column] == "text" else isinstance(value, str)):
-            operator = 2                                      # as in the article: names have no order
-        if score == 0:
-            notes.append(f"nothing in the column {table.columns[column]} resembles {words[start:end]}")
-        elif isinstance(value, str) and score < SAME:
-            notes.append(f"{words[start:end]} is read as {value}")
-        found.append((column, operator, value))
-    return found, notes
+def equal_runs(values):
+    """(start, end) of each run of equal values in an array."""
+    changes = (np.flatnonzero(np.diff(values)) + 1).tolist()
+    return [(start, end) for start, end in zip([0, *changes], [*changes, len(values)]) if start < end]

@@ -5,26 +5,29 @@
     scores(predictions, records)               both over a corpus, and each part of the query by itself
 """
 
-from common.datasets import InputError
+from common.harness.reading import InputError
+from nl2sql.numerals import same_value
 from nl2sql.sql import Database
-from nl2sql.values import same_value
 
 
 def same_conditions(left, right):
-    """Whether two lists of conditions are the same set, with values compared by values.same_value."""
+    """Whether two lists of conditions are the same set, with values compared by numerals.same_value."""
     rest = list(right)
     for column, operator, value in left:
-        match = next((c for c in rest if c[:2] == (column, operator) and same_value(c[2], value)), None)
-        if match is None:
+        alike = [other for other in rest if other[:2] == (column, operator) and same_value(other[2], value)]
+        if not alike:
             return False
-        rest.remove(match)
+        rest.remove(alike[0])
     return not rest
 
 
 def logical_form(predicted, gold):
     """Whether a predicted query (None: nothing was asked) is the gold one, by the article's measure."""
-    return (predicted is not None and predicted.connector == gold.connector and set(predicted.select) == set(gold.select)
-            and same_conditions(predicted.conditions, gold.conditions))
+    if predicted is None or predicted.connector != gold.connector:
+        return False
+    if set(predicted.select) != set(gold.select):
+        return False
+    return same_conditions(predicted.conditions, gold.conditions)
 
 
 def same_answer(database, predicted, gold):
@@ -40,8 +43,15 @@ def same_answer(database, predicted, gold):
 def answer(database, query):
     """A query's rows as a sorted list that compares."""
     order = sorted(range(len(query.select)), key=lambda i: query.select[i])
-    rows = [[row[i] for i in order] for row in database.rows(query)]
-    return sorted([f"{cell:.9g}" if isinstance(cell, float) else str(cell) for cell in row] for row in rows)
+    rows = []
+    for row in database.rows(query):
+        rows.append([comparable(row[i]) for i in order])
+    return sorted(rows)
+
+
+def comparable(cell):
+    """A cell as a text that is the same for two ways to the same sum."""
+    return f"{cell:.9g}" if isinstance(cell, float) else str(cell)
 
 
 def parts(predicted, gold):
@@ -70,22 +80,18 @@ def scores(predictions, records, prefix=""):
 
     Args:
         predictions: a Query or None for each record.
-        records: data.Records with their gold queries, those of one table side by side or not.
+        records: corpus.Records with their gold queries, those of one table side by side or not.
         prefix: of the names.
     """
+    by_table = {}
+    for predicted, record in zip(predictions, records, strict=True):
+        by_table.setdefault(id(record.table), []).append((predicted, record))
     totals = dict.fromkeys(["logical_form", "execution", *PARTS], 0)
-    order = sorted(range(len(records)), key=lambda i: id(records[i].table))      # one database at a time
-    database = None
-    for i in order:
-        predicted, record = predictions[i], records[i]
-        if database is None or database.table is not record.table:
-            if database:
-                database.connection.close()
-            database = Database(record.table)
-        totals["logical_form"] += logical_form(predicted, record.query)
-        totals["execution"] += same_answer(database, predicted, record.query)
-        for name, right in parts(predicted, record.query).items():
-            totals[name] += right
-    if database:
-        database.connection.close()
+    for pairs in by_table.values():                                 # one database at a time
+        with Database(pairs[0][1].table) as database:
+            for predicted, record in pairs:
+                totals["logical_form"] += logical_form(predicted, record.query)
+                totals["execution"] += same_answer(database, predicted, record.query)
+                for name, right in parts(predicted, record.query).items():
+                    totals[name] += right
     return {f"{prefix}{name}": total / max(len(records), 1) for name, total in totals.items()}

@@ -2,11 +2,12 @@
 
     query = Query(select=((2, 0),), conditions=((0, 2, "广州"), (1, 0, 100.0)), connector=1)
     with Database(table) as database:
-        database.text(query)        # SELECT "城市" FROM "sales" WHERE "省会" = '广州' AND "销售额" > 100   to read
-        database.rows(query)        # runs the same statement with the values bound, never written into it
+        database.text(query)   # to read: SELECT "城市" FROM "sales" WHERE "省会" = '广州' AND "销售额" > 100
+        database.rows(query)   # runs the same statement with the values bound, never written into it
 
-No Keras in here. A query can only be built from the numbers of columns, operators and aggregates, so a question has no way
-to say anything else; and the database that runs it allows no statement but SELECT on this one table.
+No Keras in here. A query can only be built from the numbers of columns, operators and aggregates, so a
+question has no way to say anything else; and the database that runs it allows no statement but SELECT on this
+one table.
 """
 
 import contextlib
@@ -15,11 +16,15 @@ import sqlite3
 import time
 from dataclasses import dataclass
 
-from common.datasets import InputError
+from common.harness.reading import InputError
+from nl2sql.cells import cell_text
 
 AGGREGATES = ("", "AVG", "MAX", "MIN", "COUNT", "SUM")     # TableQA's numbers, as those below
 OPERATORS = (">", "<", "==", "!=")
 CONNECTORS = ("", "and", "or")
+NONE, AVG, MAX, MIN, COUNT, SUM = range(6)                 # places in AGGREGATES
+GT, LT, EQ, NE = range(4)                                  # places in OPERATORS
+AND, OR = 1, 2                                             # places in CONNECTORS
 SQL_OPERATORS = (">", "<", "=", "<>")
 SECONDS = 5.0         # a query over one table in memory that takes longer is given up
 ROWS = 10_000         # more rows than anyone reads are not fetched
@@ -33,7 +38,8 @@ class Query:
 
     Args:
         select: (column, aggregate) pairs, both as numbers.
-        conditions: (column, operator, value) triples; a value is a string, or a number for a column of numbers.
+        conditions: (column, operator, value) triples; a value is a string, or a number for a column of
+            numbers.
         connector: 0 none, 1 and, 2 or.
     """
 
@@ -48,17 +54,19 @@ class Query:
         Raises:
             KeyError, TypeError, ValueError: not of that form.
         """
-        select = tuple((int(column), int(aggregate)) for column, aggregate in zip(sql["sel"], sql["agg"], strict=True))
-        conditions = tuple((int(column), int(operator), str(value)) for column, operator, value in sql["conds"])
-        query = cls(select, conditions, int(sql["cond_conn_op"]))
+        columns, aggregates = map(int, sql["sel"]), map(int, sql["agg"])
+        select = tuple(zip(columns, aggregates, strict=True))
+        conditions = [(int(column), int(operator), str(value)) for column, operator, value in sql["conds"]]
+        query = cls(select, tuple(conditions), int(sql["cond_conn_op"]))
         query.check()
         return query
 
     def to_json(self):
         """TableQA's form of it."""
-        return {"sel": [column for column, _ in self.select], "agg": [aggregate for _, aggregate in self.select],
-                "cond_conn_op": self.connector,
-                "conds": [[column, operator, shown(value)] for column, operator, value in self.conditions]}
+        columns = [column for column, _ in self.select]
+        aggregates = [aggregate for _, aggregate in self.select]
+        conditions = [[column, operator, cell_text(value)] for column, operator, value in self.conditions]
+        return {"sel": columns, "agg": aggregates, "cond_conn_op": self.connector, "conds": conditions}
 
     def check(self, columns=math.inf):
         """Raises ValueError for a number that names no column, aggregate, operator or connector."""
@@ -71,15 +79,16 @@ class Query:
             raise ValueError(f"expected aggregates 0 to 5. Received: {self.select}")
         if not all(0 <= operator < len(OPERATORS) for _, operator, _ in self.conditions):
             raise ValueError(f"expected operators 0 to 3. Received: {self.conditions}")
-        if self.connector not in (0, 1, 2) or (self.connector == 0 and len(self.conditions) > 1):
-            raise ValueError(f"expected connector 1 or 2 between conditions, else 0. Received: {self.connector}")
+        if self.connector not in (0, AND, OR) or (self.connector == 0 and len(self.conditions) > 1):
+            raise ValueError(f"expected connector 1 or 2 between conditions, else 0. "
+                             f"Received: {self.connector}")
 
 
 class Database:
     """One table in an SQLite database in memory, in which nothing but SELECT on it is allowed.
 
     Args:
-        table: a data.Table.
+        table: a tables.Table.
         seconds: time limit of a query.
 
     Raises:
@@ -89,12 +98,11 @@ class Database:
     def __init__(self, table, seconds=SECONDS):
         self.table, self.seconds = table, seconds
         self.connection = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+        columns = ", ".join(f"{quoted(name)} {kind}" for name, kind in zip(table.columns, table.types))
+        marks = ", ".join("?" for _ in table.columns)
         try:
-            columns = ", ".join(f"{quoted(name)} {'REAL' if kind == 'real' else 'TEXT'}"
-                                for name, kind in zip(table.columns, table.types))
             self.connection.execute(f"CREATE TABLE {quoted(table.name)} ({columns})")
-            self.connection.executemany(
-                f"INSERT INTO {quoted(table.name)} VALUES ({', '.join('?' * len(table.columns))})", table.rows)
+            self.connection.executemany(f"INSERT INTO {quoted(table.name)} VALUES ({marks})", table.rows)
         except (sqlite3.Error, OverflowError) as error:
             self.connection.close()
             raise InputError(f"the table {table.name} cannot be held by SQLite: {error}") from error
@@ -115,7 +123,8 @@ class Database:
 
     def text(self, query):
         """The statement with its values written out, for people: what runs has them bound."""
-        return self._statement(query, [literal(self._value(column, value)) for column, _, value in query.conditions])
+        values = [literal(self._value(column, value)) for column, _, value in query.conditions]
+        return self._statement(query, values)
 
     def rows(self, query):
         """The rows that a query returns, as tuples; at most ROWS of them.
@@ -145,21 +154,23 @@ class Database:
             self.connection.set_progress_handler(None, 0)
 
     def _statement(self, query, values):
-        names = [quoted(name) for name in self.table.columns]
-        chosen = ", ".join(f"{AGGREGATES[aggregate]}({names[column]})" if aggregate else names[column]
-                           for column, aggregate in query.select)
-        conditions = f" {CONNECTORS[query.connector].upper()} ".join(
-            f"{names[column]} {SQL_OPERATORS[operator]} {value}"
-            for (column, operator, _), value in zip(query.conditions, values))
-        return f"SELECT {chosen} FROM {quoted(self.table.name)}" + (f" WHERE {conditions}" if conditions else "")
+        names, chosen, conditions = [quoted(name) for name in self.table.columns], [], []
+        for column, aggregate in query.select:
+            chosen.append(f"{AGGREGATES[aggregate]}({names[column]})" if aggregate else names[column])
+        for (column, operator, _), value in zip(query.conditions, values):
+            conditions.append(f"{names[column]} {SQL_OPERATORS[operator]} {value}")
+        statement = f"SELECT {', '.join(chosen)} FROM {quoted(self.table.name)}"
+        if conditions:
+            statement += " WHERE " + f" {CONNECTORS[query.connector].upper()} ".join(conditions)
+        return statement
 
     def _value(self, column, value):
-        """A value as the column holds it: SQLite compares 2018 with '2018' by type, and finds them different."""
+        """A value as the column holds it: to SQLite 2018 and '2018' are different."""
         if self.table.types[column] == "real":
             with contextlib.suppress(ValueError, TypeError):
                 number = float(value)
                 return number if math.isfinite(number) else None
-        return shown(value)
+        return cell_text(value)
 
     def _allowed(self, action, first, second, database, trigger):
         if action not in READING or trigger is not None:
@@ -172,7 +183,7 @@ class Database:
 
 
 def quoted(name):
-    """A name as an SQL identifier, whatever characters it holds but NUL, at which SQLite would end the statement."""
+    """A name as an SQL identifier, with any characters but NUL, at which SQLite would end the statement."""
     if "\0" in name:
         raise ValueError(f"an SQL name expects no NUL character. Received: {name!r}")
     return '"' + name.replace('"', '""') + '"'
@@ -182,13 +193,6 @@ def literal(value):
     """A value as it would be written in SQL."""
     if value is None:
         return "NULL"
-    return shown(value) if isinstance(value, (int, float)) else "'" + value.replace("'", "''") + "'"
-
-
-def shown(value):
-    """A cell or a value as text: 2018.0 is 2018, and nothing is nothing."""
-    if value is None:
-        return ""
-    if isinstance(value, float):
-        return f"{value:.0f}" if value.is_integer() and abs(value) < 1e15 else f"{value:.12g}"
-    return str(value)
+    if isinstance(value, (int, float)):
+        return cell_text(value)
+    return "'" + value.replace("'", "''") + "'"

@@ -1,21 +1,22 @@
 """基于Bert的NL2SQL模型：一个简明的Baseline (NL2SQL by BERT, a concise baseline): https://kexue.fm/archives/6771
 
-A question about a table becomes SQL without generating any: BERT reads the question and the names of the columns, one after
-another, and four classifiers on top of it fill in the blanks of SELECT agg(column) WHERE column op value AND/OR ...
+A question about a table becomes SQL without generating any: BERT reads the question and the names of the
+columns, one after another, and four classifiers on top of it fill in the blanks of SELECT agg(column) WHERE
+column op value AND/OR ...
 
     article                                      here
-    [CLS]问题[SEP] [CLS]列名[SEP] ...             inputs.Encoder
-    条件连接符: first [CLS], 3 classes             the output "connector"
+    [CLS]问题[SEP] [CLS]列名[SEP] ...             encoder.Encoder
+    条件连接符: first [CLS], 3 classes             the output "connector" of model.build_parser
     select 的列与聚合: each column's [CLS], 7       "select": 6 aggregates, or not selected
     条件值与运算符: each character, 5               "operator": 4 operators, or no value
     条件列: character × column, softmax           "column": tanh(W₁ x + W₂ y) → Dense(1)
     四个交叉熵之和                                 model.parser_loss
-    值的校正                                      values.Matcher, applied by decode.py
+    值的校正                                      matcher.Matcher, applied by decode.py
 
-    python nl2sql/pretrain.py && python nl2sql/train.py            a small BERT of one's own, on the built-in corpus
-    python nl2sql/train.py --recipe article --bert chinese_wwm_L-12_H-768_A-12 --data TableQA --epochs 15 --batch-size 32
-
-The first: logical form 0.83 and execution 0.85 on tables never seen, in 50 minutes on one core of an AMD EPYC.
+    python nl2sql/pretrain.py && python nl2sql/train.py     a small BERT of one's own, on the built-in corpus:
+        logical form 0.83, execution 0.85 on tables never seen, in 50 minutes on one core of an AMD EPYC
+    python nl2sql/train.py --recipe article --bert chinese_wwm_L-12_H-768_A-12
+        --data TableQA --epochs 15 --batch-size 32
 """
 
 import pathlib
@@ -27,50 +28,45 @@ from nl2sql import legacy_keras  # noqa: F401  (first: from here on `import kera
 
 # isort: split
 
-import dataclasses
-import json
-from dataclasses import dataclass
-from typing import ClassVar, Literal
+from dataclasses import dataclass, replace
+from typing import Annotated, Literal
 
 import keras
 import numpy as np
 
-from common import plots, runs
-from nl2sql import data, inputs, model
-from nl2sql.evaluate import measure
-from nl2sql.predict import Parser
+from common.harness import cli, plots
+from common.harness.order import by_length
+from common.harness.reading import InputError
+from common.harness.writing import shown
+from nl2sql.augment import Samples
+from nl2sql.bert import build_bert, load_weights, read_bert, small_bert
+from nl2sql.characters import Characters
+from nl2sql.corpus import load_corpus
+from nl2sql.encoder import SEGMENTS, Encoder
+from nl2sql.model import build_parser, parser_loss, save_parser
+from nl2sql.parser import Parser
+from nl2sql.report import as_json, measure
 from nl2sql.scores import scores
+from nl2sql.training import BaseConfig, ShuffledBatches, cosine_rate, start
+
+# ------------------------------------------------------------------------------------------------------ model
 
 
-@dataclass
-class Config(runs.BaseConfig):
-    builtin: ClassVar[str] = "sample"
-    epochs: int = 10
-    batch_size: int = 16
-    learning_rate: float | None = None
-    """The peak. By default 1e-3, and the article's 5e-5 for a BERT of 512 channels or more."""
-    bert: str = ""
-    """Folder of a BERT, see model.py. Empty: what pretrain.py wrote last below --out; none: begin with random weights."""
-    recipe: Literal["cosine", "article"] = "cosine"
-    """article: 0 to the peak in the first epoch, to a fifth in the second, then constant; no marks; questions as they are,
-    to their own tables, whose columns keep their order."""
-    width: int = 128
-    """Channels of a BERT that begins with random weights."""
-    depth: int = 4
-    """Its layers."""
-    dropout: float = 0.05
-    """Of its units and attention; a BERT that is loaded has its own. Its noise is not what it would be without --resume."""
-    max_length: int = 160
-    """Tokens of a question with its columns. Training leaves longer ones out, prediction drops columns."""
-    unrelated: float = 0.1
-    """Share of the training questions that are put to a table they have nothing to do with."""
-    rename: float = 0.1
-    """Share of the headers' characters that training replaces, in the question too."""
-    validation: int = 1000
-    """Validation questions, at most, that choose the best epoch."""
+def build_training(parser):
+    """The parser with its labels as inputs too, and its loss."""
+    labels = [
+        keras.Input((), dtype="int32", name="connector_label"),
+        keras.Input((None,), dtype="int32", name="select_label"),
+        keras.Input((None,), dtype="int32", name="operator_label"),
+        keras.Input((None,), dtype="int32", name="column_label"),
+    ]
+    named = {tensor.name: tensor for tensor in parser.inputs}
+    network = keras.Model([*parser.inputs, *labels], parser.outputs, name="training")
+    network.add_loss(parser_loss(parser.outputs, labels, named["character_mask"], named["header_mask"]))
+    return network
 
 
-# ----------------------------------------------------------------------------------------------------------- training
+# --------------------------------------------------------------------------------------------------- training
 
 class ArticleRate(keras.optimizers.schedules.LearningRateSchedule):
     """0 to the peak in the first epoch, down to a fifth in the second, constant from then on."""
@@ -86,29 +82,28 @@ class ArticleRate(keras.optimizers.schedules.LearningRateSchedule):
         return {"peak": self.peak, "steps": self.steps}
 
 
-class Batches(keras.utils.Sequence):
-    """Training batches of one epoch, questions of like length together; their order depends on (seed, epoch) alone."""
+class QuestionBatches(ShuffledBatches):
+    """Training batches of labelled lines, questions of like length together.
+
+    Args:
+        run: see ShuffledBatches.
+        samples: the Samples.
+    """
 
     def __init__(self, run, samples):
-        self.run, self.samples = run, samples
-        self.lengths = [len(prepared.tokens) + sum(len(prepared.headers[i]) + 2 for i in prepared.kept)
-                        for _, prepared, _ in samples.items]
-        self.on_epoch_end()
+        self.samples, self.tokens = samples, samples.lengths()
+        super().__init__(run)
 
-    def on_epoch_end(self):
-        self.key = [self.run.config.seed, self.run.epoch]
-        self.order = inputs.by_length(self.lengths, self.run.config.batch_size, np.random.default_rng(self.key))
+    def plan(self, rng):
+        return by_length(self.tokens, self.run.config.batch_size, rng)
 
-    def __len__(self):
-        return len(self.order)
-
-    def __getitem__(self, index):
-        generator = None if self.run.config.recipe == "article" else np.random.default_rng([*self.key, index])
-        return (inputs.pad(*zip(*(self.samples.line(i, generator) for i in self.order[index]))),)
+    def item(self, rows, rng):
+        as_it_is = self.run.config.recipe == "article"
+        return (self.samples.batch(rows, None if as_it_is else rng),)
 
 
 class Validation(keras.callbacks.Callback):
-    """After each epoch: logical form and execution accuracy on validation questions, and the first few as SQL."""
+    """After each epoch: logical form and execution accuracy on validation questions, and three as SQL."""
 
     def __init__(self, parser, records):
         super().__init__()
@@ -117,33 +112,62 @@ class Validation(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         parses = self.parser.parse_all([(record.question, record.table) for record in self.records])
         logs |= scores([parse.query for parse in parses], self.records, "val_")
-        for record, parse in list(zip(self.records, parses))[:: max(1, len(parses) // 3)][:3]:
-            sql = parse.query and parse.query.to_json()
-            print(f"    {record.question} → {json.dumps(sql, ensure_ascii=False)}", flush=True)
+        answered = list(zip(self.records, parses))
+        for record, parse in answered[::max(1, len(answered) // 3)][:3]:
+            print(f"    {record.question} → {as_json(parse.query)}", flush=True)
 
 
-class Checkpoint(runs.Checkpoint):
-    """As everywhere, with the best model in the format of model.py."""
+@dataclass
+class Config(BaseConfig):
+    epochs: int = 10
+    batch_size: int = 16
+    learning_rate: float | None = None
+    """The peak. By default 1e-3, and the article's 5e-5 for a BERT of 512 channels or more."""
+    bert: str = ""
+    """Folder of a BERT, see bert.py. Empty: what pretrain.py wrote last below --out. none: random weights."""
+    recipe: Literal["cosine", "article"] = "cosine"
+    """article: 0 to the peak in the first epoch, to a fifth in the second, then constant; no marks; questions
+    as they are, to their own tables, whose columns keep their order."""
+    width: Annotated[int, cli.Between(16, 4096)] = 128
+    """Channels of a BERT that begins with random weights."""
+    depth: Annotated[int, cli.Between(1, 48)] = 4
+    """Its layers."""
+    dropout: Annotated[float, cli.Between(0, 0.9)] = 0.05
+    """Of its units and attention; a BERT that is loaded has its own. After --resume its noise is another."""
+    max_length: Annotated[int, cli.Between(32, 512)] = 160
+    """Tokens of a question with its columns. Training leaves longer ones out, prediction drops columns."""
+    unrelated: Annotated[float, cli.Between(0, 0.9)] = 0.1
+    """Share of the training questions that are put to a table they have nothing to do with."""
+    rename: Annotated[float, cli.Between(0, 0.9)] = 0.1
+    """Share of the headers' characters that training replaces, in the question too."""
+    validation: Annotated[int, cli.Between(1, 10**9)] = 1000
+    """Validation questions, at most, that choose the best epoch."""
 
-    def __init__(self, run, write, monitor="val_logical_form", best=max):
-        super().__init__(run, monitor, best)
-        self.write = write
 
-    def save_best(self):
-        try:
-            self.write()
-        except runs.InputError as error:
-            raise runs.InputError(f"{error} Received: step {int(self.model.optimizer.iterations):,}") from error
+def train(config):
+    folder, corpus = find_bert(config), load(config)
+    bert_config, vocab, weights = describe_bert(config, folder, corpus)
+    encoder = Encoder(vocab, **bert_config["parser"])
+    samples = label(config, corpus, encoder)
+    run = start(replace(config, bert=str(folder or "none")), config.recipe)
+    run.save_vocab(vocab, corpus.source, "vocab.txt")
 
+    bert = with_weights(build_bert(bert_config, config.seed), weights, folder)
+    parser = build_parser(bert)
+    network = build_training(parser)
+    batches = QuestionBatches(run, samples)
+    rate = learning_rate(config, bert_config["hidden_size"], len(batches))
+    network.compile(keras.optimizers.Adam(rate, global_clipnorm=1.0))
+    validation = Validation(Parser(parser, encoder), chosen(corpus.valid, config))
+    network.fit(batches, **run.fit_options(
+        validation, monitor="val_logical_form", best=max,
+        save=lambda: save_parser(run.folder, bert, bert_config, vocab, parser)))
 
-def build_training(parser):
-    """The parser with its labels as inputs too, and its loss."""
-    shapes = {"connector_label": (), "select_label": (None,), "operator_label": (None,), "column_label": (None,)}
-    answers = [keras.Input(shape, dtype="int32", name=name) for name, shape in shapes.items()]
-    named = {tensor.name: tensor for tensor in parser.inputs}
-    training = keras.Model([*parser.inputs, *answers], parser.outputs, name="training")
-    training.add_loss(model.parser_loss(parser.outputs, answers, named["character_mask"], named["header_mask"]))
-    return training
+    plots.save_curves(run.state["log"], run.path("loss.png"))
+    metrics, _ = measure(Parser.load(run.folder), corpus.test)
+    metrics = {f"test_{name}": value for name, value in metrics.items()}
+    run.finish({**corpus.describe(), "trained_on": len(samples)}, metrics)
+    return run
 
 
 def find_bert(config):
@@ -151,86 +175,69 @@ def find_bert(config):
     if config.bert == "none":
         return None
     if config.bert:
-        return pathlib.Path(config.bert).expanduser()
-    found = [path.parent for path in pathlib.Path(config.out).glob("nl2sql/bert-*/results.json")]
-    if not found:
-        print("NOTE: beginning with random weights; run nl2sql/pretrain.py first, or name a BERT with --bert.", flush=True)
+        return pathlib.Path(config.bert).expanduser().resolve()
+    results = list(pathlib.Path(config.out).glob("nl2sql/bert-*/results.json"))
+    if not results:
+        print("NOTE: beginning with random weights; run nl2sql/pretrain.py first, or name a BERT with "
+              "--bert.", flush=True)
         return None
-    return max(found, key=lambda folder: folder.joinpath("results.json").stat().st_mtime)
+    return max(results, key=lambda path: path.stat().st_mtime).parent.resolve()
 
 
-def small_bert(vocab, width, depth, max_length, dropout=0.1):
-    """The configuration of a BERT for two CPU cores, in Google's words.
-
-    A RoFormer (kexue.fm 8265): positions turn queries and keys, so that "the character before" is learnt once and not anew
-    for each position, which takes long from random weights.
-    """
-    if width % (32 if width > 32 else 2):
-        raise runs.InputError(f"--width expects a multiple of 32, the size of an attention head. Received: {width}")
-    return {"model": "roformer", "vocab_size": len(vocab), "hidden_size": width, "num_hidden_layers": depth,
-            "intermediate_size": 4 * width, "num_attention_heads": width // 32 or 1, "hidden_act": "gelu",
-            "hidden_dropout_prob": dropout, "attention_probs_dropout_prob": dropout,
-            "max_position_embeddings": max_length, "type_vocab_size": inputs.SEGMENTS}
-
-
-def check(config):
-    for name, least, most in [("width", 16, 4096), ("depth", 1, 48), ("max_length", 32, 512), ("dropout", 0, 0.9),
-                              ("unrelated", 0, 0.9), ("rename", 0, 0.9), ("validation", 1, 10**9)]:
-        if not least <= getattr(config, name) <= most:
-            raise runs.InputError(f"{runs.option(name)} expects {least} to {most:g}. Received: {getattr(config, name)}")
-
-
-def train(config):
-    check(config)
-    folder = find_bert(config)
-    corpus = data.load_corpus(config.data)
+def load(config):
+    """The questions; of each part a few for --smoke."""
+    corpus = load_corpus(config.data)
     if config.smoke:
         corpus.train, corpus.valid, corpus.test = corpus.train[:128], corpus.valid[:32], corpus.test[:32]
-    if folder:
-        bert_config, vocab, weights = model.read_bert(folder)
-    else:
-        vocab = inputs.Characters.from_texts(text for r in corpus.train for text in (r.question, *r.table.header))
-        bert_config = small_bert(vocab, config.width, config.depth, config.max_length, config.dropout)
-    config = dataclasses.replace(config, bert=str(folder.resolve()) if folder else "none")     # what --resume begins with
-    run = runs.start(config, "nl2sql", config.recipe)
-    before = run.path("vocab.txt")
-    if config.resume and before.exists() and inputs.Characters.load(before).tokens != vocab.tokens:
-        raise runs.InputError(f"the questions of {corpus.source} changed since {run.folder} began. Start a new run.")
-    vocab.save(before)
-    length = min(config.max_length, bert_config.get("max_position_embeddings", 512))
-    segments = 1 if config.recipe == "article" else min(bert_config.get("type_vocab_size", 2), inputs.SEGMENTS)
-    bert_config["parser"] = {"max_length": length, "segments": segments}
-    encoder = inputs.Encoder(vocab, length, segments)
-    samples = inputs.Samples(corpus.train, encoder, config.unrelated, config.rename)
-    if not len(samples):
-        raise runs.InputError(f"none of the {len(corpus.train)} training questions of {corpus.source} can be learnt from: "
-                              f"they lack the values of their conditions, or exceed --max-length {config.max_length}")
-    print(f"{len(samples):,} training questions; left out are {samples.left_out:,} that are too long, or without a value of "
-          f"their conditions", flush=True)
+    return corpus
 
-    bert = model.build_bert(bert_config, config.seed)
+
+def describe_bert(config, folder, corpus):
+    """(config, Characters, weights) of the BERT to begin with; its config says how lines are encoded."""
     if folder:
-        print(f"weights: {runs.shown(folder)}", flush=True)
-        model.load_weights(bert, weights, folder)
-    network = model.build_parser(bert)
-    training = build_training(network)
-    batches = Batches(run, samples)
-    peak = config.learning_rate or (5e-5 if bert_config["hidden_size"] >= 512 else 1e-3)
-    rate = (ArticleRate(peak, len(batches)) if config.recipe == "article"
-            else runs.cosine_rate(peak, config.epochs * len(batches)))
-    training.compile(keras.optimizers.Adam(rate, global_clipnorm=1.0))
-    order = np.random.default_rng(config.seed).permutation(len(corpus.valid))[:config.validation]
-    training.fit(
-        batches, shuffle=False, epochs=config.epochs, initial_epoch=run.epoch,
-        verbose=1 if sys.stdout.isatty() else 2,
-        callbacks=[Validation(Parser(network, encoder), [corpus.valid[i] for i in order]),
-                   Checkpoint(run, lambda: model.save(run.folder, bert, bert_config, vocab, network))],
-    )
-    plots.save_curves(run.state["log"], run.path("loss.png"))
-    found, _ = measure(Parser.load(run.folder), corpus.test)
-    run.finish({**corpus.describe(), "trained_on": len(samples)}, {f"test_{name}": value for name, value in found.items()})
-    return run
+        found, vocab, weights = read_bert(folder)
+    else:
+        vocab = Characters.from_texts(text for r in corpus.train for text in (r.question, *r.table.header))
+        found = small_bert(vocab, config.width, config.depth, config.max_length, config.dropout)
+        weights = None
+    segments = 1 if config.recipe == "article" else min(found.get("type_vocab_size", 2), SEGMENTS)
+    length = min(config.max_length, found.get("max_position_embeddings", 512))
+    return found | {"parser": {"max_length": length, "segments": segments}}, vocab, weights
+
+
+def label(config, corpus, encoder):
+    """The training questions with their labels: those that can be learnt from."""
+    samples = Samples(corpus.train, encoder, config.unrelated, config.rename)
+    if not len(samples):
+        raise InputError(f"none of the {len(corpus.train)} training questions of {corpus.source} can be "
+                         "learnt from: they lack the values of their conditions, or exceed --max-length "
+                         f"{config.max_length}")
+    print(f"{len(samples):,} training questions; left out are {samples.left_out:,} that are too long, or "
+          "without a value of their conditions", flush=True)
+    return samples
+
+
+def with_weights(bert, weights, folder):
+    """The BERT with the weights that were found in a folder, if there is one."""
+    if folder:
+        print(f"weights: {shown(folder)}", flush=True)
+        load_weights(bert, weights, folder)
+    return bert
+
+
+def learning_rate(config, width, steps):
+    """The learning rate of the recipe, for a BERT of `width` channels and epochs of `steps` steps."""
+    peak = config.learning_rate or (5e-5 if width >= 512 else 1e-3)
+    if config.recipe == "article":
+        return ArticleRate(peak, steps)
+    return cosine_rate(peak, config.epochs * steps)
+
+
+def chosen(records, config):
+    """The validation questions, drawn by the seed."""
+    order = np.random.default_rng(config.seed).permutation(len(records))
+    return [records[i] for i in order[:config.validation]]
 
 
 if __name__ == "__main__":
-    runs.main(train, Config, __doc__)
+    cli.main(train, Config, __doc__)

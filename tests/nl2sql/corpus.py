@@ -1,4 +1,5 @@
-"""A small corpus in exactly TableQA's files, for the tests: nine tables, and questions that a program can get right."""
+"""A small corpus in exactly TableQA's files, for the tests: nine tables, and questions that a program can get
+right."""
 
 import itertools
 import json
@@ -27,25 +28,43 @@ def write(folder, split=(6, 1, 2)):
     folder.mkdir(parents=True, exist_ok=True)
     names = iter(SCHEMAS)
     for part, count in zip(("train", "val", "test"), split):
-        records, tables = [], []
-        for name in itertools.islice(names, count):
-            key, cells, numbers = SCHEMAS[name]
-            rows = [[cell, *[10.0 * (i + 1) + 3 * j for j in range(len(numbers))]] for i, cell in enumerate(cells)]
-            tables.append({"id": name, "name": f"Table_{name}", "title": key, "header": [key, *numbers],
-                           "types": ["text"] + ["real"] * len(numbers), "rows": rows})
-            for j, header in enumerate(numbers, 1):
-                spoken = header.split("（")[0].split("(")[0]
-                for text, cell in itertools.product(ASK, cells):
-                    records.append((text.format(k=key, v=cell, n=spoken), name, [j], [0], 0, [[0, 2, cell]]))
-                for (text, op), x in itertools.product(ORDER, (15, 25, 35)):
-                    records.append((text.format(k=key, n=spoken, x=x), name, [0], [0], 0, [[j, op, str(x)]]))
-                for text, agg in AGGREGATE:
-                    records.append((text.format(n=spoken), name, [j], [agg], 0, []))
-                for a, b in itertools.combinations(cells, 2):
-                    records.append((f"{a}和{b}的{spoken}是多少", name, [j], [0], 2, [[0, 2, a], [0, 2, b]]))
-        lines = [{"question": question, "table_id": table, "sql": {"sel": sel, "agg": agg, "cond_conn_op": connector,
-                                                                   "conds": conditions}}
-                 for question, table, sel, agg, connector, conditions in records]
-        for path, objects in [(f"{part}.json", lines), (f"{part}.tables.json", tables)]:
-            (folder / path).write_text("".join(json.dumps(line, ensure_ascii=False) + "\n" for line in objects), "utf-8")
+        chosen = list(itertools.islice(names, count))
+        records = [record for name in chosen for record in records_of(name)]
+        write_lines(folder / f"{part}.json", records)
+        write_lines(folder / f"{part}.tables.json", [table_of(name) for name in chosen])
     return folder
+
+
+def write_lines(path, objects):
+    path.write_text("".join(json.dumps(line, ensure_ascii=False) + "\n" for line in objects), "utf-8")
+
+
+def table_of(name):
+    """A table as TableQA has it."""
+    key, cells, numbers = SCHEMAS[name]
+    rows = []
+    for i, cell in enumerate(cells):
+        rows.append([cell, *(10.0 * (i + 1) + 3 * j for j in range(len(numbers)))])
+    return {"id": name, "name": f"Table_{name}", "title": key, "header": [key, *numbers],
+            "types": ["text", *("real" for _ in numbers)], "rows": rows}
+
+
+def records_of(name):
+    """The questions to a table, and their queries, as TableQA has them."""
+    key, cells, numbers = SCHEMAS[name]
+    for j, header in enumerate(numbers, 1):
+        spoken = header.split("（")[0].split("(")[0]
+        for text, cell in itertools.product(ASK, cells):
+            yield record(text.format(k=key, v=cell, n=spoken), name, j, conditions=[[0, 2, cell]])
+        for (text, operator), x in itertools.product(ORDER, (15, 25, 35)):
+            yield record(text.format(k=key, n=spoken, x=x), name, 0, conditions=[[j, operator, str(x)]])
+        for text, aggregate in AGGREGATE:
+            yield record(text.format(n=spoken), name, j, aggregate)
+        for a, b in itertools.combinations(cells, 2):
+            either = [[0, 2, a], [0, 2, b]]
+            yield record(f"{a}和{b}的{spoken}是多少", name, j, connector=2, conditions=either)
+
+
+def record(question, table, column, aggregate=0, connector=0, conditions=()):
+    sql = {"sel": [column], "agg": [aggregate], "cond_conn_op": connector, "conds": list(conditions)}
+    return {"question": question, "table_id": table, "sql": sql}

@@ -1,4 +1,5 @@
-"""nl2sql/ needs tf_keras in Keras' place, so tests with a network run in one process of their own; and it stays apart."""
+"""nl2sql/ needs tf_keras in Keras' place: tests with a network run in a process of their own, and it stays
+apart."""
 
 import ast
 import os
@@ -7,8 +8,9 @@ import subprocess
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-NEEDS_KERAS = {"keras", "tensorflow", "common.runs", "common.plots", "nl2sql.model", "nl2sql.predict", "nl2sql.train",
-               "nl2sql.evaluate", "nl2sql.pretrain"}
+NEEDS_KERAS = {"keras", "tensorflow", "nl2sql.bert", "nl2sql.model", "nl2sql.parser", "nl2sql.training"}
+FREE = ("augment characters corpus dates decode encoder labels lines matcher numerals report scores sql "
+        "table_files tables").split()
 
 
 def imports(path):
@@ -28,8 +30,9 @@ def python(code, **settings):
 
 
 def test_network_training_and_answers_under_tf_keras():
-    result = subprocess.run([sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-p", "no:xdist", "-rs",
-                             str(ROOT / "tests/nl2sql/under_tf_keras.py")], capture_output=True, text=True, timeout=900)
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-p", "no:xdist", "-rs"]
+    result = subprocess.run([*command, str(ROOT / "tests/nl2sql/under_tf_keras.py")], capture_output=True,
+                            text=True, timeout=900)
     assert result.returncode == 0 and "passed" in result.stdout, result.stdout[-6000:] + result.stderr[-2000:]
 
 
@@ -49,20 +52,27 @@ def test_no_other_folder_imports_bert4keras():
 
 def test_what_needs_no_network_imports_none():
     """Readers of TableQA, values, SQL and scores work beside any Keras, or none."""
-    code = "import sys, nl2sql.data, nl2sql.values, nl2sql.sql, nl2sql.inputs, nl2sql.decode, nl2sql.scores\n" \
+    code = f"import sys, {', '.join(f'nl2sql.{name}' for name in FREE)}\n" \
            "assert not {'keras', 'tensorflow', 'tf_keras'} & set(sys.modules)"
     assert python(code).returncode == 0
 
 
 def test_a_missing_package_is_named_with_its_command():
-    for name, command in [("bert4keras", "pip install --no-deps bert4keras==0.11.5"), ("tf_keras", "-r requirements.txt")]:
+    for name, command in [("bert4keras", "pip install --no-deps bert4keras==0.11.5"),
+                          ("tf_keras", "pip install -r requirements.txt")]:
         result = python(f"import sys; sys.modules['{name}'] = None; import nl2sql.legacy_keras")
-        assert result.returncode == 2 and result.stderr.strip() == f"error: nl2sql needs the package {name}: " + (
-            command if name == "bert4keras" else f"pip install {command}")
+        assert result.returncode == 2
+        assert result.stderr.strip() == f"error: nl2sql needs the package {name}: {command}"
 
 
 def test_beside_keras_3_it_says_so():
-    code = "import sys, types; k = sys.modules['keras'] = types.ModuleType('keras'); k.__version__ = '3.15.0'\n" \
-           "import nl2sql.legacy_keras"
+    code = "import sys, types; k = sys.modules['keras'] = types.ModuleType('keras')\n" \
+           "k.__version__ = '3.15.0'; import nl2sql.legacy_keras"
     result = python(code)
     assert result.returncode == 1 and "in a process of its own: Keras 3 is already imported" in result.stderr
+
+
+def test_as_one_of_several_processes_it_says_so():
+    result = python("import nl2sql.legacy_keras", KEXUE_COORDINATOR="127.0.0.1:2345")
+    assert result.returncode == 2 and result.stderr.count("\n") == 1
+    assert result.stderr.startswith("error: bert4keras runs in one process: ")

@@ -1,4 +1,4 @@
-"""The network of nl2sql/, its files, its training and its answers. Run by test_keras.py in a process of its own."""
+"""The network of nl2sql/, its files, training and answers. test_keras.py runs them in their own process."""
 
 from nl2sql import legacy_keras
 
@@ -6,6 +6,7 @@ from nl2sql import legacy_keras
 
 import contextlib
 import io
+import itertools
 import json
 import pathlib
 import shutil
@@ -17,17 +18,32 @@ import pandas
 import pytest
 import tensorflow as tf
 
-from common import runs
-from common.datasets import InputError
-from nl2sql import data, evaluate, inputs, model, predict, pretrain, train
+from common.harness import cli
+from common.harness.reading import InputError
+from nl2sql import evaluate, predict, pretrain, train
+from nl2sql.augment import Samples
+from nl2sql.bert import build_bert, load_weights, read_bert, read_weights, save_bert, small_bert
+from nl2sql.characters import SPECIAL, Characters
+from nl2sql.corpus import load_corpus
+from nl2sql.decode import Heads
+from nl2sql.encoder import SEGMENTS, Encoder
+from nl2sql.labels import nothing
+from nl2sql.lines import load_material
+from nl2sql.model import HEADS, build_parser, load_parser, parser_loss, save_parser
+from nl2sql.parser import WEIGHTS, Parser, ask
+from nl2sql.report import measure
 from nl2sql.sql import Database
-from tests.nl2sql import corpus
+from nl2sql.tables import Table
+from nl2sql.training import Checkpoint
+from tests import test_scripts
+from tests.nl2sql import cases, corpus
 from tests.nl2sql.test_sql import INJECTIONS, content
 
-SMALL = {"vocab_size": 50, "hidden_size": 24, "num_hidden_layers": 2, "num_attention_heads": 3, "intermediate_size": 48,
+SMALL = {"vocab_size": 50, "hidden_size": 24, "num_hidden_layers": 2, "num_attention_heads": 3,
+         "intermediate_size": 48,
          "hidden_act": "gelu", "hidden_dropout_prob": 0.1, "attention_probs_dropout_prob": 0.1,
-         "type_vocab_size": inputs.SEGMENTS, "max_position_embeddings": 20}
-VOCAB = inputs.Characters([*inputs.SPECIAL, *map(chr, range(0x4E00, 0x4E00 + 45))])
+         "type_vocab_size": SEGMENTS, "max_position_embeddings": 20}
+VOCAB = Characters([*SPECIAL, *map(chr, range(0x4E00, 0x4E00 + 45))])
 
 
 @pytest.fixture(scope="module")
@@ -40,13 +56,13 @@ def trained(tableqa, tmp_path_factory):
     """A pre-trained BERT and a parser on top of it, both far too small."""
     out = tmp_path_factory.mktemp("out")
     shared = {"data": str(tableqa), "out": out, "epochs": 1, "batch_size": 32}
-    bert = pretrain.pretrain(runs.settle(pretrain.Config(**shared, width=32, depth=1, max_length=96)))
-    return bert, train.train(runs.settle(train.Config(**shared, learning_rate=2e-3, max_length=96)))
+    bert = pretrain.pretrain(cli.settle(pretrain.Config(**shared, width=32, depth=1, max_length=96)))
+    return bert, train.train(cli.settle(train.Config(**shared, learning_rate=2e-3, max_length=96)))
 
 
 @pytest.fixture(scope="module")
 def parser(trained):
-    return predict.Parser.load(trained[1].folder)
+    return Parser.load(trained[1].folder)
 
 
 def random_batch(rows=3, length=18, characters=6, columns=4, seed=0):
@@ -59,7 +75,7 @@ def random_batch(rows=3, length=18, characters=6, columns=4, seed=0):
             "header_mask": np.ones((rows, columns), "float32")}
 
 
-# -------------------------------------------------------------------------------------------------- BERT from outside
+# ------------------------------------------------------------------------------------------ BERT from outside
 
 def gelu(x):
     return 0.5 * x * (1 + np.vectorize(__import__("math").erf)(x / np.sqrt(2)))
@@ -90,14 +106,16 @@ def forward(v, config, tokens, segments, albert):
         parts = []
         for head in range(config["num_attention_heads"]):
             part = slice(head * size, (head + 1) * size)
-            scores = np.where(visible, q[..., part] @ k[..., part].transpose(0, 2, 1) / np.sqrt(size), -np.inf)
+            scores = np.where(visible, q[..., part] @ k[..., part].transpose(0, 2, 1) / np.sqrt(size),
+                              -np.inf)
             weights = np.exp(scores - scores.max(-1, keepdims=True))
             parts.append(weights / weights.sum(-1, keepdims=True) @ z[..., part])
         epsilon = 1e-7 if albert else 1e-12
         x = normed(x + dense(np.concatenate(parts, -1), v, f"{attention}/output/dense"), v,
                    f"{base}/LayerNorm" if albert else f"{base}/attention/output/LayerNorm", epsilon)
-        up, down = ((f"{base}/ffn_1/intermediate/dense", f"{base}/ffn_1/intermediate/output/dense") if albert else
-                    (f"{base}/intermediate/dense", f"{base}/output/dense"))
+        up, down = f"{base}/intermediate/dense", f"{base}/output/dense"
+        if albert:
+            up, down = f"{base}/ffn_1/intermediate/dense", f"{base}/ffn_1/intermediate/output/dense"
         x = normed(x + dense(gelu(dense(x, v, up)), v, down), v,
                    f"{base}/LayerNorm_1" if albert else f"{base}/output/LayerNorm", epsilon)
     return x
@@ -135,7 +153,7 @@ def google_variables(config, albert, seed=0):
         layer(f"{base}/ffn_1/intermediate/output/dense" if albert else f"{base}/output/dense", inner, hidden)
         norm(f"{base}/LayerNorm" if albert else f"{base}/attention/output/LayerNorm", hidden)
         norm(f"{base}/LayerNorm_1" if albert else f"{base}/output/LayerNorm", hidden)
-    layer("bert/pooler/dense", hidden, hidden)                         # in every checkpoint, and not needed here
+    layer("bert/pooler/dense", hidden, hidden)                      # in every checkpoint, and not needed here
     add("bert/pooler/dense/kernel/adam_m", hidden, hidden)
     add("cls/predictions/output_bias", config["vocab_size"])
     return found
@@ -157,13 +175,15 @@ def write_google(folder, config, variables, name="bert_model.ckpt", config_name=
 
 @pytest.mark.parametrize("albert", [False, True], ids=["bert", "albert"])
 def test_a_google_checkpoint_gives_the_hidden_states_of_a_numpy_forward_pass(tmp_path, albert):
-    config = {**SMALL, "directionality": "bidi"} | ({"embedding_size": 8, "num_hidden_groups": 1} if albert else {})
+    config = SMALL | {"directionality": "bidi"}
+    if albert:
+        config |= {"embedding_size": 8, "num_hidden_groups": 1}
     variables = google_variables(config, albert)
     names = {"name": "model.ckpt-best", "config_name": "albert_config_base.json"} if albert else {}
-    read, vocab, weights = model.read_bert(write_google(tmp_path, config, variables, **names))
+    read, vocab, weights = read_bert(write_google(tmp_path, config, variables, **names))
     assert read["model"] == ("albert" if albert else "bert") and len(vocab) == 50
-    bert = model.build_bert(read)
-    model.load_weights(bert, weights, tmp_path)
+    bert = build_bert(read)
+    load_weights(bert, weights, tmp_path)
     tokens = np.random.default_rng(1).integers(5, 50, (3, 12))
     tokens[1, 8:] = tokens[2, 3:] = 0
     segments = np.random.default_rng(2).integers(0, 2, (3, 12))
@@ -171,9 +191,9 @@ def test_a_google_checkpoint_gives_the_hidden_states_of_a_numpy_forward_pass(tmp
     expected = forward(variables, config, tokens, segments, albert)
     np.testing.assert_allclose(found[tokens > 0], expected[tokens > 0], atol=2e-5)
     # the same weights in this repository's own format, rounded to 16 bits
-    model.save(tmp_path / "ours", bert, read, vocab)
-    again = model.build_bert(model.read_bert(tmp_path / "ours")[0], seed=1)
-    model.load_weights(again, model.read_bert(tmp_path / "ours")[2], tmp_path)
+    save_bert(tmp_path / "ours", bert, read, vocab)
+    again = build_bert(read_bert(tmp_path / "ours")[0], seed=1)
+    load_weights(again, read_bert(tmp_path / "ours")[2], tmp_path)
     rounded = {name: value.astype("float16").astype("float32") for name, value in variables.items()}
     expected = forward(rounded, config, tokens, segments, albert)
     found = again.model([tokens, segments], training=False).numpy()
@@ -185,43 +205,51 @@ def test_a_google_checkpoint_gives_the_hidden_states_of_a_numpy_forward_pass(tmp
     (lambda f: (f / "bert_config.json").unlink(), "should hold one bert_config.json"),
     (lambda f: (f / "bert_config.json").write_text("{}"), "expected whole numbers"),
     (lambda f: (f / "bert_config.json").write_text("no json"), "should describe a BERT"),
-    (lambda f: (f / "bert_config.json").write_text(json.dumps({**SMALL, "num_attention_heads": 0})), "describes no BERT"),
-    (lambda f: (f / "bert_config.json").write_text(json.dumps({**SMALL, "hidden_act": "none"})), "describes no BERT"),
+    (lambda f: (f / "bert_config.json").write_text(json.dumps({**SMALL, "num_attention_heads": 0})),
+     "describes no BERT"),
+    (lambda f: (f / "bert_config.json").write_text(json.dumps({**SMALL, "hidden_act": "none"})),
+     "describes no BERT"),
     (lambda f: (f / "vocab.txt").unlink(), "BERT's vocab.txt. Not found"),
     (lambda f: (f / "vocab.txt").write_text("[PAD]\n[UNK]\n"), "Missing: \\[CLS\\]"),
-    (lambda f: (f / "vocab.txt").write_text("\n".join([*inputs.SPECIAL, *map(str, range(100))])), "which knows 50 tokens"),
+    (lambda f: (f / "vocab.txt").write_text("\n".join([*SPECIAL, *map(str, range(100))])),
+     "which knows 50 tokens"),
     (lambda f: (f / "bert_model.ckpt.index").unlink(), "or one TensorFlow checkpoint"),
     (lambda f: shutil.copy(f / "bert_model.ckpt.index", f / "b.index"), "Received: b, bert_model.ckpt"),
-    (lambda f: (f / "bert_model.ckpt.index").write_bytes(b"damaged"), "cannot be read as a TensorFlow checkpoint"),
+    (lambda f: (f / "bert_model.ckpt.index").write_bytes(b"damaged"),
+     "cannot be read as a TensorFlow checkpoint"),
     (lambda f: (f / "weights.npz").write_bytes(b"damaged"), "should be a NumPy archive"),
-    (lambda f: np.savez(f / "weights.npz", a=np.array([{}], object)), "should be a NumPy archive"),      # a pickle in it
+    (lambda f: np.savez(f / "weights.npz", a=np.array([{}], object)),
+     "should be a NumPy archive"),      # a pickle in it
     (lambda f: np.savez(f / "weights.npz", a=np.zeros(3)), "does not hold the weights"),
-    (lambda f: (f / "bert_config.json").write_text(json.dumps({**SMALL, "intermediate_size": 40})), "does not hold"),
-    (lambda f: (f / "bert_config.json").write_text(json.dumps({**SMALL, "num_hidden_layers": 3})), "does not hold"),
+    (lambda f: (f / "bert_config.json").write_text(json.dumps({**SMALL, "intermediate_size": 40})),
+     "does not hold"),
+    (lambda f: (f / "bert_config.json").write_text(json.dumps({**SMALL, "num_hidden_layers": 3})),
+     "does not hold"),
 ])
 def test_what_is_no_bert(tmp_path, spoil, message):
     folder = write_google(tmp_path / "bert", SMALL, google_variables(SMALL, False))
     spoil(folder)
     with pytest.raises(InputError, match=message):
-        config, _, weights = model.read_bert(folder)
-        model.load_weights(model.build_bert(config), weights, folder)
+        config, _, weights = read_bert(folder)
+        load_weights(build_bert(config), weights, folder)
 
 
-# -------------------------------------------------------------------------------------------------- the article's heads
+# ---------------------------------------------------------------------------------------- the article's heads
 
 def test_two_characters_can_choose_different_columns_and_the_head_is_the_formula():
-    bert = model.build_bert(SMALL)
-    parser, batch = model.build_parser(bert, 16), random_batch()
+    bert = build_bert(SMALL)
+    parser, batch = build_parser(bert, 16), random_batch()
     generator = np.random.default_rng(3)
     weights = {}
-    for name in model.HEADS:
+    for name in HEADS:
         layer = parser.get_layer(name)
         weights[name] = [generator.normal(0, 1, w.shape) for w in layer.get_weights()]
         layer.set_weights(weights[name])
     batch["header_mask"][0, 3] = 0
     column = parser(batch, training=False)[3].numpy()
     h = bert.model([batch["Input-Token"], batch["Input-Segment"]], training=False).numpy()
-    x, y = (np.stack([row[places] for row, places in zip(h, batch[name])]) for name in ("characters", "headers"))
+    x = np.stack([row[places] for row, places in zip(h, batch["characters"])])
+    y = np.stack([row[places] for row, places in zip(h, batch["headers"])])
     (w1, b1), (w2, b2), (w3, b3) = (weights[name] for name in ("column_character", "column_header", "column"))
     expected = np.empty(column.shape)
     for b, q, n in np.ndindex(column.shape):
@@ -237,18 +265,22 @@ def test_two_characters_can_choose_different_columns_and_the_head_is_the_formula
 
 
 def test_shapes_and_initial_weights():
-    bert = model.build_bert(SMALL)
-    parser = model.build_parser(bert)
-    assert [output.shape for output in parser(random_batch(), training=False)] == [(3, 3), (3, 4, 7), (3, 6, 5), (3, 6, 4)]
+    bert = build_bert(SMALL)
+    parser = build_parser(bert)
+    outputs = parser(random_batch(), training=False)
+    assert [output.shape for output in outputs] == [(3, 3), (3, 4, 7), (3, 6, 5), (3, 6, 4)]
     kernels = [w.numpy() for w in bert.model.trainable_weights if w.shape == (24, 24)]
-    assert len(kernels) == 8 and all(np.abs(a - b).max() > 0.01 for i, a in enumerate(kernels) for b in kernels[:i])
-    assert not np.allclose(*(parser.get_layer(f"column_{name}").get_weights()[0] for name in ("character", "header")))
+    assert len(kernels) == 8
+    assert all(np.abs(a - b).max() > 0.01 for a, b in itertools.combinations(kernels, 2))
+    kernels = [parser.get_layer(name).get_weights()[0] for name in ("column_character", "column_header")]
+    assert not np.allclose(*kernels)
 
 
 def test_padding_changes_nothing():
-    parser = model.build_parser(model.build_bert(SMALL))
+    parser = build_parser(build_bert(SMALL))
     batch = random_batch(rows=1, length=14, columns=3)
-    longer = {name: np.pad(array, [(0, 0), (0, 4 if "Input" in name else 2)]) for name, array in batch.items()}
+    added = {name: 4 if "Input" in name else 2 for name in batch}
+    longer = {name: np.pad(array, [(0, 0), (0, added[name])]) for name, array in batch.items()}
     short, long = parser(batch, training=False), parser(longer, training=False)
     np.testing.assert_allclose(short[0], long[0], atol=1e-5)
     np.testing.assert_allclose(short[1], long[1][:, :3], atol=1e-5)
@@ -278,11 +310,12 @@ def test_loss_by_a_loop_in_float64():
                 terms[2].append(nats(logits[2][b, q], labels[2][b, q]))
                 if labels[2][b, q] < 4:
                     terms[3].append(nats(logits[3][b, q], labels[3][b, q]))
-    tensors = [tf.constant(array, "float32") for array in logits], [tf.constant(array, "int32") for array in labels]
-    found = model.parser_loss(*tensors, characters, headers)
+    logits = [tf.constant(array, "float32") for array in logits]
+    labels = [tf.constant(array, "int32") for array in labels]
+    found = parser_loss(logits, labels, characters, headers)
     assert float(found) == pytest.approx(sum(map(np.mean, terms)), rel=1e-5)
-    tensors[1][2] = tf.fill([2, 6], 4)                     # no condition in the whole batch: 0/0 in the article's script
-    assert np.isfinite(float(model.parser_loss(*tensors, characters, headers)))
+    labels[2] = tf.fill([2, 6], 4)              # no condition in the whole batch: 0/0 in the article's script
+    assert np.isfinite(float(parser_loss(logits, labels, characters, headers)))
 
 
 def test_the_articles_learning_rate():
@@ -292,13 +325,13 @@ def test_the_articles_learning_rate():
 
 
 def test_files_hold_what_was_saved_in_half_the_size(tmp_path):
-    bert = model.build_bert(SMALL)
-    parser = model.build_parser(bert, 16)
-    model.save(tmp_path, bert, {**SMALL, "parser": {"max_length": 20, "segments": 4}}, VOCAB, parser)
+    bert = build_bert(SMALL)
+    parser = build_parser(bert, 16)
+    save_parser(tmp_path, bert, {**SMALL, "parser": {"max_length": 20, "segments": 4}}, VOCAB, parser)
     with np.load(tmp_path / "weights.npz") as file:
         assert {file[name].dtype for name in file.files} == {np.dtype("float16")}
         assert sum(file[name].size for name in file.files) == parser.count_params()
-    loaded, config, vocab = model.load_parser(tmp_path)
+    loaded, config, vocab = load_parser(tmp_path)
     assert vocab.tokens == VOCAB.tokens and config["parser"]["segments"] == 4
     for ours, theirs in zip(parser.get_weights(), loaded.get_weights()):
         np.testing.assert_array_equal(ours.astype("float16"), theirs)
@@ -306,38 +339,38 @@ def test_files_hold_what_was_saved_in_half_the_size(tmp_path):
     for ours, theirs in zip(parser(batch, training=False), loaded(batch, training=False)):
         np.testing.assert_allclose(ours, theirs, atol=5e-3)
     content, rng = (tmp_path / "weights.npz").read_bytes(), np.random.default_rng(0)
-    for bit in rng.integers(8 * len(content), size=300):                # refused, or a byte that means nothing
+    for bit in rng.integers(8 * len(content), size=300):               # refused, or a byte that means nothing
         wrong = bytearray(content)
         wrong[bit // 8] ^= 1 << bit % 8
         (tmp_path / "weights.npz").write_bytes(wrong)
         with contextlib.suppress(InputError):
-            assert model.read_weights(tmp_path / "weights.npz").keys() <= {*np.load(io.BytesIO(content)).files}
+            assert read_weights(tmp_path / "weights.npz").keys() <= {*np.load(io.BytesIO(content)).files}
     (tmp_path / "weights.npz").write_bytes(content)
-    for edit in [{"parser": "x"}, {"parser": {"max_length": 20}}, {"num_attention_heads": 0}, {"hidden_act": "gemu"},
+    for edit in [{"parser": "x"}, {"parser": {"max_length": 20}}, {"num_attention_heads": 0},
+                 {"hidden_act": "gemu"},
                  {"parser": {"max_length": "20", "segments": 4}}, {"model": "gpt"}]:
         (tmp_path / "bert_config.json").write_text(json.dumps(config | edit))
         with pytest.raises(InputError, match="bert_config.json"):
-            model.load_parser(tmp_path)
+            load_parser(tmp_path)
     parser.get_layer("select").set_weights([w + np.nan for w in parser.get_layer("select").get_weights()])
     with pytest.raises(InputError, match="no finite numbers"):
-        model.save(tmp_path, bert, SMALL, VOCAB, parser)
-    model.save(tmp_path / "bert", bert, SMALL, VOCAB)
+        save_parser(tmp_path, bert, SMALL, VOCAB, parser)
+    save_bert(tmp_path / "bert", bert, SMALL, VOCAB)
     with pytest.raises(InputError, match="a BERT but no parser"):
-        model.load_parser(tmp_path / "bert")
+        load_parser(tmp_path / "bert")
 
 
-# ----------------------------------------------------------------------------------------------------------- training
+# --------------------------------------------------------------------------------------------------- training
 
 def test_hidden_characters(tableqa):
     settings = types.SimpleNamespace(seed=0)
-    encoder = inputs.Encoder(inputs.Characters.from_texts(["城市"]), 96)
-    _, _, lines = pretrain.load_lines(pretrain.Config(data=str(tableqa)))
-    lines = lines(encoder)
-    masked = pretrain.Masked(types.SimpleNamespace(config=settings, epoch=0), lines, encoder.vocab, 16)
+    encoder = Encoder(Characters.from_texts(["城市"]), 96)
+    lines = load_material(str(tableqa)).lines(encoder)
+    masked = pretrain.MaskedBatches(types.SimpleNamespace(config=settings, epoch=0), lines, encoder.vocab, 16)
     kept = hidden = marks = same = 0
     for i in range(len(masked)):
         batch, = masked[i]
-        for row, index in enumerate(masked.order[i]):
+        for row, index in enumerate(masked.rows[i]):
             line, tokens = lines[index], batch["Input-Token"][row]
             places = batch["places"][row][batch["answers"][row] > 0]
             assert [line.tokens[p] for p in places] == batch["answers"][row][:len(places)].tolist()
@@ -349,23 +382,26 @@ def test_hidden_characters(tableqa):
             same += int((tokens[places] == np.array(line.tokens)[places]).sum())
     assert hidden / kept == pytest.approx(0.15, abs=0.02) and marks / hidden == pytest.approx(0.8, abs=0.04)
     assert same / hidden == pytest.approx(0.1, abs=0.03)
-    assert all((masked[0][0][name] == masked[0][0][name]).all() for name in masked[0][0])      # the same when asked again
+    # the same when asked again
+    assert all((masked[0][0][name] == masked[0][0][name]).all() for name in masked[0][0])
 
 
 def test_pretraining_on_any_text(tmp_path):
     lines = ["春眠不觉晓处处闻啼鸟夜来风雨声花落知多少" * 12, "白日依山尽黄河入海流", "", "  "] * 8
     (tmp_path / "texts.txt").write_text("\n".join(lines), "utf-8")
-    config = pretrain.Config(data=str(tmp_path / "texts.txt"), out=tmp_path / "out", epochs=1, width=16, depth=1,
+    config = pretrain.Config(data=str(tmp_path / "texts.txt"), out=tmp_path / "out", epochs=1, width=16,
+                             depth=1,
                              max_length=64)
-    run = pretrain.pretrain(runs.settle(config))
+    run = pretrain.pretrain(cli.settle(config))
     results = json.loads(run.path("results.json").read_text())
     assert results["metrics"]["val_masked_nats"] > 0 and results["data"]["name"] == "texts.txt"
-    config, vocab, weights = model.read_bert(run.folder)
-    model.load_weights(model.build_bert(config), weights, run.folder)
+    config, vocab, weights = read_bert(run.folder)
+    load_weights(build_bert(config), weights, run.folder)
     assert "cls/predictions/transform/dense/kernel" in weights and "眠" in vocab.numbers
     with pytest.raises(InputError, match="at least 10 lines"):
         (tmp_path / "short.txt").write_text("一\n二\n", "utf-8")
-        pretrain.pretrain(runs.settle(pretrain.Config(data=str(tmp_path / "short.txt"), out=tmp_path / "none")))
+        config = pretrain.Config(data=str(tmp_path / "short.txt"), out=tmp_path / "none")
+        pretrain.pretrain(cli.settle(config))
     assert not (tmp_path / "none").exists()
 
 
@@ -374,65 +410,75 @@ def test_training_begins_with_what_was_pretrained(trained, tableqa):
     assert pathlib.Path(json.loads(run.path("config.json").read_text())["bert"]).name == bert.folder.name
     results = json.loads(run.path("results.json").read_text())
     assert {"test_logical_form", "test_execution", "test_operator", "test_refused"} <= set(results["metrics"])
-    assert results["versions"]["tf_keras"].startswith("2.") and {"bert4keras", "tensorflow"} <= set(results["versions"])
+    assert results["versions"]["tf_keras"].startswith("2.")
+    assert {"bert4keras", "tensorflow"} <= set(results["versions"])
     assert {"config.json", "log.csv", "weights.npz", "vocab.txt", "bert_config.json", "loss.png"} <= {
         path.name for path in run.folder.iterdir()}
 
 
 def test_a_parser_learns_a_few_questions_by_heart(tableqa):
-    records = data.load_corpus(str(tableqa)).train[::13][:24]
-    vocab = inputs.Characters.from_texts(text for r in records for text in (r.question, *r.table.header))
-    encoder = inputs.Encoder(vocab, 64)
-    samples = inputs.Samples(records, encoder)
-    config = train.small_bert(vocab, 64, 1, 64)
-    bert = model.build_bert({**config, "hidden_dropout_prob": 0, "attention_probs_dropout_prob": 0})
-    parser = model.build_parser(bert, 64)
+    records = load_corpus(str(tableqa)).train[::13][:24]
+    vocab = Characters.from_texts(text for r in records for text in (r.question, *r.table.header))
+    encoder = Encoder(vocab, 64)
+    samples = Samples(records, encoder)
+    config = small_bert(vocab, 64, 1, 64)
+    bert = build_bert({**config, "hidden_dropout_prob": 0, "attention_probs_dropout_prob": 0})
+    parser = build_parser(bert, 64)
     training = train.build_training(parser)
     training.compile(keras.optimizers.Adam(2e-3, global_clipnorm=1.0))
-    batch = inputs.pad(*zip(*(samples.line(i) for i in range(len(samples)))))
+    batch = samples.batch(range(len(samples)))
     losses = [training.train_on_batch(batch) for _ in range(80)]
     assert losses[-1] < 0.1 < losses[0]
-    found, _ = evaluate.measure(predict.Parser(parser, encoder), records)
+    found, _ = measure(Parser(parser, encoder), records)
     assert found["logical_form"] > 0.9 and found["execution"] > 0.9
 
 
 def test_a_stopped_training_continues(tableqa, tmp_path, monkeypatch):
-    config = train.Config(data=str(tableqa), out=tmp_path, epochs=3, batch_size=64, bert="none", width=16, depth=1,
+    config = train.Config(data=str(tableqa), out=tmp_path, epochs=3, batch_size=64, bert="none", width=16,
+                          depth=1,
                           max_length=64, recipe="article", learning_rate=1e-3)
 
-    def killed(self, epoch, logs=None, original=train.Checkpoint.on_epoch_end):
+    def killed(self, epoch, logs=None, original=Checkpoint.on_epoch_end):
         if epoch == 1:
             raise SystemError("killed")
         original(self, epoch, logs)
 
     with monkeypatch.context() as patch, pytest.raises(SystemError):
-        patch.setattr(train.Checkpoint, "on_epoch_end", killed)
-        train.train(runs.settle(config))
+        patch.setattr(Checkpoint, "on_epoch_end", killed)
+        train.train(cli.settle(config))
     folder, = (tmp_path / "nl2sql").iterdir()
     assert folder.joinpath("weights.npz").exists() and not folder.joinpath("results.json").exists()
-    run = train.train(runs.settle(train.Config(resume=folder)))
-    assert [row["epoch"] for row in run.state["log"]] == [1, 2, 3] and folder.joinpath("results.json").exists()
-    assert json.loads(folder.joinpath("bert_config.json").read_text())["parser"] == {"max_length": 64, "segments": 1}
+    run = train.train(cli.settle(train.Config(resume=folder)))
+    assert [row["epoch"] for row in run.state["log"]] == [1, 2, 3]
+    assert folder.joinpath("results.json").exists()
+    config = json.loads(folder.joinpath("bert_config.json").read_text())
+    assert config["parser"] == {"max_length": 64, "segments": 1}
 
 
-@pytest.mark.parametrize("options, message", [
-    ({"width": 100}, "a multiple of 32"), ({"depth": 0}, "--depth expects 1"), ({"max_length": 9}, "--max-length expects"),
-    ({"unrelated": 1.0}, "--unrelated expects"), ({"rename": -1.0}, "--rename expects"), ({"validation": 0}, "--validation"),
-    ({"bert": "/nowhere"}, "expected a folder with bert_config.json"), ({"data": "/nowhere"}, "--data expects sample"),
-    ({"epochs": 0}, "--epochs expects a positive number"),
-    ({"resume": pathlib.Path("/nowhere")}, "--resume expects the folder"),
-])
-def test_bad_options_are_named_before_anything_is_written(tmp_path, tableqa, options, message):
-    with pytest.raises(InputError, match=message):
-        options = {"data": str(tableqa), "out": tmp_path / "out", "bert": "none", **options}
-        train.train(runs.settle(train.Config(**options)))
-    assert not (tmp_path / "out").exists()
+@pytest.mark.parametrize("options, message", cases.BAD)
+def test_bad_options_are_named_before_anything_is_written(tmp_path, options, message):
+    test_scripts.test_bad_options_are_named_before_anything_is_written(tmp_path, "nl2sql", options, message)
 
 
-# ------------------------------------------------------------------------------------------------------------ answers
+@pytest.mark.parametrize("script", ["train", "pretrain", "evaluate"])
+def test_options_at_both_ends_and_one_step_outside(script):
+    test_scripts.test_options_at_both_ends_and_one_step_outside(f"nl2sql.{script}")
+
+
+def test_a_resumed_training_needs_the_same_vocabulary(tableqa, tmp_path):
+    config = train.Config(data=str(tableqa), out=tmp_path, epochs=1, bert="none", width=16, depth=1,
+                          max_length=64)
+    folder = train.train(cli.settle(config)).folder
+    folder.joinpath("results.json").unlink()                      # as if it had been stopped
+    Characters([*SPECIAL, "\u5e7f"]).save(folder / "vocab.txt")
+    with pytest.raises(InputError, match="changed since .* began. Start a new run"):
+        train.train(cli.settle(train.Config(resume=folder)))
+
+
+# ---------------------------------------------------------------------------------------------------- answers
 
 def test_one_or_many_at_a_time_is_the_same(parser, tableqa):
-    pairs = [(record.question, record.table) for record in data.load_corpus(str(tableqa)).test[::9]]
+    pairs = [(record.question, record.table) for record in load_corpus(str(tableqa)).test[::9]]
     together = parser.parse_all(pairs)
     alone = [parser.parse_all([pair])[0] for pair in pairs]
     assert [parse.query for parse in together] == [parse.query for parse in alone]
@@ -441,10 +487,10 @@ def test_one_or_many_at_a_time_is_the_same(parser, tableqa):
 
 @pytest.mark.parametrize("question", INJECTIONS)
 def test_sql_in_a_question_is_a_question(parser, question):
-    table = data.Table(["城市", 'x"; DROP TABLE "table', "额"], [["广州", question, 1], ["深圳", "b", 2]])
+    table = Table(["城市", 'x"; DROP TABLE "table', "额"], [["广州", question, 1], ["深圳", "b", 2]])
     with Database(table) as database:
         before = content(database)
-        found = predict.ask(parser, database, f"城市是{question[:40]}的额是多少")
+        found = ask(parser, database, f"城市是{question[:40]}的额是多少")
         json.dumps(found)
         assert found["sql"] is None or found["sql"].startswith("SELECT ")
         assert content(database) == before
@@ -455,13 +501,14 @@ def always(parser, monkeypatch, select, operators=None):
     def heads(lines):
         found = []
         for line in lines:
-            answer = inputs.nothing(line)
+            answer = nothing(line)
             for column, aggregate in select:
                 answer.select[line.columns.index(column)] = aggregate
             for start, end, operator, column in operators or ():
                 answer.operator[start:end] = [operator] * (end - start)
                 answer.column[start:end] = [line.columns.index(column)] * (end - start)
-            found.append(predict.Heads(np.eye(3)[answer.connector], np.eye(7)[answer.select], np.eye(5)[answer.operator],
+            found.append(Heads(np.eye(3)[answer.connector], np.eye(7)[answer.select],
+                               np.eye(5)[answer.operator],
                                        np.eye(len(line.columns))[answer.column]))
         return found
 
@@ -472,7 +519,7 @@ def test_an_answer_for_people_and_for_programs(parser, trained, tmp_path, monkey
     rows = "城市,年份,销售额（万元）\n广州,2018,120.5\n深圳,2019,300\n北京,2019,80\n"
     (tmp_path / "sales.csv").write_bytes(rows.encode("gbk"))
     always(parser, monkeypatch, [(0, 0)], [(0, 5, 2, 1), (11, 15, 0, 2)])
-    monkeypatch.setattr(predict.Parser, "load", lambda folder: parser)
+    monkeypatch.setattr(Parser, "load", lambda folder: parser)
     question = "2019年销售额超过了一共100万的城市有哪些"
     config = predict.Config(tmp_path / "sales.csv", question, run=trained[1].folder)
     predict.predict(config)
@@ -481,46 +528,51 @@ def test_an_answer_for_people_and_for_programs(parser, trained, tmp_path, monkey
     assert printed.splitlines() == [sql, "城市", "深圳", "(1 row)"]
     predict.predict(predict.Config(tmp_path / "sales.csv", question, run=trained[1].folder, json=True))
     found = json.loads(capsys.readouterr().out)
-    assert found["rows"] == [["深圳"]] and found["values"] == [2019.0, 100.0] and found["statement"].count("?") == 2
+    assert found["rows"] == [["深圳"]] and found["values"] == [2019.0, 100.0]
+    assert found["statement"].count("?") == 2
     assert found["columns"] == ["城市"] and found["query"]["conds"] == [[1, 2, "2019"], [2, 0, "100"]]
 
 
 def test_interactive(parser, trained, tmp_path, monkeypatch, capsys):
     (tmp_path / "a.csv").write_text("城市,额\n广州,1\n", "utf-8")
     always(parser, monkeypatch, [(1, 5)])
-    monkeypatch.setattr(predict.Parser, "load", lambda folder: parser)
+    monkeypatch.setattr(Parser, "load", lambda folder: parser)
     monkeypatch.setattr("sys.stdin", io.StringIO("额一共多少\n\n？？\n" + "长" * 500 + "\n额\n"))
     predict.predict(predict.Config(tmp_path / "a.csv", interactive=True, json=True, run=trained[1].folder))
     answers = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [answer["sql"] is not None for answer in answers] == [True, False, False, True]
     assert answers[0]["rows"] == [[1.0]] and answers[0]["columns"] == ["SUM(额)"]
     assert "expects words" in answers[1]["notes"][0] and "at most 64 characters" in answers[2]["notes"][0]
-    assert all(set(answer) >= {"question", "rows", "columns", "query", "confidence", "notes"} for answer in answers)
+    names = {"question", "rows", "columns", "query", "confidence", "notes"}
+    assert all(set(answer) >= names for answer in answers)
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO("额一共多少\n".encode("gbk")), "utf-8"))
     predict.predict(predict.Config(tmp_path / "a.csv", interactive=True, json=True, run=trained[1].folder))
-    assert "\ufffd" in json.loads(capsys.readouterr().out)["question"]      # an answer that shows why, and no traceback
+    # an answer that shows why, and no traceback
+    assert "\ufffd" in json.loads(capsys.readouterr().out)["question"]
 
 
 def test_nothing_asked_and_too_many_columns(parser, monkeypatch, capsys):
-    table = data.Table([f"指标{i}" for i in range(300)], [[1] * 300])
+    table = Table([f"指标{i}" for i in range(300)], [[1] * 300])
     always(parser, monkeypatch, [])
     with Database(table) as database:
-        found = predict.ask(parser, database, "今天天气怎么样")
+        found = ask(parser, database, "今天天气怎么样")
         assert found["sql"] is None and found["rows"] == [] and "does not seem to answer" in found["notes"][0]
         predict.show(found, 20)
         assert capsys.readouterr().out.startswith("note: this table does not seem to answer that")
         always(parser, monkeypatch, [(299, 0)])
-        found = predict.ask(parser, database, "指标299是多少")
-        assert found["columns"] == ["指标299"] and "300 columns are more than the model reads" in found["notes"][0]
-    one = data.Table(["城市"], [["广州"]])
+        found = ask(parser, database, "指标299是多少")
+        assert found["columns"] == ["指标299"]
+        assert "300 columns are more than the model reads" in found["notes"][0]
+    one = Table(["城市"], [["广州"]])
     always(parser, monkeypatch, [(0, 4)])
     with Database(one) as database:
-        assert predict.ask(parser, database, "多少个城市")["rows"] == [[1]]
+        assert ask(parser, database, "多少个城市")["rows"] == [[1]]
 
 
 @pytest.mark.parametrize("options, message", [
     ({}, "expected --question or --interactive. Received: neither"),
-    ({"question": "x", "interactive": True}, "Received: both"), ({"question": "x", "rows": -1}, "--rows expects"),
+    ({"question": "x", "interactive": True}, "Received: both"),
+    ({"question": "x", "rows": -1}, "--rows expects at least 0. Received: -1"),
     ({"question": "x", "table": pathlib.Path("/nowhere.csv")}, "--table expects"),
     ({"question": "x", "run": pathlib.Path("/nowhere")}, "expected a folder with"),
     ({"question": "。"}, "a question expects words"),
@@ -529,13 +581,15 @@ def test_nothing_asked_and_too_many_columns(parser, monkeypatch, capsys):
 def test_what_cannot_be_asked(trained, tmp_path, options, message):
     pandas.DataFrame({"城市": ["广州"]}).to_csv(tmp_path / "a.csv", index=False)
     with pytest.raises(InputError, match=message):
-        predict.predict(predict.Config(**{"table": tmp_path / "a.csv", "run": trained[1].folder, **options}))
+        options = {"table": tmp_path / "a.csv", "run": trained[1].folder, **options}
+        predict.predict(cli.settle(predict.Config(**options)))
 
 
 def test_evaluation_with_ablations(trained, tableqa, tmp_path, capsys):
     for without in ("", "matching", "repair", "both"):
-        found = evaluate.evaluate(evaluate.Config(str(tableqa), trained[1].folder, without=without, limit=100, errors=1,
-                                                  out=tmp_path))
+        config = evaluate.Config(str(tableqa), trained[1].folder, without=without, limit=100, errors=1,
+                                 out=tmp_path)
+        found = evaluate.evaluate(config)
         assert all(0 <= value <= 1 for value in found.values()) and "refused" in found
     lines = [json.loads(line) for line in (tmp_path / "predictions.jsonl").read_text("utf-8").splitlines()]
     assert len(lines) == 100 and set(lines[0]) == {"question", "table_id", "confidence", "sql"}
@@ -543,15 +597,15 @@ def test_evaluation_with_ablations(trained, tableqa, tmp_path, capsys):
 
 
 def test_the_shipped_model():
-    assert sum(path.stat().st_size for path in predict.WEIGHTS.iterdir()) < 20e6
+    assert sum(path.stat().st_size for path in WEIGHTS.iterdir()) < 20e6
     rows = [["广州", 2018, 120.5], ["深圳", 2019, 300], ["北京", 2019, 80]]
-    table = data.Table(["城市", "年份", "销售额（万元）"], rows, name="sales")
-    parser = predict.Parser.load(predict.WEIGHTS)
+    table = Table(["城市", "年份", "销售额（万元）"], rows, name="sales")
+    parser = Parser.load(WEIGHTS)
     with Database(table) as database:
-        assert predict.ask(parser, database, "2019年销售额超过100万的城市有哪些")["rows"] == [["深圳"]]
-        assert predict.ask(parser, database, "今天天气怎么样")["sql"] is None
+        assert ask(parser, database, "2019年销售额超过100万的城市有哪些")["rows"] == [["深圳"]]
+        assert ask(parser, database, "今天天气怎么样")["sql"] is None
 
 
 def test_keras_here_is_tf_keras():
-    assert keras.__name__.endswith("keras") and not hasattr(keras, "ops") and runs.LEGACY
-    assert legacy_keras.missing() is None and isinstance(model.build_bert(SMALL).model, keras.Model)
+    assert keras.__name__.endswith("keras") and not hasattr(keras, "ops")
+    assert legacy_keras.missing() is None and isinstance(build_bert(SMALL).model, keras.Model)

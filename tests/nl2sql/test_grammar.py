@@ -1,7 +1,9 @@
-"""The corpus: format, splits, its queries run by SQLite, its variety, and that each value can be read in the question."""
+"""The corpus: format, splits, its queries run by SQLite, its variety, and that each value can be read in the
+question."""
 
 import collections
 import json
+import random
 import re
 import sqlite3
 import subprocess
@@ -9,16 +11,25 @@ import sys
 
 import pytest
 
+from common.harness.reading import InputError
+from common.harness.writing import ROOT
 from nl2sql import samples
+from nl2sql.grammar import builtin, texts
+from nl2sql.grammar.bounds import between
+from nl2sql.grammar.mentions import common_subsequence
+from nl2sql.grammar.spoken_numbers import chinese, chinese_digits
+from nl2sql.sql import AND, EQ, GT, LT, NE
+from tests.articles import last_line, run
 
 OPERATORS, CONNECTORS = [">", "<", "==", "!="], ["", " AND ", " OR "]
 AGGREGATES = ["", "AVG", "MAX", "MIN", "COUNT", "SUM"]
-FIELDS = ["books", "education", "films", "finance", "medicine", "property", "shops", "sports", "transport", "weather"]
+FIELDS = ["books", "education", "films", "finance", "medicine",
+          "property", "shops", "sports", "transport", "weather"]
 
 
 @pytest.fixture(scope="module")
 def corpus():
-    return samples.corpus()
+    return builtin.generate()
 
 
 def each(corpus):
@@ -43,21 +54,22 @@ def databases(corpus):
 
 def execute(connection, record, table):
     sql = record["sql"]
-    select = ", ".join(f"{AGGREGATES[a]}(col_{i})" if a else f"col_{i}" for i, a in zip(sql["sel"], sql["agg"]))
-    conditions = CONNECTORS[sql["cond_conn_op"]].join(f"col_{i} {OPERATORS[op]} ?" for i, op, _ in sql["conds"])
+    select = ", ".join(f"{AGGREGATES[a]}(col_{i})" for i, a in zip(sql["sel"], sql["agg"]))
+    conditions = [f"col_{i} {OPERATORS[operator]} ?" for i, operator, _ in sql["conds"]]
     values = [float(value) if table["types"][i] == "real" else value for i, _, value in sql["conds"]]
-    where = f" WHERE {conditions}" if conditions else ""
+    where = f" WHERE {CONNECTORS[sql['cond_conn_op']].join(conditions)}" if conditions else ""
     return connection.execute(f"SELECT {select} FROM t{table['id']}{where}", values).fetchall()
 
 
-# ---------------------------------------------------------------------------------------------------- format and splits
+# ------------------------------------------------------------------------------------------ format and splits
 
 def test_format(corpus):
-    assert {split: len(records) for split, (records, _) in corpus.items()} == samples.SIZES
+    assert {split: len(records) for split, (records, _) in corpus.items()} == builtin.SIZES
     for _, record, table in each(corpus):
         assert list(record) == ["question", "table_id", "sql"]
         sql, width = record["sql"], len(table["header"])
-        assert list(sql) == ["sel", "agg", "cond_conn_op", "conds"] and record["question"] == record["question"].strip()
+        assert list(sql) == ["sel", "agg", "cond_conn_op", "conds"]
+        assert record["question"] == record["question"].strip()
         assert len(sql["sel"]) == len(sql["agg"]) >= 1 and len(set(sql["sel"])) == len(sql["sel"])
         assert all(0 <= i < width for i in sql["sel"]) and all(0 <= a < 6 for a in sql["agg"])
         assert (sql["cond_conn_op"] > 0) == (len(sql["conds"]) > 1) and len(sql["conds"]) <= 3
@@ -66,7 +78,7 @@ def test_format(corpus):
             if table["types"][column] == "real":
                 assert f"{float(value):.10g}" == value
             else:
-                assert op in (samples.EQ, samples.NE)
+                assert op in (EQ, NE)
 
 
 def test_tables(corpus):
@@ -84,8 +96,8 @@ def test_tables(corpus):
 
 def test_rows_have_names_of_their_own():
     """One name a row, or one name and one time a row."""
-    for table in samples.tables_of("train", 1) + samples.tables_of("test", 1):
-        times = [column.cells for column in table.columns if samples.adverb(column.spec)]
+    for table in builtin.tables_of("train", 1) + builtin.tables_of("test", 1):
+        times = [column.cells for column in table.columns if column.spec.adverb]
         rows = list(zip(table.key.cells, *times))
         assert len(set(rows)) == len(rows) == table.size and bool(times) == table.schema.cross
 
@@ -99,8 +111,10 @@ def test_tables_of_a_schema_differ(corpus):
 
 
 def test_splits_share_no_schema(corpus):
-    schemas = samples.read_schemas()
-    titles = {split: {schema.title for schema in schemas if schema.split == split} for split in samples.SIZES}
+    schemas = texts.read_schemas()
+    titles = collections.defaultdict(set)
+    for schema in schemas:
+        titles[schema.split].add(schema.title)
     assert {split: len(names) for split, names in titles.items()} == {"train": 102, "valid": 10, "test": 14}
     assert len(set().union(*titles.values())) == 126
     for split, (_, tables) in corpus.items():
@@ -109,12 +123,13 @@ def test_splits_share_no_schema(corpus):
 
 
 def test_no_word_means_two_columns_of_a_table():
-    for split in samples.SIZES:
-        for table in samples.tables_of(split, 0):
+    for split in builtin.SIZES:
+        for table in builtin.tables_of(split, 0):
             for words in ("nouns", "asks", "sayings"):
-                used = [word for column in table.columns for word in getattr(column, words) if word.strip("~+!")]
+                used = [word for column in table.columns for word in getattr(column, words)]
+                used = [word for word in used if word.strip("~+!")]
                 assert len(set(used)) == len(used), (table.schema.title, words, used)
-            for column in table.columns:            # what leaves the column out needs cells that no other column has
+            for column in table.columns:     # what leaves the column out needs cells that no other column has
                 if "~" in column.sayings or "~+" in column.sayings:
                     others = [cell for other in table.columns if other is not column for cell in other.cells]
                     assert not set(column.cells) & set(others)
@@ -128,21 +143,22 @@ def test_no_question_twice(corpus):
 def test_test_schemas_ask_in_words_of_their_own():
     """At least a third of their headers, and of their columns' other names, stand in no training schema."""
     names = {"train": set(), "test": set()}
-    for schema in samples.read_schemas():
+    for schema in texts.read_schemas():
         if schema.split in names:
             names[schema.split].update(name for spec in schema.specs for name in spec.names + spec.nouns)
     new = names["test"] - names["train"]
     assert len(new) > len(names["test"]) / 3
 
 
-@pytest.mark.parametrize("split", samples.SIZES)
+@pytest.mark.parametrize("split", builtin.SIZES)
 def test_all_kinds_of_queries_in_sensible_shares(corpus, split):
     queries = [record["sql"] for record in corpus[split][0]]
     share = collections.Counter()
     for sql in queries:
-        share.update(f"agg {a}" for a in dict.fromkeys(sql["agg"]))
-        share.update(f"op {op}" for op in dict.fromkeys(op for _, op, _ in sql["conds"]))
-        share.update([f"connector {sql['cond_conn_op']}", f"{len(sql['sel'])} selected", f"{len(sql['conds'])} conditions"])
+        share.update({f"agg {aggregate}" for aggregate in sql["agg"]})
+        share.update({f"op {operator}" for _, operator, _ in sql["conds"]})
+        share.update([f"connector {sql['cond_conn_op']}", f"{len(sql['sel'])} selected"])
+        share.update([f"{len(sql['conds'])} conditions"])
     share = {name: count / len(queries) for name, count in share.items()}
     assert all(share[f"connector {i}"] > 0.2 for i in range(3))
     assert share["agg 0"] > 0.5 and all(share[f"agg {i}"] > 0.02 for i in range(1, 6))
@@ -151,14 +167,14 @@ def test_all_kinds_of_queries_in_sensible_shares(corpus, split):
     assert all(share[f"{n} conditions"] > 0.02 for n in (1, 2, 3))
 
 
-# -------------------------------------------------------------------------------------------------------- the queries
+# ------------------------------------------------------------------------------------------------ the queries
 
 def test_queries_run_and_most_find_something(corpus):
     connection, empty = databases(corpus), 0
     for _, record, table in each(corpus):
         rows = execute(connection, record, table)
         empty += not rows or all(cell in (None, 0) for row in rows for cell in row)
-    assert empty < 0.02 * sum(samples.SIZES.values())
+    assert empty < 0.02 * sum(builtin.SIZES.values())
 
 
 def test_two_conditions_on_a_column_are_a_range_or_a_choice(corpus):
@@ -168,9 +184,9 @@ def test_two_conditions_on_a_column_are_a_range_or_a_choice(corpus):
             by_column[column].append((op, value))
         for column, conditions in by_column.items():
             assert column not in sql["sel"]
-            if len(conditions) > 1 and sql["cond_conn_op"] == samples.AND:
+            if len(conditions) > 1 and sql["cond_conn_op"] == AND:
                 (op, low), (op2, high) = conditions
-                assert (op, op2) == (samples.GT, samples.LT) and float(low) < float(high)
+                assert (op, op2) == (GT, LT) and float(low) < float(high)
             assert len(set(conditions)) == len(conditions)
 
 
@@ -180,26 +196,31 @@ def test_inclusive_words_name_no_cell(corpus):
     seen = 0
     for _, record, table in each(corpus):
         sql = record["sql"]
-        bounds = [condition for condition in sql["conds"] if condition[1] in (samples.GT, samples.LT)]
-        if len(sql["conds"]) == len(bounds) == 1 and not any(sql["agg"]) and inclusive.search(record["question"]):
+        bounds = [condition for condition in sql["conds"] if condition[1] in (GT, LT)]
+        one_bound = len(sql["conds"]) == len(bounds) == 1 and not any(sql["agg"])
+        if one_bound and inclusive.search(record["question"]):
             column, _, value = bounds[0]
             seen += 1
             assert all(row[column] != float(value) for row in table["rows"]), record
     assert seen > 500
 
 
-# --------------------------------------------------------------------------------------------------------- the wording
+# ------------------------------------------------------------------------------------------------ the wording
 
 def shape(sql):
     return (tuple(sorted(sql["agg"])), sql["cond_conn_op"], tuple(sorted(op for _, op, _ in sql["conds"])))
 
 
+def names_of(schema):
+    """A pattern of what the schema's columns are called, the longest first."""
+    words = [re.escape(word) for spec in schema.specs for word in spec.names + spec.nouns]
+    return re.compile("|".join(sorted(words, key=len, reverse=True)))
+
+
 def test_at_least_eight_wordings_of_every_shape(corpus):
     wordings, counts = collections.defaultdict(set), collections.Counter()
-    schemas = samples.read_schemas()
-    names = {schema.title: re.compile("|".join(sorted((re.escape(word) for spec in schema.specs
-                                                       for word in spec.names + spec.nouns), key=len, reverse=True)))
-             for schema in schemas}
+    schemas = texts.read_schemas()
+    names = {schema.title: names_of(schema) for schema in schemas}
     for split, record, table in each(corpus):
         if split == "train":
             question = record["question"]
@@ -212,15 +233,15 @@ def test_at_least_eight_wordings_of_every_shape(corpus):
     common = [kind for kind, count in counts.items() if count >= 20]
     assert len(common) > 30
     assert min(len(wordings[kind]) for kind in common) >= 8
-    for rule in ("find", "count", "avg", "max", "min", "sum", "gt", "gt_loose", "lt", "lt_loose", "eq", "range", "and"):
-        assert len(set(samples.PHRASES[rule])) >= 8             # without what stands around
+    for rule in "find count avg max min sum gt gt_loose lt lt_loose eq range and".split():
+        assert len(set(texts.phrases()[rule])) >= 8             # without what stands around
 
 
 DIGITS = "零一二三四五六七八九"
 
 
 def chinese_value(text):
-    """The number that Chinese numerals say: 三千五百, 一千五, 两亿五千万, 十二点五; ValueError where they say none."""
+    """The number that Chinese numerals say: 三千五百, 一千五, 两亿五千万, 十二点五; ValueError where none."""
     text = text.replace("两", "二").removeprefix("零")
     whole, point, rest = text.partition("点")
     if point:
@@ -266,12 +287,13 @@ def distance_within(cell, question):
 
 
 def told(cell, question):
-    """A cell of text, a date or a time stands in the question, shortened, or with at most two wrong characters."""
-    if cell in question or cell.strip("《》") in question or samples.ALIASES.get(cell, "\n") in question:
+    """A cell of text, a date or a time stands in the question, shortened, or with at most two wrong
+    characters."""
+    if cell in question or cell.strip("《》") in question or texts.aliases().get(cell, "\n") in question:
         return True
     if re.fullmatch(r"(19|20)\d\d年?", cell):
         years = [cell[:4], cell[2:4]]
-        years += [samples.chinese_digits(year) for year in years]
+        years += [chinese_digits(year) for year in years]
         return any(year in question.replace("〇", "零") for year in years)
     if re.fullmatch(r"\d+[-/.年]\d+[-/.月]\d+日?", cell):
         _, month, day = map(int, re.findall(r"\d+", cell))
@@ -279,34 +301,41 @@ def told(cell, question):
     if match := re.fullmatch(r"(\d\d):(\d\d)", cell):
         hour, minute = int(match[1]), match[2]
         rests = {"00": "点", "15": "点一刻", "30": "点半"}.get(minute, f"点{minute}"), f":{minute}"
-        return any(f"{said}{rest}" in question for said in (hour, samples.chinese(hour)) for rest in rests)
+        return any(f"{said}{rest}" in question for said in (hour, chinese(hour)) for rest in rests)
     if cell.lower() in question.lower() or distance_within(cell, question) <= 2:
         return True
-    parts = [question[i:j] for i in range(len(question)) for j in range(i + 2, min(i + len(cell), len(question)) + 1)]
-    return any(samples.common_subsequence(part, cell) == len(part) for part in parts)     # 东方科技 for 上海东方科技有限公司
+    size = len(question)
+    parts = [question[i:j] for i in range(size) for j in range(i + 2, min(i + len(cell), size) + 1)]
+    return any(common_subsequence(part, cell) == len(part) for part in parts)     # 东方 for 上海东方有限公司
 
 
 def test_every_value_can_be_read_in_the_question(corpus):
     for _, record, table in each(corpus):
         numbers = numbers_in(record["question"])
         for column, _, value in record["sql"]["conds"]:
-            if table["types"][column] == "text" or re.fullmatch("(19|20)[0-9]{2}", value) and float(value) not in numbers:
+            year = re.fullmatch("(19|20)[0-9]{2}", value) and float(value) not in numbers       # 18年
+            if table["types"][column] == "text" or year:
                 assert told(value, record["question"]), (record, table["header"])
             else:
                 assert float(value) in numbers, (record, table["header"])
 
 
 def test_many_values_are_not_literally_there(corpus):
-    literal = collections.Counter(value in record["question"] for _, record, table in each(corpus)
-                                  for column, _, value in record["sql"]["conds"] if table["types"][column] == "text")
+    literal = collections.Counter()
+    for _, record, table in each(corpus):
+        for column, _, value in record["sql"]["conds"]:
+            if table["types"][column] == "text":
+                literal[value in record["question"]] += 1
     assert 0.1 < literal[False] / sum(literal.values()) < 0.4
 
 
-@pytest.mark.parametrize("number, said", [(35, "三十五"), (200, "两百"), (1500, "一千五百"), (20000, "两万"), (105, None),
-                                          (10, "十"), (12, "十二"), (3.5, "三点五"), (250_000_000, "两亿五千万"), (0, "零"),
-                                          (110, "一百一十"), (12_000_000, "一千两百万"), (1203, None), (20, "二十")])
+@pytest.mark.parametrize("number, said", [
+    (35, "三十五"), (200, "两百"), (1500, "一千五百"), (20000, "两万"), (105, None), (10, "十"), (12, "十二"),
+    (3.5, "三点五"), (250_000_000, "两亿五千万"), (0, "零"), (110, "一百一十"), (12_000_000, "一千两百万"),
+    (1203, None), (20, "二十"),
+])
 def test_chinese_numerals(number, said):
-    assert samples.chinese(number) == said
+    assert chinese(number) == said
     if said:
         assert chinese_value(said) == number
 
@@ -315,42 +344,52 @@ def test_chinese_numerals(number, said):
                                                  (98_000, 99_500, 0)])
 def test_bounds_lie_between(low, high, decimals):
     for seed in range(50):
-        number = samples.between(low, high, decimals, samples.random.Random(seed))
+        number = between(low, high, decimals, random.Random(seed))
         assert number is None if (low, high) in [(3, 4), (0.15, 0.16)] else low < number < high
 
 
-# ------------------------------------------------------------------------------------------------------- the whole of it
+# -------------------------------------------------------------------------------------------- the whole of it
 
 def test_the_seed_decides(corpus):
     small = {"train": 300, "valid": 50}
-    assert samples.corpus(3, small) == samples.corpus(3, small) != samples.corpus(4, small)
+    assert builtin.generate(3, small) == builtin.generate(3, small) != builtin.generate(4, small)
 
 
 def test_the_same_in_every_process_and_python():
-    """No order of sets or hashes: another hash seed and another Python give the corpus that this digest was taken of.
+    """No order of sets or hashes: another hash seed and another Python give the corpus that this digest was
+    taken of.
 
     Whoever changes the corpus writes the new digest here, and trains the shipped model anew.
     """
     code = """
 import hashlib, json
-from nl2sql import samples
-text = json.dumps(samples.corpus(1, {"train": 2000, "test": 500}), ensure_ascii=False)
+from nl2sql.grammar import builtin
+text = json.dumps(builtin.generate(1, {"train": 2000, "test": 500}), ensure_ascii=False)
 print(hashlib.sha256(text.encode()).hexdigest())
 """
-    digests = {subprocess.run([sys.executable, "-c", code], env={"PYTHONHASHSEED": seed}, cwd=samples.FOLDER.parents[1],
-                              capture_output=True, text=True, check=True).stdout.strip() for seed in ("1", "2")}
-    assert digests == {"a79c62fe25c1c3bbedbac1349c3cacaed68c7ebdba97b2ce375c10a35fa5156b"}
+    for seed in ("1", "2"):
+        found = subprocess.run([sys.executable, "-c", code], env={"PYTHONHASHSEED": seed}, cwd=ROOT,
+                               capture_output=True, text=True, check=True).stdout.strip()
+        assert found == "a79c62fe25c1c3bbedbac1349c3cacaed68c7ebdba97b2ce375c10a35fa5156b"
 
 
 def test_six_files(tmp_path, monkeypatch):
-    monkeypatch.setattr(samples, "SIZES", {"train": 60, "valid": 20, "test": 20})
-    samples.write(tmp_path / "new", seed=2)
+    monkeypatch.setattr(builtin, "SIZES", {"train": 60, "valid": 20, "test": 20})
+    samples.write_corpus(samples.Config(tmp_path / "new", seed=2))
     assert sorted(path.name for path in (tmp_path / "new").iterdir()) == [
         "test.json", "test.tables.json", "train.json", "train.tables.json", "val.json", "val.tables.json"]
-    with pytest.raises(FileExistsError, match="exists, and is not written over"):
-        samples.write(tmp_path / "new")
-    expected = samples.corpus(2)
+    with pytest.raises(InputError, match="exists, and is not written over"):
+        samples.write_corpus(samples.Config(tmp_path / "new"))
+    expected = builtin.generate(2)
     for split, name in [("train", "train"), ("valid", "val"), ("test", "test")]:
         for suffix, part in zip(["json", "tables.json"], expected[split]):
             lines = (tmp_path / "new" / f"{name}.{suffix}").read_text(encoding="utf-8").splitlines()
             assert [json.loads(line) for line in lines] == part
+
+
+def test_the_script_writes_over_nothing(tmp_path):
+    (tmp_path / "train.json").write_text("TableQA's own", "utf-8")
+    error = last_line(run("nl2sql/samples.py", "--out", tmp_path, code=2))
+    assert error.startswith("error: --out expects a folder for new files") and "train.json exists" in error
+    assert (tmp_path / "train.json").read_text("utf-8") == "TableQA's own"
+    assert "--seed" in run("nl2sql/samples.py", "--help", cwd=tmp_path).stdout
