@@ -6,7 +6,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 ARTICLES := $(patsubst %/train.py,%,$(wildcard */train.py))
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: help test test-slow lint bench faults clean $(ARTICLES)
+.PHONY: help test test-slow lint bench stress clean $(ARTICLES)
 
 help:
 	@echo "make ARTICLE      train an article's model and draw its pictures; ARTICLE is one of: $(ARTICLES)"
@@ -14,7 +14,7 @@ help:
 	@echo "make test         check style and run the tests"
 	@echo "make test-slow    run the long checks too"
 	@echo "make bench        measure speed beside what one would run instead"
-	@echo "make faults       kill, starve and attack every script for hours; counts what happened in faults.json"
+	@echo "make stress       kill, starve and attack every script for hours; counts what happened"
 	@echo "make clean        remove .venv; runs/ stays"
 
 $(filter-out nl2sql,$(ARTICLES)): .venv/run
@@ -39,18 +39,21 @@ bench: .venv/bench
 		|| echo "note: the original formulation needs Python 3.7 for Keras 2.2.4; measuring without it"
 	.venv/bin/python benchmarks/run.py $(ARGS)
 
-faults: .venv/dev
+stress: .venv/dev
 	@.venv/bin/python -c 'import atheris' 2>/dev/null || .venv/bin/python -m pip install --quiet atheris \
 		|| echo "note: no atheris for this Python; the readers are fuzzed without it"
-	.venv/bin/python faults/run.py $(ARGS)
+	.venv/bin/python tests/stress/run.py $(ARGS)
 
 clean:
 	rm -rf .venv .venv-keras2
 
 # Each stamp stands for one requirements file installed; bert4keras' own requirements would undo the others.
+# A .venv of before 2026-11 has opencc-python-reimplemented, whose files lie where those of opencc belong.
 .venv/run: requirements.txt
 	@[ -n "$(PYTHON)" ] || { echo "error: Python 3.11, 3.12 or 3.13 expected, none found. Install one, or make PYTHON=/path/to/python"; exit 2; }
 	$(PYTHON) -m venv .venv
+	@! .venv/bin/python -m pip show --quiet opencc-python-reimplemented 2>/dev/null \
+		|| .venv/bin/python -m pip uninstall --quiet --yes opencc-python-reimplemented opencc
 	.venv/bin/python -m pip install --quiet -r requirements.txt
 	.venv/bin/python -m pip install --quiet --no-deps bert4keras==0.11.5
 	@touch $@

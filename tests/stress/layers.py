@@ -1,8 +1,8 @@
 """What every layer of common/ promises, for random shapes: the same numbers in whatever way it is used.
 
-One table, layer → how to make it and its inputs; one function for each promise. The numbers of one use are compared with
-those of another: frozen, shared, inside TimeDistributed, cloned, compiled, in half precision, behind a mask, saved after
-some training and loaded here and on the other backend.
+One table, layer → how to make it and its inputs; one function for each promise. The numbers of one use are
+compared with those of another: frozen, shared, inside TimeDistributed, cloned, compiled, in half precision,
+behind a mask, saved after some training and loaded here and on the other backend.
 """
 
 import os
@@ -17,15 +17,16 @@ import numpy as np
 from keras import layers, ops
 
 from common.attention import AttentionPooling1D, CrossAttention, SelfAttention
-from common.capsule import Capsule, CapsuleLength, ClassCapsules, ConvCapsules, PrimaryCapsules
+from common.capsule import Capsule, CapsuleLength
 from common.crf import CRF
 from common.flow import AdditiveCoupling, AffineCoupling, Flow, Permutation, Reverse, Scale
 from common.gated_conv import GatedConv1D
 from common.latent import ClusterPrior, GaussianSampling
 from common.losses import ProductLogits
+from common.matrix_capsule import ClassCapsules, ConvCapsules, PrimaryCapsules
 from common.spectral import SpectralNorm
 
-ROOT = pathlib.Path(__file__).resolve().parents[1]
+ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 
 @dataclass
@@ -53,31 +54,55 @@ def dense(units):
 
 
 CASES = {
-    "SelfAttention": Case(lambda a, b, c: SelfAttention(2, head_dim=4, rotary=a % 2 == 0), lambda a, b, c: [(a, b)], True),
-    "CrossAttention": Case(lambda a, b, c: CrossAttention(2, head_dim=4), lambda a, b, c: [(a, b), (c, b)], apart=True),
+    "SelfAttention": Case(
+        lambda a, b, c: SelfAttention(2, head_dim=4, rotary=a % 2 == 0), lambda a, b, c: [(a, b)], True
+    ),
+    "CrossAttention": Case(
+        lambda a, b, c: CrossAttention(2, head_dim=4), lambda a, b, c: [(a, b), (c, b)], apart=True
+    ),
     "AttentionPooling1D": Case(lambda a, b, c: AttentionPooling1D(), lambda a, b, c: [(a, b)], True),
     "Capsule": Case(lambda a, b, c: Capsule(b, c), lambda a, b, c: [(a, c)], True),
     "CapsuleLength": Case(lambda a, b, c: CapsuleLength(), lambda a, b, c: [(a, b)]),
     "PrimaryCapsules": Case(lambda a, b, c: PrimaryCapsules(b, 2), lambda a, b, c: [(a, a + 1, c)]),
-    "ConvCapsules": Case(lambda a, b, c: ConvCapsules(b, 2), lambda a, b, c: [(a, a + 1, c, 2, 2), (a, a + 1, c)],
-                         valid=lambda poses, activations: (poses, sigmoid(activations))),
-    "ClassCapsules": Case(lambda a, b, c: ClassCapsules(b), lambda a, b, c: [(a, a + 1, c, 2, 2), (a, a + 1, c)],
-                          valid=lambda poses, activations: (poses, sigmoid(activations))),
+    "ConvCapsules": Case(
+        lambda a, b, c: ConvCapsules(b, 2),
+        lambda a, b, c: [(a, a + 1, c, 2, 2), (a, a + 1, c)],
+        valid=lambda poses, activations: (poses, sigmoid(activations)),
+    ),
+    "ClassCapsules": Case(
+        lambda a, b, c: ClassCapsules(b),
+        lambda a, b, c: [(a, a + 1, c, 2, 2), (a, a + 1, c)],
+        valid=lambda poses, activations: (poses, sigmoid(activations)),
+    ),
     "CRF": Case(lambda a, b, c: CRF(b), lambda a, b, c: [(a, b)], True, discrete=True),
-    "GatedConv1D": Case(lambda a, b, c: GatedConv1D(b, dilation_rate=1 + a % 2), lambda a, b, c: [(c, b)], True),
-    "GatedConv1D highway": Case(lambda a, b, c: GatedConv1D(combination="highway"), lambda a, b, c: [(c, b)], True),
+    "GatedConv1D": Case(
+        lambda a, b, c: GatedConv1D(b, dilation_rate=1 + a % 2), lambda a, b, c: [(c, b)], True
+    ),
+    "GatedConv1D highway": Case(
+        lambda a, b, c: GatedConv1D(combination="highway"), lambda a, b, c: [(c, b)], True
+    ),
     "AdditiveCoupling": Case(lambda a, b, c: AdditiveCoupling(dense(a)), lambda a, b, c: [(2 * a,)]),
     "AffineCoupling": Case(lambda a, b, c: AffineCoupling(dense(2 * a)), lambda a, b, c: [(2 * a,)]),
-    "Flow": Case(lambda a, b, c: Flow([AdditiveCoupling(dense(a)), Reverse(), Permutation(0), Scale()]),
-                 lambda a, b, c: [(2 * a,)]),
+    "Flow": Case(
+        lambda a, b, c: Flow([AdditiveCoupling(dense(a)), Reverse(), Permutation(0), Scale()]),
+        lambda a, b, c: [(2 * a,)],
+    ),
     # Its noise is another one in each call: σ so small that it cannot be seen.
-    "GaussianSampling": Case(lambda a, b, c: GaussianSampling(), lambda a, b, c: [(a,), (a,)],
-                             valid=lambda mean, log_var: (mean, log_var - 60)),
-    "ClusterPrior": Case(lambda a, b, c: ClusterPrior(b), lambda a, b, c: [(a,), (a,), (b,)],
-                         valid=lambda z, log_var, p: (z, log_var, softmax(p))),
+    "GaussianSampling": Case(
+        lambda a, b, c: GaussianSampling(),
+        lambda a, b, c: [(a,), (a,)],
+        valid=lambda mean, log_var: (mean, log_var - 60),
+    ),
+    "ClusterPrior": Case(
+        lambda a, b, c: ClusterPrior(b),
+        lambda a, b, c: [(a,), (a,), (b,)],
+        valid=lambda z, log_var, p: (z, log_var, softmax(p)),
+    ),
     "ProductLogits": Case(lambda a, b, c: ProductLogits(), lambda a, b, c: [(a, b), (1,)], True),
     "SpectralNorm": Case(lambda a, b, c: SpectralNorm(layers.Dense(b)), lambda a, b, c: [(a,)]),
-    "SpectralNorm of a convolution": Case(lambda a, b, c: SpectralNorm(layers.Conv2D(b, 2)), lambda a, b, c: [(a, a, c)]),
+    "SpectralNorm of a convolution": Case(
+        lambda a, b, c: SpectralNorm(layers.Conv2D(b, 2)), lambda a, b, c: [(a, a, c)]
+    ),
 }
 
 
@@ -89,9 +114,11 @@ class Trial:
         keras.utils.set_random_seed(number)
         self.sizes = [int(size) for size in rng.integers(2, 7, 3)]
         self.shapes = self.case.shapes(*self.sizes)
-        self.x = [x.astype("float32") for x in self.case.valid(*(rng.normal(size=(4, *shape)) for shape in self.shapes))]
-        self.mask = np.arange(self.shapes[0][0]) < rng.integers(1, self.shapes[0][0] + 1, 4)[:, None] \
-            if self.case.masked else None
+        normal = [rng.normal(size=(4, *shape)) for shape in self.shapes]
+        self.x = [x.astype("float32") for x in self.case.valid(*normal)]
+        steps, self.mask = self.shapes[0][0], None
+        if self.case.masked:
+            self.mask = np.arange(steps) < rng.integers(1, steps + 1, 4)[:, None]
 
     def layer(self, **options):
         layer = self.case.make(*self.sizes)
@@ -137,7 +164,7 @@ def train(model, trial, jit=False):
     return [float(np.ravel(model.train_on_batch(trial.give(), zeros))[0]) for _ in range(3)]
 
 
-# ------------------------------------------------------------------------------------------------------------ promises
+# --------------------------------------------------------------------------------------------------- promises
 
 def cloned(trial):
     model = trial.model(trial.layer())
@@ -152,7 +179,8 @@ def frozen(trial):
     weights, layer.trainable = layer.trainable_weights, False
     before = numpy(weights)
     y = next(y for y in reversed(model.outputs) if "float" in str(y.dtype))
-    train(keras.Model(model.inputs, layers.Dense(1)(layers.Flatten()(y))), trial)      # what follows learns, it does not
+    # what follows learns, it does not
+    train(keras.Model(model.inputs, layers.Dense(1)(layers.Flatten()(y))), trial)
     for a, b in zip(before, numpy(weights)):
         np.testing.assert_array_equal(a, b)
 
@@ -160,7 +188,8 @@ def frozen(trial):
 def shared_twice(trial):
     layer = trial.layer()
     single = trial.model(layer)
-    first, second = ([keras.Input(shape) for shape in trial.shapes] for _ in range(2))
+    first = [keras.Input(shape) for shape in trial.shapes]
+    second = [keras.Input(shape) for shape in trial.shapes]
     model = keras.Model([first, second], [trial.use(layer, inputs) for inputs in (first, second)])
     other = [x[::-1].copy() for x in trial.x]
     one, two = model([trial.x, other])
@@ -183,8 +212,11 @@ def half_precision(trial):
     for policy in ("mixed_float16", "mixed_bfloat16"):
         model = trial.model(trial.layer(dtype=policy))
         model.set_weights(expected.get_weights())
-        pairs = [(a, b) for a, b, y in zip(numpy(model(trial.give())), numpy(expected(trial.give())), expected.outputs)
-                 if not (trial.case.discrete and "int" in str(y.dtype))]
+        pairs = [
+            (a, b)
+            for a, b, y in zip(numpy(model(trial.give())), numpy(expected(trial.give())), expected.outputs)
+            if not (trial.case.discrete and "int" in str(y.dtype))
+        ]
         agree(*zip(*pairs), 0.1 if policy == "mixed_bfloat16" else 0.02)
         assert all(w.dtype == "float32" for w in model.trainable_weights)
 
@@ -235,26 +267,33 @@ def load_all(folder):
     """Loads what `saved` left, on this process's backend, and compares."""
     for path in sorted(pathlib.Path(folder).glob("*.keras")):
         with np.load(path.with_suffix(".npz")) as file:
-            x = [file[f"arr_{i}"] for i in range(sum(key.startswith("arr") for key in file.files))]
+            count = len([key for key in file.files if key.startswith("arr")])
+            x = [file[f"arr_{i}"] for i in range(count)]
             expected = [file[f"y{i}"] for i in range(len(file.files) - len(x))]
         agree(numpy(keras.models.load_model(path, compile=False)(x[0] if len(x) == 1 else x)), expected, 1e-4)
 
 
 def promises(shapes, names=tuple(CASES), kept=tuple(p.__name__ for p in PROMISES)):
     """Every promise of every layer for so many random shapes; figures as in processes.py."""
-    faults, trials = [], 0
+    faults, trials, chosen = [], 0, [promise for promise in PROMISES if promise.__name__ in kept]
     with tempfile.TemporaryDirectory() as folder:
         for name in names:
             for number in range(shapes):
-                for promise in [p for p in PROMISES if p.__name__ in kept] + [lambda trial: saved(trial, folder)]:
+                for promise in [*chosen, lambda trial: saved(trial, folder)]:
                     try:
-                        trials += promise(Trial(name, number)) is not False        # False: nothing to try on this layer
+                        # False: nothing to try on this layer
+                        trials += promise(Trial(name, number)) is not False
                     except Exception as error:
                         faults.append(f"{name}, {getattr(promise, '__name__', '')} {number}: {error!r:.300}")
         other = {"tensorflow": "jax", "jax": "tensorflow"}[keras.backend.backend()]
-        code = "import sys; from faults import layers; layers.load_all(sys.argv[1])"
-        result = subprocess.run([sys.executable, "-c", code, folder], cwd=ROOT, capture_output=True, text=True,
-                                env={**os.environ, "KERAS_BACKEND": other, "PYTHONPATH": str(ROOT)})
+        code = "import sys; from tests.stress import layers; layers.load_all(sys.argv[1])"
+        result = subprocess.run(
+            [sys.executable, "-c", code, folder],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            env={**os.environ, "KERAS_BACKEND": other, "PYTHONPATH": str(ROOT)},
+        )
         trials += len(names) * shapes
         faults += [f"on {other}: {result.stderr[-1500:]}"] if result.returncode else []
     return {"layers": len(names), "trials": trials, "faults": faults}

@@ -1,6 +1,8 @@
-"""The short version of `make faults`, part by part: what these few find, the full run finds thousands of times."""
+"""The short version of `make stress`, part by part: what these few find, the full run finds thousands of
+times."""
 
 import dataclasses
+import importlib
 import json
 import re
 import shutil
@@ -9,24 +11,25 @@ import keras
 import numpy as np
 import pytest
 
-from common import runs
-from faults import downloads, layers, models, processes, readers, run
-from faults.guided import guided
-from faults.scripts import ROOT, SCRIPTS
-from faults.warm import Warm
+from common.harness import cli, training
+from common.harness.batches import ArrayBatches
+from common.harness.folder import LOCKS
+from common.harness.reading import InputError
+from tests.articles import ROOT
+from tests.stress import downloads, layers, models, processes, readers, run
+from tests.stress.guided import guided
+from tests.stress.scripts import SCRIPTS
+from tests.stress.warm import Warm
 
-TENSORFLOW = pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="the scripts are forked with TensorFlow")
+TENSORFLOW = pytest.mark.skipif(
+    keras.backend.backend() != "tensorflow", reason="the scripts are forked with TensorFlow"
+)
 
 
 @pytest.fixture(scope="module")
 def vae():
     with Warm("vae.train") as warm:
         yield SCRIPTS["vae"], warm
-
-
-def test_every_training_script_is_in_the_table():
-    assert set(SCRIPTS) == {path.parent.name for path in ROOT.glob("*/train.py")}
-    assert all(article in SCRIPTS for article, _ in readers.READERS.values())
 
 
 @TENSORFLOW
@@ -47,31 +50,33 @@ def test_processes_of_every_script(article):
             assert found["faults"] == []
         folder, _ = processes.uninterrupted(script, warm, place / "whole")
         (place / "models").mkdir()
-        found = warm.call("faults.models:attack", article, folder, [], 10, place / "models", folder=place)
+        found = warm.call(
+            "tests.stress.models:attack", article, folder, [], 10, place / "models", folder=place
+        )
         assert found["faults"] == []
 
 
 def test_two_processes_and_one_run_folder(tmp_path):
     """The second one is refused while the first lives; what a killed one left half written goes."""
-    config = runs.BaseConfig(out=tmp_path)
-    first = runs.start(config, "test", "a")
+    config = cli.BaseConfig(out=tmp_path)
+    first = training.start(config, "test", "a")
     half = first.folder / ".12345.model.keras"
     half.write_bytes(b"half")
-    held = dict(runs.HELD)
-    runs.HELD.clear()                                        # as another process sees it: it holds nothing
+    held = dict(LOCKS)
+    LOCKS.clear()                                        # as another process sees it: it holds nothing
     resumed = dataclasses.replace(config, resume=first.folder)
-    with pytest.raises(runs.InputError, match="another process is training in"):
-        runs.start(resumed, "test", "a")
+    with pytest.raises(InputError, match="another process is training in"):
+        training.start(resumed, "test", "a")
     assert half.exists()
-    runs.HELD.update(held)
-    runs.start(resumed, "test", "a").finish({}, {})
-    assert not half.exists() and runs.HELD.keys() < held.keys()
+    LOCKS.update(held)
+    training.start(resumed, "test", "a").finish({}, {})
+    assert not half.exists() and LOCKS.keys() < held.keys()
 
 
 def test_a_run_folder_that_is_gone(tmp_path):
-    found = runs.start(runs.BaseConfig(out=tmp_path), "test", "a")
+    found = training.start(cli.BaseConfig(out=tmp_path), "test", "a")
     shutil.rmtree(found.folder)
-    with pytest.raises(runs.InputError, match="the folder of this run, is gone"):
+    with pytest.raises(InputError, match="the folder of this run, is gone"):
         found.path("model.keras")
 
 
@@ -82,7 +87,9 @@ def test_downloads_from_a_server_that_does_everything_wrong(tmp_path):
 
 
 def test_model_files_that_are_damaged_or_attack(tmp_path):
-    found = models.attack("vae", ROOT / "vae/weights", [ROOT / "flow_nice/weights/nice-small.keras"], 20, tmp_path)
+    found = models.attack(
+        "vae", ROOT / "vae/weights", [ROOT / "flow_nice/weights/nice-small.keras"], 20, tmp_path
+    )
     assert found["faults"] == [] and found["refused"] >= 30
 
 
@@ -106,7 +113,9 @@ def test_readers_take_a_file_or_say_what_is_wrong(name):
 
 def test_the_fuzzer_finds_what_a_reader_gets_wrong(monkeypatch):
     def read(folder):
-        return int((folder / "x.txt").read_bytes()[0]) and 1 / (b"\xff" not in (folder / "x.txt").read_bytes())
+        return int((folder / "x.txt").read_bytes()[0]) and 1 / (
+            b"\xff" not in (folder / "x.txt").read_bytes()
+        )
 
     monkeypatch.setitem(readers.READERS, "wrong", ("vae", lambda: ({"x.txt": b"1234"}, read)))
     [fault] = readers.fuzz("wrong", 2000)["faults"]
@@ -114,16 +123,18 @@ def test_the_fuzzer_finds_what_a_reader_gets_wrong(monkeypatch):
 
 
 def test_coverage_leads_to_what_a_reader_gets_wrong(tmp_path):
-    """Three bytes, one after the other: 16 million inputs at random, thousands where each right one is seen."""
+    """Three bytes, one after the other: 16 million inputs at random, thousands where each right one is
+    seen."""
     pytest.importorskip("atheris")
     assert guided("vocab", 300) == {"guided": 300, "faults": []}
     (tmp_path / "common_wrong.py").write_text(
         "def read(folder):\n    x = (folder / 'x.txt').read_bytes()\n"
-        "    if x[:1] == b'K':\n        if x[1:2] == b'e':\n            if x[2:3] == b'r':\n                1 / 0\n")
+        "    if x[:1] == b'K':\n        if x[1:2] == b'e':\n            if x[2:3] == b'r':\n                "
+        "1 / 0\n")
     (tmp_path / "program.py").write_text(
-        f"import sys\nsys.path[:0] = [{str(ROOT)!r}, {str(tmp_path)!r}]\nfrom faults import guided, readers\n"
-        "readers.READERS['wrong'] = ('vae', lambda: ({'x.txt': b'abc'}, __import__('common_wrong').read))\n"
-        "guided.PACKAGES.append('common_wrong')\nguided.main(*sys.argv[1:])\n")
+        f"import sys\nsys.path[:0] = [{str(ROOT)!r}, {str(tmp_path)!r}]\nfrom tests.stress import guided, "
+        "readers\nreaders.READERS['wrong'] = ('vae', lambda: ({'x.txt': b'abc'}, "
+        "__import__('common_wrong').read))\nguided.PACKAGES.append('common_wrong')\nguided.main(*sys.argv[1:])\n")
     found = guided("wrong", 100_000, 60, program=str(tmp_path / "program.py"))
     assert 0 < found["guided"] < 100_000 and "ZeroDivisionError" in found["faults"][0]
 
@@ -136,9 +147,13 @@ def test_layers_give_the_same_numbers_in_whatever_way_they_are_used(name):
 
 
 def test_every_layer_of_common_is_tried():
-    ours = {kind.__name__ for kind in keras.saving.get_custom_objects().values()
-            if isinstance(kind, type) and issubclass(kind, keras.layers.Layer) and kind.__module__.startswith("common.")}
-    assert ours == {name.split()[0] for name in layers.CASES} | {"Reverse", "Permutation", "Scale"}     # those within Flow
+    for path in (ROOT / "common").glob("*.py"):
+        importlib.import_module(f"common.{path.stem}")
+    kinds = [kind for kind in keras.saving.get_custom_objects().values() if isinstance(kind, type)]
+    ours = {kind.__name__ for kind in kinds
+            if issubclass(kind, keras.layers.Layer) and kind.__module__.startswith("common.")}
+    # those within Flow
+    assert ours == {name.split()[0] for name in layers.CASES} | {"Reverse", "Permutation", "Scale"}
 
 
 @pytest.mark.slow
@@ -149,29 +164,30 @@ def test_all_promises_of_all_layers():
 
 
 def test_a_gradient_that_overflows_in_float16_is_scaled_and_survives_a_kill(tmp_path):
-    """1e5 times the output has gradients beyond float16's 65,504: LossScaleOptimizer leaves steps out until they fit."""
+    """1e5 times the output has gradients beyond float16's 65,504: LossScaleOptimizer leaves steps out until
+    they fit."""
     x = np.ones((40, 3), "float32")
 
     def fit(config, epochs):
-        found = runs.start(config, "test", "half")
-        model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(4), keras.layers.Dense(1, dtype="float32")])
+        found = training.start(config, "test", "half")
+        model = keras.Sequential(
+            [keras.Input((3,)), keras.layers.Dense(4), keras.layers.Dense(1, dtype="float32")]
+        )
         model.compile(keras.optimizers.SGD(1e-9), lambda y, p: 1e5 * keras.ops.mean(p - y, axis=-1))
-        model.fit(runs.Batches(found, x, x[:, :1]), shuffle=False, verbose=0, epochs=epochs, initial_epoch=found.epoch,
-                  callbacks=[runs.Checkpoint(found, monitor=None)])
+        model.fit(ArrayBatches(found, x, x[:, :1]), **found.fit_options() | {"epochs": epochs})
         return found, model
 
-    config = runs.BaseConfig(epochs=2, batch_size=4, precision="mixed_float16", out=tmp_path)
+    config = cli.BaseConfig(epochs=2, batch_size=4, precision="mixed_float16", out=tmp_path)
     found, model = fit(config, 1)
     scale = float(model.optimizer.dynamic_scale)
     assert 0 < scale < 2.0 ** 15 and all(np.isfinite(w).all() for w in model.get_weights())
-    resumed, model = fit(runs.settle(dataclasses.replace(config, resume=found.folder)), 2)
+    resumed, model = fit(cli.settle(dataclasses.replace(config, resume=found.folder)), 2)
     assert resumed.epoch == 2 and float(model.optimizer.dynamic_scale) <= scale
 
 
-def test_the_readme_shows_the_figures_of_the_committed_run():
-    path = ROOT / "faults.json"
-    figures = json.loads(path.read_text()) if path.exists() else {}
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert run.BEGIN + run.table(figures) + run.END in text, "python faults/run.py --readme brings README.md up to date"
+def test_the_page_shows_the_figures_of_the_committed_run():
+    figures = json.loads(run.RESULTS.read_text())
+    text = run.PAGE.read_text(encoding="utf-8")
+    assert run.BEGIN + run.table(figures) + run.END in text, "python tests/stress/run.py --page brings it up"
     for found in (found for part in figures.values() for found in part.values()):
         assert re.fullmatch("[0-9a-f]{12}(-modified)?", found["commit"])

@@ -1,12 +1,11 @@
 """Model files that are damaged, another article's, of another version or an attack: refused with one line.
 
-Those of nl2sql are NumPy archives, the others' .keras archives. A flipped bit may hit a byte of the archive that means
-nothing, such as a time of change: then the model is taken, and has to be the one that was saved, bit for bit. In a weight it
-is noticed, since each part of the archive has a CRC-32.
+Those of nl2sql are NumPy archives, the others' .keras archives. A flipped bit may hit a byte of the archive
+that means nothing, such as a time of change: then the model is taken, and has to be the one that was saved,
+bit for bit. In a weight it is noticed, since each part of the archive has a CRC-32.
 """
 
 import base64
-import importlib
 import io
 import json
 import marshal
@@ -19,8 +18,9 @@ import zipfile
 
 import numpy as np
 
-from common.datasets import InputError
-from faults.scripts import SCRIPTS
+from common.harness.reading import InputError
+from tests.articles import CASES, load
+from tests.stress.scripts import SCRIPTS
 
 
 def parts_of(content):
@@ -62,25 +62,37 @@ def strange(content, marker):
     parts, pickled = parts_of(content), np.array([Act(marker)], dtype=object)
 
     def later(config):
-        layer = next((layer for layer in config["config"][layers] if "kexue>" in str(layer["registered_name"])),
-                     config["config"][layers][1])
+        ours = [layer for layer in config["config"][layers] if "kexue>" in str(layer["registered_name"])]
+        layer = ours[0] if ours else config["config"][layers][1]
         layer["config"]["of_a_later_version"] = 1
 
+    without_config = {name: part for name, part in parts.items() if name != "config.json"}
+    without_weights = {name: part for name, part in parts.items() if not name.endswith(".h5")}
     return {
-        "lambda": added("Lambda", function=act), "lambda by name": added("Lambda", function="system", module="keras.layers"),
+        "lambda": added("Lambda", function=act),
+        "lambda by name": added("Lambda", function="system", module="keras.layers"),
         "activation that is a lambda": added("Activation", activation=act),
-        "function of another module": added("Activation", activation={
-            "class_name": "function", "module": "os", "config": "system", "registered_name": "system"}),
+        "function of another module": added(
+            "Activation",
+            activation={
+                "class_name": "function",
+                "module": "os",
+                "config": "system",
+                "registered_name": "system",
+            },
+        ),
         "class of another module": added("Popen", "subprocess", args=["touch", str(marker)]),
-        "unknown layer": added("NoSuchLayer"), "layer of another package": added("Gate", None, "theirs>Gate"),
+        "unknown layer": added("NoSuchLayer"),
+        "layer of another package": added("Gate", None, "theirs>Gate"),
         "layer with an option of a later version": edited(content, later),
-        "no config": archive_of({name: part for name, part in parts.items() if name != "config.json"}),
+        "no config": archive_of(without_config),
         "config that is no model": archive_of({**parts, "config.json": b"[1, 2]"}),
         "deep config": archive_of({**parts, "config.json": b"[" * 100_000}),
-        "no weights": archive_of({name: part for name, part in parts.items() if not name.endswith(".h5")}),
+        "no weights": archive_of(without_weights),
         "weights that are a pickle": archive_of({**parts, "model.weights.h5": pickle.dumps(Act(marker))}),
-        "weights as pickled arrays": archive_of({**{n: p for n, p in parts.items() if not n.endswith(".h5")},
-                                                 "model.weights.npz": arrays_of({"a": pickled})}),
+        "weights as pickled arrays": archive_of(
+            {**without_weights, "model.weights.npz": arrays_of({"a": pickled})}
+        ),
         **no_archives(marker),
     }
 
@@ -92,7 +104,9 @@ def strange_arrays(content, marker):
     first, *_, last = sorted(arrays)
     return {
         "an array that is a pickle": arrays_of({**arrays, first: np.array([Act(marker)], dtype=object)}),
-        "one array more that is a pickle": arrays_of({**arrays, "more": np.array([Act(marker)], dtype=object)}),
+        "one array more that is a pickle": arrays_of(
+            {**arrays, "more": np.array([Act(marker)], dtype=object)}
+        ),
         "no first array": arrays_of({name: array for name, array in arrays.items() if name != first}),
         "no last array": arrays_of({name: array for name, array in arrays.items() if name != last}),
         "an array of another shape": arrays_of({**arrays, first: arrays[first][:-1]}),
@@ -124,7 +138,8 @@ def arrays_of(arrays):
 
 
 def same(a, b):
-    """Whether two models have the same layers and bit for bit the same weights; or two dicts the same arrays."""
+    """Whether two models have the same layers and bit for bit the same weights; or two dicts the same
+    arrays."""
     if isinstance(a, dict):
         return a.keys() == b.keys() and all(np.array_equal(a[name], b[name], equal_nan=True) for name in a)
     return a.get_config() == b.get_config() and len(a.weights) == len(b.weights) and all(
@@ -140,60 +155,70 @@ def attack(article, folder, others, flips, place):
         others: model files of other articles.
         flips: how many random bits are flipped, one at a time; a tenth as many truncations.
     """
-    from common import runs
-
-    script, place, rng = SCRIPTS[article], pathlib.Path(place), random.Random(article)
+    place, rng = pathlib.Path(place), random.Random(article)
     shutil.copytree(folder, place / "model")
-    path, marker = place / "model" / (script.weights or "model.keras"), place / "acted"
-    if script.weights:
-        read, kinds = importlib.import_module(f"{article}.model").read_weights, strange_arrays
-    else:
-        next((place / "model").glob("*.keras")).rename(path)
-        read, kinds = runs.load_model, strange
-    content = path.read_bytes()
-    script.load(place / "model")                     # the model itself is taken, and its layers are registered
-    right = read(path)
-    found = {"refused": 0, "harmless": 0, "faults": []}
-
-    def tried(name, wrong, harmless):
-        path.write_bytes(wrong)
-        try:
-            script.load(place / "model")
-            if harmless and same(read(path), right):
-                found["harmless"] += 1
-            else:
-                found["faults"].append(f"{name}: taken")
-        except InputError as error:
-            found["refused"] += 1
-            if "\n" in str(error):
-                found["faults"].append(f"{name}: {error}")
-        except Exception as error:
-            found["faults"].append(f"{name}: {error!r:.300}")
-        if marker.exists():
-            found["faults"].append(f"{name}: its code was run")
-            marker.unlink()
-
+    attempt = Attempt(SCRIPTS[article], place)
+    content = attempt.content
     for _ in range(flips):
         wrong, bit = bytearray(content), rng.randrange(8 * len(content))
         wrong[bit // 8] ^= 1 << bit % 8
-        tried(f"bit {bit}", bytes(wrong), harmless=True)
+        attempt(f"bit {bit}", bytes(wrong), harmless=True)
     for _ in range(flips // 10):
-        tried("truncated", content[:rng.randrange(len(content))], harmless=False)
-    for name, wrong in kinds(content, marker).items():
-        tried(name, wrong, harmless=False)
+        attempt("truncated", content[:rng.randrange(len(content))])
+    kinds = strange if attempt.path.suffix == ".keras" else strange_arrays
+    for name, wrong in kinds(content, attempt.marker).items():
+        attempt(name, wrong)
     for other in others:
-        tried(f"model of {other}", pathlib.Path(other).read_bytes(), harmless=False)
-    if script.weights:
-        return found
-    path.unlink()
-    old = path.with_suffix(".h5")                     # the older format, which knows no safe mode
+        attempt(f"model of {other}", pathlib.Path(other).read_bytes())
+    if attempt.path.suffix == ".keras":
+        older_format(attempt)
+    sys.stdout.flush()
+    return attempt.found
+
+
+class Attempt:
+    """Puts something in a model's place, loads it, and notes what came of it."""
+
+    def __init__(self, script, place):
+        self.script, self.folder = script, place / "model"
+        self.path, self.marker = self.folder / script.weights, place / "acted"
+        if self.path.suffix == ".keras":
+            next(self.folder.glob("*.keras")).rename(self.path)
+        self.read = load(CASES[script.article].READ)
+        self.content = self.path.read_bytes()
+        script.load(self.folder)                    # the model itself is taken, and its layers are registered
+        self.right = self.read(self.path)
+        self.found = {"refused": 0, "harmless": 0, "faults": []}
+
+    def __call__(self, name, wrong, harmless=False):
+        """Harmless: the change may be one that changes nothing of the model."""
+        self.path.write_bytes(wrong)
+        try:
+            self.script.load(self.folder)
+            if harmless and same(self.read(self.path), self.right):
+                self.found["harmless"] += 1
+            else:
+                self.found["faults"].append(f"{name}: taken")
+        except InputError as error:
+            self.found["refused"] += 1
+            if "\n" in str(error):
+                self.found["faults"].append(f"{name}: {error}")
+        except Exception as error:
+            self.found["faults"].append(f"{name}: {error!r:.300}")
+        if self.marker.exists():
+            self.found["faults"].append(f"{name}: its code was run")
+            self.marker.unlink()
+
+
+def older_format(attempt):
+    """A model in HDF5, which knows no safe mode, with a lambda in it."""
     import keras
 
+    attempt.path.unlink()
+    old = attempt.path.with_suffix(".h5")
     keras.Sequential([keras.Input((2,)), keras.layers.Lambda(lambda x: x)]).save(old)
     try:
-        runs.load_model(old)
-        found["faults"].append("an .h5 file with a lambda was taken")
+        attempt.read(old)
+        attempt.found["faults"].append("an .h5 file with a lambda was taken")
     except InputError:
-        found["refused"] += 1
-    sys.stdout.flush()
-    return found
+        attempt.found["refused"] += 1

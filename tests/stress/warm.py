@@ -1,10 +1,11 @@
 """A process that has imported a script with its TensorFlow, and forks a child for each run of it.
 
-The import takes seconds, a fork milliseconds. It works because nothing was computed before the fork: TensorFlow starts its
-threads with its first operation. A child can be told to be killed, or to lose its run folder, at its n-th access to a file:
-Python's audit hooks report these before they happen, so the scripts need no hooks of their own.
+The import takes seconds, a fork milliseconds. It works because nothing was computed before the fork:
+TensorFlow starts its threads with its first operation. A child can be told to be killed, or to lose its run
+folder, at its n-th access to a file: Python's audit hooks report these before they happen, so the scripts
+need no hooks of their own.
 
-This file is also the program of the warm process: python faults/warm.py MODULE.
+This file is also the program of the warm process: python tests/stress/warm.py MODULE.
 """
 
 import collections
@@ -22,7 +23,7 @@ import sys
 import threading
 import time
 
-ROOT = pathlib.Path(__file__).resolve().parents[1]
+ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 
 class Warm:
@@ -31,8 +32,13 @@ class Warm:
     def __init__(self, module, **environment):
         clean = {name: value for name, value in os.environ.items() if name != "KEXUE_DATA"}
         self.process = subprocess.Popen(
-            [sys.executable, "-u", __file__, module], cwd=ROOT, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-            env={**clean, "TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONPATH": str(ROOT), **environment})
+            [sys.executable, "-u", __file__, module],
+            cwd=ROOT,
+            text=True,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env={**clean, "TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONPATH": str(ROOT), **environment},
+        )
         self._answer()
 
     def __enter__(self):
@@ -54,16 +60,19 @@ class Warm:
         return self._answer()
 
     def start(self, call, *arguments, log, **options):
-        """Forks a child that calls "module:function" with the arguments, and returns its number; see `child`."""
+        """Forks a child that calls "module:function" with the arguments, and returns its number; see
+        `child`."""
         return self.ask(call=call, arguments=arguments, log=log, **options)
 
     def wait(self, pid, seconds=600):
-        """Its exit code, minus the signal that ended it, or None where it still runs after so many seconds."""
+        """Its exit code, minus the signal that ended it, or None where it still runs after so many
+        seconds."""
         return self.ask(wait=pid, seconds=seconds)
 
     def run(self, call, *arguments, log, **options):
         """Start and wait: (exit code, what it printed)."""
-        code = self.wait(pid := self.start(call, *arguments, log=log, **options))
+        pid = self.start(call, *arguments, log=log, **options)
+        code = self.wait(pid)
         if code is None:
             os.kill(pid, signal.SIGKILL)
             self.wait(pid)
@@ -72,7 +81,7 @@ class Warm:
     def call(self, function, *arguments, folder):
         """The value of "module:function" in a child, by way of JSON; what went wrong there is raised here."""
         result, log = pathlib.Path(folder) / "result.json", pathlib.Path(folder) / "log.txt"
-        pid = self.start("faults.warm:to_file", function, arguments, result, log=log)
+        pid = self.start("tests.stress.warm:to_file", function, arguments, result, log=log)
         while (code := self.wait(pid)) is None:
             pass
         if code:
@@ -94,64 +103,124 @@ def serve():
         print("answer", json.dumps(answer), flush=True)
 
 
-def child(call, arguments, log, out=None, record=None, at=None, delay=0.0, act="kill", limit=None):
+def child(
+    call,
+    arguments,
+    log,
+    errors=None,
+    cwd=None,
+    environment=None,
+    out=None,
+    record=None,
+    at=None,
+    delay=0.0,
+    act="kill",
+    limit=None,
+):
     """Calls call(*arguments) and never returns.
 
     Args:
         log: file for what it prints.
+        errors: file for its standard error; by default the log.
+        cwd: its working directory.
+        environment: changes of it; None takes a variable away.
         out: folder below which accesses to files are counted; what lies elsewhere counts as "read".
         record: file that gets a line of seconds and name for each access.
-        at: [name, n], the access at which, `delay` seconds later, the child is killed or its run folder removed, see `act`.
+        at: [name, n], the access at which, `delay` seconds later, the child is killed or its run folder
+            removed, see `act`.
         limit: bytes that a file may have, as on a full disk.
     """
-    os.dup2(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666), 1)
-    os.dup2(1, 2)
+    redirect(log, errors)
+    os.chdir(cwd or ROOT)
+    for name, value in (environment or {}).items():
+        os.environ.pop(name, None)
+        if value is not None:
+            os.environ[name] = value
+    if out:
+        sys.addaudithook(watch(out, open(record, "w") if record else None, at, delay, act))
+    if limit is not None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
+    os._exit(exit_code_of(call, arguments))
+
+
+def redirect(log, errors=None):
+    """Standard output and standard error to files, nothing as standard input."""
+    def opened(path):
+        return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
+
+    os.dup2(opened(log), 1)
+    os.dup2(opened(errors) if errors else 1, 2)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-    code = 1
+
+
+def exit_code_of(call, arguments):
+    """The exit code of a process that does nothing but this call, whose last words are printed as Python
+    does."""
     try:
-        if out:
-            sys.addaudithook(watch(out, open(record, "w") if record else None, at, delay, act))
-        if limit is not None:
-            resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
         module, _, name = call.partition(":")
         getattr(importlib.import_module(module), name)(*arguments)
-        code = 0
+        return 0
     except SystemExit as error:
-        code = error.code if isinstance(error.code, int) else int(bool(error.code))
+        if error.code is None or isinstance(error.code, int):
+            return error.code or 0
+        print(error.code, file=sys.stderr)
+        return 1
     except BaseException:
         sys.excepthook(*sys.exc_info())
+        return 1
     finally:
         sys.stdout.flush()
-        os._exit(code)
+        sys.stderr.flush()
 
 
 def watch(out, record, at, delay, act):
     """The audit hook: names each access to a file, and acts at the chosen one."""
-    seen, start, out = collections.Counter(), time.monotonic(), str(out)
+    seen, start = collections.Counter(), time.monotonic()
 
     def hook(event, arguments):
-        if event not in ("open", "os.mkdir", "os.rename") or not isinstance(path := os.fspath(
-                arguments[event == "os.rename"]) if isinstance(arguments[0], (str, os.PathLike)) else None, str):
+        path = path_of(event, arguments)
+        name = path and name_of(event, arguments, path, str(out))
+        if not name:
             return
-        inside = path.startswith(out)
-        if not inside and event != "open" or inside and event == "open" and not arguments[2] & (os.O_WRONLY | os.O_RDWR):
-            return
-        verb = {"open": "write", "os.mkdir": "mkdir", "os.rename": "replace"}[event]
-        name = f"{verb} {re.sub(r'^[.][0-9]+[.]', '', os.path.basename(path))}" if inside else "read"
-        name = "mkdir run" if inside and event == "os.mkdir" and path.count(os.sep) == out.count(os.sep) + 2 else name
         seen[name] += 1
         if record:
             record.write(f"{time.monotonic() - start:.4f} {name}\n")
             record.flush()
-        if at == [name, seen[name]]:
-            if act == "remove":
-                shutil.rmtree(pathlib.Path(path).parent)
-            elif delay:
-                threading.Timer(delay, os.kill, (os.getpid(), signal.SIGKILL)).start()
-            else:
-                os.kill(os.getpid(), signal.SIGKILL)
+        if at != [name, seen[name]]:
+            return
+        if act == "remove":
+            shutil.rmtree(pathlib.Path(path).parent)
+        elif delay:
+            threading.Timer(delay, os.kill, (os.getpid(), signal.SIGKILL)).start()
+        else:
+            os.kill(os.getpid(), signal.SIGKILL)
 
     return hook
+
+
+VERBS = {"open": "write", "os.mkdir": "mkdir", "os.rename": "replace"}
+
+
+def path_of(event, arguments):
+    """The path that an event of Python's audit hooks is about, or None for one that accesses no file by
+    name."""
+    if event not in VERBS or not isinstance(arguments[0], (str, os.PathLike)):
+        return None
+    path = os.fspath(arguments[1 if event == "os.rename" else 0])
+    return path if isinstance(path, str) else None
+
+
+def name_of(event, arguments, path, out):
+    """What an access is called: "read" outside the folder `out`, else what is done to which file; None for
+    the rest."""
+    if not path.startswith(out):
+        return "read" if event == "open" else None
+    if event == "open" and not arguments[2] & (os.O_WRONLY | os.O_RDWR):
+        return None
+    if event == "os.mkdir" and path.count(os.sep) == out.count(os.sep) + 2:
+        return "mkdir run"
+    file = re.sub(r"^[.][0-9]+[.]", "", os.path.basename(path))
+    return f"{VERBS[event]} {file}"
 
 
 def run_script(path, *arguments):
@@ -169,6 +238,6 @@ def to_file(function, arguments, path):
 
 if __name__ == "__main__":
     importlib.import_module(sys.argv[1])
-    sys.path[0] = str(ROOT)          # not faults/
+    sys.path[0] = str(ROOT)          # not tests/stress/
     print("answer true", flush=True)
     serve()
