@@ -3,8 +3,9 @@
     python benchmarks/memory.py --megabytes 20 1000
     python benchmarks/memory.py --articles crf --megabytes 20 1000 --steps 200
 
-Each run is a process of its own that ends after so many steps and prints the most memory that it held (VmHWM). A file is
-read batch by batch from datasets.LARGE bytes on; here from the first byte on, so that small files show the same code.
+Each run is a process of its own that ends after so many steps and prints the most memory that it held
+(VmHWM). A file is read batch by batch from reading.LARGE bytes on; here from the first byte on, so that small
+files show the same code.
 """
 
 import contextlib
@@ -24,7 +25,8 @@ RUN = """
 import pathlib, sys
 sys.path.insert(0, {root!r})
 import keras
-from common import datasets, runs
+from common.harness import cli, training
+from common.harness import reading
 from {article} import train as script
 
 class Stop(BaseException):
@@ -34,10 +36,10 @@ def stop(self, batch, logs=None):
     if batch + 1 >= {steps}:
         raise Stop
 
-datasets.LARGE = 0
-runs.Checkpoint.on_train_batch_end = stop
+reading.LARGE = 0
+training.Checkpoint.on_train_batch_end = stop
 try:
-    script.train(runs.settle(script.Config(data={data!r}, out=pathlib.Path({out!r}), epochs=1)))
+    script.train(cli.settle(script.Config(data={data!r}, out=pathlib.Path({out!r}), epochs=1)))
 except Stop:
     print(next(line for line in open("/proc/self/status") if line.startswith("VmHWM")))
 """

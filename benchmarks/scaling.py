@@ -1,9 +1,10 @@
-"""The numbers of docs/scaling.md: what each article's model computes and communicates in a step, and how far it scales.
+"""The numbers of docs/scaling.md: what each article's model computes and communicates in a step, and how far
+it scales.
 
     KERAS_BACKEND=jax python benchmarks/scaling.py
 
-Parameters come from the scripts' own builders; the forward pass is counted by XLA (multiply and add are two operations), a
-training step is taken as three of it. Nothing is timed.
+Parameters come from the scripts' own builders; the forward pass is counted by XLA (multiply and add are two
+operations), a training step is taken as three of it. Nothing is timed.
 """
 
 import math
@@ -27,28 +28,40 @@ from gan.train import build_critic, build_generator
 from poetry_vae.train import build_poetry_vae
 from vae.train import build_conv, build_dense
 
-# (device, operations a second that training reaches), (link, bytes a second that a device sends)
-DEVICES = [("CPU, 0.1 TFLOP/s", 1e11, [("1 Gbit/s", 1.25e8), ("10 Gbit/s", 1.25e9)]),
-           ("GPU, 10 TFLOP/s", 1e13, [("10 Gbit/s", 1.25e9), ("PCIe, 20 GB/s", 2e10), ("NVLink, 300 GB/s", 3e11)])]
+# (device and link, operations a second that training reaches, bytes a second that a device sends)
+LINKS = [
+    ("CPU, 0.1 TFLOP/s, 1 Gbit/s", 1e11, 1.25e8),
+    ("CPU, 0.1 TFLOP/s, 10 Gbit/s", 1e11, 1.25e9),
+    ("GPU, 10 TFLOP/s, 10 Gbit/s", 1e13, 1.25e9),
+    ("GPU, 10 TFLOP/s, PCIe, 20 GB/s", 1e13, 2e10),
+    ("GPU, 10 TFLOP/s, NVLink, 300 GB/s", 1e13, 3e11),
+]
 
 
 def forward(model, batch, length=None):
     """Operations of a forward pass over a batch of sequences of that length."""
-    shapes = [jax.ShapeDtypeStruct([batch, *(length if size is None else size for size in x.shape[1:])], x.dtype)
-              for x in model.inputs]
-    return jax.jit(lambda *x: model(x if len(x) > 1 else x[0])).lower(*shapes).cost_analysis()["flops"]
+    def sizes(x):
+        return [batch, *(length if size is None else size for size in x.shape[1:])]
+
+    shapes = [jax.ShapeDtypeStruct(sizes(x), x.dtype) for x in model.inputs]
+    compute = jax.jit(lambda *x: model(x if len(x) > 1 else x[0]))
+    return compute.lower(*shapes).cost_analysis()["flops"]
+
+
+def parameters_of(model):
+    return sum(math.prod(variable.shape) for variable in model.trainable_variables)
 
 
 def fit(name, batch, model, length=None):
     """(name, batch, parameters, all-reduced numbers, operations) of a step of model.fit."""
-    count = sum(math.prod(variable.shape) for variable in model.trainable_variables)
+    count = parameters_of(model)
     return name, batch, count, count, 3 * forward(model, batch, length)
 
 
 def gan(batch):
     """Two updates of the critic, on a batch of real and one of generated images, and one of the generator."""
     generator, critic = build_generator(), build_critic()
-    g, t = (sum(math.prod(v.shape) for v in model.trainable_variables) for model in (generator, critic))
+    g, t = parameters_of(generator), parameters_of(critic)
     create, score = forward(generator, batch), forward(critic, batch)
     return "gan", batch, g + t, g + 2 * t, 2 * (create + 3 * 2 * score) + 3 * (create + score)
 
@@ -68,21 +81,20 @@ def steps():
 
 
 def limit(numbers, operations, speed, bandwidth):
-    """The devices among which communication takes as long as computation: 2 (N − 1)/N · 4 P / W = C / (N R)."""
+    """The devices N whose communication takes as long as computation: 2 (N − 1)/N · 4 P / W = C / (N R)."""
     return 1 + operations * bandwidth / (8 * numbers * speed)
 
 
 def main():
     keras.utils.set_random_seed(0)
-    links = [(f"{device}, {link}", speed, bandwidth) for device, speed, each in DEVICES for link, bandwidth in each]
-    titles = ["article", "batch", "parameters", "MB all-reduced", "GFLOP a step", "FLOP for each byte",
-              *(name for name, *_ in links)]
+    titles = ["article", "batch", "parameters", "MB all-reduced", "GFLOP a step", "FLOP for each byte"]
+    titles += [name for name, *_ in LINKS]
     print(f"| {' | '.join(titles)} |\n{'|---' * len(titles)}|")
     for name, batch, parameters, numbers, operations in steps():
-        cells = [name, batch, f"{parameters:,}", f"{4 * numbers / 1e6:.1f}", f"{operations / 1e9:.3g}",
-                 f"{operations / (4 * numbers):.0f}",
-                 *(f"{limit(numbers, operations, speed, bandwidth):.3g}" for _, speed, bandwidth in links)]
-        print(f"| {' | '.join(map(str, cells))} |")
+        cells = [name, str(batch), f"{parameters:,}", f"{4 * numbers / 1e6:.1f}", f"{operations / 1e9:.3g}",
+                 f"{operations / (4 * numbers):.0f}"]
+        cells += [f"{limit(numbers, operations, speed, bandwidth):.3g}" for _, speed, bandwidth in LINKS]
+        print(f"| {' | '.join(cells)} |")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,14 @@
+"""What is measured of couplet: see benchmarks/vae/tasks.py."""
+
+TASKS = {
+    "training": ("couplets/s, 6 gated convolutions of 128, vocabulary 8,000, lines of 7, batch 64", {
+        "ours": "python couplet/train.py",
+        "keras3": "Keras 3 layers, model.fit, defaults",
+        "torch": "PyTorch 2, plain loop, fused Adam",
+        "keras2": "original formulation, Keras 2.2.4",
+    }),
+    "answers": ("single answers/s, lines of 7", {
+        "ours answers": "python couplet/predict.py",
+        "torch answers": "PyTorch 2, argmax without rules",
+    }),
+}
