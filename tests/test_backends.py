@@ -1,9 +1,8 @@
-"""The layers' own tests once more on the JAX backend, which must be chosen before Keras is imported, and a short run of each
-article on both backends and in each precision."""
+"""The layers' own tests once more on the JAX backend, which must be chosen before Keras is imported, and a
+short run of each article on both backends and in each precision."""
 
 import json
 import os
-import pathlib
 import subprocess
 import sys
 import zipfile
@@ -12,34 +11,34 @@ import keras
 import numpy as np
 import pytest
 
-ROOT = pathlib.Path(__file__).resolve().parents[1]
-TESTS = pathlib.Path(__file__).resolve().parent / "common"
-LAYERS = ["latent", "flow", "crf", "gated_conv", "attention", "losses", "capsule", "spectral"]
-ORACLES = ("definition or loop or enumeration or jacobian or inverse_undoes or numpy or closed_form or formula or padding "
-           "or trains_saves_and_loads or float32_under_any_policy or sigma or svd")
+from tests.articles import CASES, ROOT, run
+
+LAYERS = sorted(path.stem for path in (ROOT / "common").glob("*.py") if path.stem != "__init__")
+ORACLES = ("definition or loop or enumeration or jacobian or inverse_undoes or numpy or closed_form or "
+           "formula or padding or trains_saves_and_loads or float32_under_any_policy or sigma or svd")
+ALL = pytest.param("test", marks=pytest.mark.slow)
+ELSEWHERE = [("tensorflow", "mixed_bfloat16"), ("tensorflow", "mixed_float16"), ("jax", "float32"),
+             ("jax", "mixed_bfloat16"), ("jax", "mixed_float16")]
 
 
 @pytest.mark.skipif(keras.backend.backend() == "jax", reason="the whole suite is running on JAX already")
-@pytest.mark.parametrize("names", [ORACLES, pytest.param("test", marks=pytest.mark.slow)], ids=["oracles", "all"])
+@pytest.mark.parametrize("names", [ORACLES, ALL], ids=["oracles", "all"])
 @pytest.mark.parametrize("layer", LAYERS)
 def test_layers_on_jax(layer, names):
     """make test: the comparisons with the oracles; make test-slow: all."""
-    result = subprocess.run([sys.executable, "-m", "pytest", "-k", names, str(TESTS / f"test_{layer}.py")],
-                            env={**os.environ, "KERAS_BACKEND": "jax"}, capture_output=True, text=True)
+    command = [sys.executable, "-m", "pytest", "-k", names, str(ROOT / f"tests/common/test_{layer}.py")]
+    environment = {**os.environ, "KERAS_BACKEND": "jax"}
+    result = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert result.returncode == 0, result.stdout[-3000:]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("backend, precision", [("tensorflow", "mixed_bfloat16"), ("tensorflow", "mixed_float16"),
-                                                ("jax", "float32"), ("jax", "mixed_bfloat16"), ("jax", "mixed_float16")])
-@pytest.mark.parametrize("article", sorted(path.parent.name for path in ROOT.glob("*/train.py")
-                                           if path.parent.name != "nl2sql"))
+@pytest.mark.parametrize("backend, precision", ELSEWHERE)
+@pytest.mark.parametrize("article", [article for article, cases in CASES.items() if cases.BACKENDS])
 def test_a_short_run_of_each_article(tmp_path, article, backend, precision):
-    """On TensorFlow in float32: tests/test_scripts.py. What the runs learn on both: benchmarks/backends.py."""
-    environment = {name: value for name, value in os.environ.items() if name != "KEXUE_DATA"} | {"KERAS_BACKEND": backend}
-    result = subprocess.run([sys.executable, str(ROOT / article / "train.py"), "--smoke", "--precision", precision,
-                             "--out", str(tmp_path)], env=environment, capture_output=True, text=True)
-    assert result.returncode == 0, result.stderr[-3000:]
+    """On TensorFlow in float32: test_scripts.py. What the runs learn on both: benchmarks/backends.py."""
+    options = ["--smoke", "--precision", precision, "--out", tmp_path]
+    result = run(f"{article}/train.py", *options, KERAS_BACKEND=backend)
     assert f"keras on {backend}" in result.stdout
     folder, = tmp_path.glob("*/*")
     results = json.loads((folder / "results.json").read_text())

@@ -1,4 +1,5 @@
-"""Each layers file, copied alone into an empty folder, imports nothing of this repository and runs its own examples."""
+"""Each layers file, copied alone into an empty folder, imports nothing of this repository and runs its own
+examples."""
 
 import ast
 import json
@@ -12,8 +13,7 @@ import textwrap
 import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
-PLUMBING = {"datasets", "streams", "runs", "devices", "launch", "plots", "text", "metrics", "vocab", "__init__"}
-LAYERS = sorted(path for path in (ROOT / "common").glob("*.py") if path.stem not in PLUMBING)
+LAYERS = sorted(path for path in (ROOT / "common").glob("*.py") if path.stem != "__init__")
 
 
 @pytest.mark.parametrize("path", LAYERS, ids=lambda path: path.stem)
@@ -25,7 +25,8 @@ def test_imports_keras_and_numpy_only(path):
         assert {name.split(".")[0] for name in names} <= allowed, f"{path.name}:{node.lineno}"
 
 
-# One process imports Keras, which takes seconds, and forks a child for each file, before anything was computed.
+# One process imports Keras, which takes seconds, and forks a child for each file, before anything was
+# computed.
 RUNNER = """
 import json, os, sys, traceback
 import keras
@@ -56,8 +57,15 @@ def test_examples_run_from_a_folder_with_nothing_else(tmp_path):
                     if (match := re.search(r"Example:\n(.*?)\n\n", ast.get_docstring(node), re.DOTALL))]
         public = [node.name for node in classes if not node.name.startswith("_")]
         assert len(examples) == len(public), f"each of {public} should have an Example"
-        programs[str(tmp_path / path.stem)] = (f"import keras\nimport numpy as np\nfrom {path.stem} import *\n"
-                                               + "\n".join(map(textwrap.dedent, examples)))
-    result = subprocess.run([sys.executable, "-c", RUNNER], cwd=tmp_path, input=json.dumps(programs), text=True,
-                            capture_output=True)
+        programs[str(tmp_path / path.stem)] = (
+            f"import keras\nimport numpy as np\nfrom {path.stem} import *\n"
+            + "\n".join(map(textwrap.dedent, examples))
+        )
+    result = subprocess.run(
+        [sys.executable, "-c", RUNNER],
+        cwd=tmp_path,
+        input=json.dumps(programs),
+        text=True,
+        capture_output=True,
+    )
     assert result.returncode == 0, result.stderr[-3000:]

@@ -3,15 +3,21 @@
 import dataclasses
 import json
 import zipfile
+from typing import Annotated
 
 import h5py
 import keras
 import numpy as np
 import pytest
 
-from common import runs
+from common.harness import cli, training, tuning
+from common.harness.batches import ArrayBatches
+from common.harness.cli import BaseConfig
+from common.harness.folder import RunFolder
+from common.harness.models import load_model
+from common.harness.reading import InputError
+from common.harness.writing import write_whole
 from common.latent import GaussianSampling
-from common.runs import BaseConfig, InputError
 
 X = np.random.default_rng(0).random((95, 6), "float32")
 
@@ -24,12 +30,15 @@ def build():
     return model
 
 
-def fit(config, epochs, chunked=False, extra=()):
-    run = runs.start(config, "test", "small")
+def fit(config, fused=False, extra=()):
+    run = training.start(config, "test", "small")
     model = build()
-    chunk = runs.fuse_steps(model, X[:1], X[:1]) if chunked else 1
-    model.fit(runs.Batches(run, X, X, chunk), shuffle=False, validation_data=(X, X), epochs=epochs,
-              initial_epoch=run.epoch, verbose=0, callbacks=[runs.Checkpoint(run), *extra])
+    items = ArrayBatches(run, X, X)
+    if fused:
+        items.fuse(model)
+    options = run.fit_options()
+    options["callbacks"] += extra
+    model.fit(items, validation_data=(X, X), **options)
     return run, model
 
 
@@ -38,10 +47,13 @@ def config(tmp_path):
     return BaseConfig(epochs=4, out=tmp_path)
 
 
-def batches(x, seed=0, epoch=0, batch_size=10, **options):
-    run = runs.Run(None, BaseConfig(seed=seed, batch_size=batch_size))
+def batches(x, seed=0, epoch=0, batch_size=10, fused=1, **options):
+    run = RunFolder(None, BaseConfig(seed=seed, batch_size=batch_size))
     run.state["epoch"] = epoch
-    return runs.Batches(run, x, x, **options)
+    items = ArrayBatches(run, x, x, **options)
+    items.fused = fused
+    items.on_epoch_begin()
+    return items
 
 
 def test_batches_are_a_permutation_that_depends_on_seed_and_epoch():
@@ -50,9 +62,12 @@ def test_batches_are_a_permutation_that_depends_on_seed_and_epoch():
         return np.concatenate([items[i][0].ravel() for i in range(len(items))])
 
     assert len(set(order())) == 90
-    np.testing.assert_array_equal(order(), order(chunk=4))
+    np.testing.assert_array_equal(order(), order(fused=4))
     assert (order() != order(epoch=1)).any() and (order() != order(seed=1)).any()
     assert len(batches(np.arange(95), batch_size=1000)) == 1
+    assert batches(np.arange(95), fused=4).steps == 9 and len(batches(np.arange(95), fused=4)) == 3
+    run = RunFolder(None, BaseConfig(batch_size=10))
+    assert ArrayBatches(run, X, X, batch_size=30).steps == 3         # a script may ask for other batches
 
 
 def test_fit_delivers_each_epoch_in_its_own_order():
@@ -85,10 +100,12 @@ def test_fused_steps_train_the_same_weights():
         keras.utils.set_random_seed(0)
         model = keras.Sequential([keras.Input((6,)), keras.layers.Dense(4, "relu"), keras.layers.Dense(6)])
         model.compile(keras.optimizers.Adam(0.01), "mse")
-        chunk = runs.fuse_steps(model, X[:1], X[:1]) if fused else 1
-        history = model.fit(batches(X, chunk=chunk), shuffle=False, epochs=3, verbose=0).history
+        items = batches(X)
+        if fused:
+            items.fuse(model)
+        history = model.fit(items, shuffle=False, epochs=3, verbose=0).history
         results.append([np.array(history["loss"]), *model.get_weights()])
-    assert chunk > 1 or keras.backend.backend() != "tensorflow"
+    assert items.fused > 1 or keras.backend.backend() != "tensorflow"
     for a, b in zip(*results):
         np.testing.assert_allclose(a, b, atol=1e-5)
 
@@ -108,15 +125,15 @@ class Kill(keras.callbacks.Callback):
             raise KeyboardInterrupt
 
 
-@pytest.mark.parametrize("chunked", [False, True])
+@pytest.mark.parametrize("fused", [False, True])
 @pytest.mark.parametrize("killed_in", [0, 2])
-def test_a_resumed_run_ends_as_the_uninterrupted_one(config, chunked, killed_in):
-    _, whole = fit(config, 4, chunked)
+def test_a_resumed_run_ends_as_the_uninterrupted_one(config, fused, killed_in):
+    _, whole = fit(config, fused)
     with pytest.raises(KeyboardInterrupt):
-        fit(config, 4, chunked, [Kill(killed_in)])
+        fit(config, fused, [Kill(killed_in)])
     folder = max(config.out.glob("test/*"), key=lambda path: (path.stat().st_mtime_ns))
-    config = runs.settle(dataclasses.replace(config, resume=folder))
-    run, resumed = fit(config, 4, chunked)
+    config = cli.settle(dataclasses.replace(config, resume=folder))
+    run, resumed = fit(config, fused)
     for a, b in zip(whole.get_weights(), resumed.get_weights()):
         np.testing.assert_array_equal(a, b)
     rows = (folder / "log.csv").read_text().splitlines()
@@ -124,8 +141,8 @@ def test_a_resumed_run_ends_as_the_uninterrupted_one(config, chunked, killed_in)
 
 
 def test_model_keras_is_the_best_epoch_without_optimizer(config):
-    run, _ = fit(config, 4)
-    best = runs.load_model(run.folder)
+    run, _ = fit(config)
+    best = load_model(run.folder)
     assert getattr(best, "optimizer", None) is None
     with zipfile.ZipFile(run.path("model.keras")) as archive, archive.open("model.weights.h5") as weights:
         assert "optimizer" not in h5py.File(weights)
@@ -133,12 +150,22 @@ def test_model_keras_is_the_best_epoch_without_optimizer(config):
     assert run.state["best"] == min(losses)
     run.finish({"name": "x"}, {"number": np.float32(1)})
     results = json.loads((run.folder / "results.json").read_text())
-    assert set(results) == {"config", "data", "seed", "commit", "machine", "versions", "minutes", "smoke", "metrics"}
+    assert set(results) == {
+        "config",
+        "data",
+        "seed",
+        "commit",
+        "machine",
+        "versions",
+        "minutes",
+        "smoke",
+        "metrics",
+    }
     assert not [path for path in run.folder.iterdir() if path.name.startswith(".")]
 
 
 def test_two_runs_never_share_a_folder(config):
-    assert runs.start(config, "test", "a").folder != runs.start(config, "test", "a").folder
+    assert training.start(config, "test", "a").folder != training.start(config, "test", "a").folder
 
 
 def test_nan_stops_the_run_and_keeps_the_last_good_model(config):
@@ -147,10 +174,12 @@ def test_nan_stops_the_run_and_keeps_the_last_good_model(config):
             if epoch == 2:
                 self.model.trainable_variables[0].assign(self.model.trainable_variables[0] * np.nan)
 
-    with pytest.raises(InputError, match=r"no longer a finite number at step 3, in epoch 3.*epoch 2 or better is kept"):
-        fit(config, 4, extra=[Spoil()])
+    with pytest.raises(
+        InputError, match=r"no longer a finite number at step 3, in epoch 3.*epoch 2 or better is kept"
+    ):
+        fit(config, extra=[Spoil()])
     folder = next(config.out.glob("test/*"))
-    assert all(np.isfinite(w).all() for w in runs.load_model(folder).get_weights())
+    assert all(np.isfinite(w).all() for w in load_model(folder).get_weights())
     assert json.loads(np.load(folder / "checkpoint.npz")["state"].item())["epoch"] == 2
 
 
@@ -160,15 +189,35 @@ def test_a_loss_that_explodes_but_stays_finite_stops_the_run_too(config):
             if epoch == 2:
                 self.model.trainable_variables[0].assign(self.model.trainable_variables[0] * 1e6)
 
-    with pytest.raises(InputError, match=r"the loss has grown to \S+ at step 3, in epoch 3.*epoch 2 or better is kept"):
-        fit(config, 4, extra=[Explode()])
+    with pytest.raises(
+        InputError, match=r"the loss has grown to \S+ at step 3, in epoch 3.*epoch 2 or better is kept"
+    ):
+        fit(config, extra=[Explode()])
 
 
-@pytest.mark.parametrize("changes", [{"epochs": 0}, {"batch_size": -1}, {"learning_rate": float("nan")},
-                                     {"learning_rate": float("inf")}])
-def test_impossible_options(config, changes):
-    with pytest.raises(InputError, match="expects a positive number. Received"):
-        runs.settle(dataclasses.replace(config, **changes))
+@dataclasses.dataclass
+class Options(cli.BaseConfig):
+    epochs: int = 3                                    # another default, and the limits of the class below
+    width: Annotated[int, cli.Between(2, 4096)] = 128
+    rate: Annotated[float, cli.Between(0, below=1)] | None = None
+
+
+@pytest.mark.parametrize("changes, message", [
+    ({"epochs": 0}, "--epochs expects at least 1. Received: 0"),
+    ({"batch_size": -1}, "--batch-size expects at least 1. Received: -1"),
+    ({"learning_rate": 0.0}, "--learning-rate expects more than 0. Received: 0.0"),
+    ({"learning_rate": float("nan")}, "--learning-rate expects more than 0. Received: nan"),
+    ({"learning_rate": float("inf")}, "--learning-rate expects more than 0. Received: inf"),
+    ({"seed": 2 ** 32}, "--seed expects 0 to 4,294,967,295"),
+    ({"width": 1}, "--width expects 2 to 4,096. Received: 1"),
+    ({"width": 4097}, "--width expects 2 to 4,096. Received: 4097"),
+    ({"rate": 1.0}, "--rate expects at least 0 and less than 1. Received: 1.0"),
+])
+def test_options_beyond_their_limits(changes, message):
+    cli.check(Options(width=2, rate=0.0))
+    cli.check(Options(width=4096, rate=0.999))
+    with pytest.raises(InputError, match=message):
+        cli.settle(Options(**changes))
 
 
 def test_resume_refuses_what_is_no_stopped_run(config, tmp_path):
@@ -178,44 +227,46 @@ def test_resume_refuses_what_is_no_stopped_run(config, tmp_path):
         if content:
             (folder / "config.json").write_text(content)
         with pytest.raises(InputError, match="--resume expects the folder of a run of this script"):
-            runs.settle(dataclasses.replace(config, resume=folder))
-    run = runs.start(config, "test", "a")
+            cli.settle(dataclasses.replace(config, resume=folder))
+    run = training.start(config, "test", "a")
     with pytest.raises(InputError, match="leave out --batch-size"):
-        runs.settle(dataclasses.replace(config, resume=run.folder, batch_size=7))
+        cli.settle(dataclasses.replace(config, resume=run.folder, batch_size=7))
     run.path("checkpoint.npz").write_bytes(b"half")
     with pytest.raises(InputError, match="is damaged"):
-        runs.start(runs.settle(dataclasses.replace(config, resume=run.folder)), "test", "a")
+        training.start(cli.settle(dataclasses.replace(config, resume=run.folder)), "test", "a")
     run.finish({}, {})
     with pytest.raises(InputError, match="that run is finished"):
-        runs.settle(dataclasses.replace(config, resume=run.folder))
+        cli.settle(dataclasses.replace(config, resume=run.folder))
 
 
 def test_a_place_that_cannot_be_written(config, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="--out expects a folder that can be written"):
-        runs.start(dataclasses.replace(config, out=tmp_path / "file"), "test", "a")
+        training.start(dataclasses.replace(config, out=tmp_path / "file"), "test", "a")
     with pytest.raises(InputError, match="cannot be written"):
-        runs.write_whole(tmp_path / "file" / "x", b"")
+        write_whole(tmp_path / "file" / "x", b"")
 
 
 def test_model_files_that_are_not_ours(tmp_path):
     with pytest.raises(InputError, match="expected a run folder"):
-        runs.load_model(tmp_path)
+        load_model(tmp_path)
     for content in (b"", b"PK\3\4 nothing", b"\0" * 1000):
         (tmp_path / "model.keras").write_bytes(content)
         with pytest.raises(InputError, match="is not a model of this script or is damaged"):
-            runs.load_model(tmp_path)
+            load_model(tmp_path)
     keras.Sequential([keras.Input((2,)), keras.layers.Lambda(lambda x: x)]).save(tmp_path / "model.keras")
     with pytest.raises(InputError, match="is not a model of this script"):
-        runs.load_model(tmp_path)
+        load_model(tmp_path)
 
 
 @pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="tf.data feeds TensorFlow alone")
 def test_the_input_of_fit_is_not_tuned():
     from keras.src.trainers.data_adapters.py_dataset_adapter import PyDatasetAdapter
 
-    runs.leave_input_alone()
-    runs.leave_input_alone()
-    batches = runs.Batches(runs.Run(None, runs.BaseConfig(batch_size=2)), np.zeros((4, 3), "float32"), np.zeros(4))
+    tuning.disable_autotune()
+    tuning.disable_autotune()
+    batches = ArrayBatches(
+        RunFolder(None, cli.BaseConfig(batch_size=2)), np.zeros((4, 3), "float32"), np.zeros(4)
+    )
     dataset = PyDatasetAdapter(batches).get_tf_dataset()
     assert not dataset.options().autotune.enabled and len(list(dataset)) == 2

@@ -1,20 +1,18 @@
-"""Every source of common/datasets.py, and every way in which a user's data can be wrong."""
+"""Every source of common/harness/datasets.py, and every way in which a user's data can be wrong."""
 
 import gzip
 import hashlib
 import http.server
-import io
-import os
-import pickle
-import resource
 import threading
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from common import datasets
-from common.datasets import Download, InputError, fetch, load_images
+from common.harness import datasets, reading
+from common.harness.datasets import load_images
+from common.harness.download import Download, fetch
+from common.harness.reading import InputError
 
 RNG = np.random.default_rng(0)
 X = RNG.integers(0, 256, (20, 28, 28), "uint8")
@@ -25,7 +23,9 @@ Y = RNG.integers(0, 10, 20)
 def empty_cache(tmp_path, monkeypatch):
     monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
     monkeypatch.delenv("KEXUE_DATA", raising=False)
-    monkeypatch.setattr(datasets, "DOWNLOADS", {"mnist": [Download("http://127.0.0.1:9/mnist.npz", "0" * 64, "mnist.npz")]})
+    monkeypatch.setattr(
+        datasets, "DOWNLOADS", {"mnist": [Download("http://127.0.0.1:9/mnist.npz", "0" * 64, "mnist.npz")]}
+    )
 
 
 def write_npz(path, **changes):
@@ -72,7 +72,8 @@ def test_folder_of_pictures_in_classes(tmp_path):
     images = load_images(str(tmp_path))
     assert images.x_train.shape == (18, 28, 28) and images.x_test.shape == (2, 28, 28)
     np.testing.assert_array_equal(images.x_train.mean(axis=(1, 2)), np.where(images.y_train == 0, 10, 240))
-    assert len(set(images.y_train[:9])) == len(set(images.y_train[9:])) == 2         # mixed: scripts hold the last ones out
+    # mixed: scripts hold the last ones out
+    assert len(set(images.y_train[:9])) == len(set(images.y_train[9:])) == 2
 
 
 def test_lists_that_share_a_key_directly_or_over_others_are_one_group():
@@ -82,8 +83,15 @@ def test_lists_that_share_a_key_directly_or_over_others_are_one_group():
 def test_kexue_data_then_cache_then_builtin(tmp_path, monkeypatch, capsys):
     (tmp_path / "keras/datasets").mkdir(parents=True)
     cached = write_npz(tmp_path / "keras/datasets/mnist.npz")
-    monkeypatch.setitem(datasets.DOWNLOADS, "mnist", [
-        Download("http://127.0.0.1:9/mnist.npz", hashlib.sha256(cached.read_bytes()).hexdigest(), "mnist.npz")])
+    monkeypatch.setitem(
+        datasets.DOWNLOADS,
+        "mnist",
+        [
+            Download(
+                "http://127.0.0.1:9/mnist.npz", hashlib.sha256(cached.read_bytes()).hexdigest(), "mnist.npz"
+            )
+        ],
+    )
     assert len(load_images().x_train) == 20
     (tmp_path / "data/mnist").mkdir(parents=True)
     write_npz(tmp_path / "data/mnist/mnist.npz", x_train=X[:7], y_train=Y[:7])
@@ -181,7 +189,7 @@ def test_nothing_there_an_empty_folder_and_a_broken_picture(tmp_path):
 
 
 def test_what_unpacks_to_far_more_than_its_size_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(datasets, "BOMB_BYTES", 100_000)
+    monkeypatch.setattr(reading, "BOMB_BYTES", 100_000)
     zeros = np.zeros((1000, 28, 28), "uint8")
     np.savez_compressed(tmp_path / "bomb.npz", x_train=zeros, x_test=zeros)
     with pytest.raises(InputError, match="unpacks to more than 200 times its size"):
@@ -189,63 +197,3 @@ def test_what_unpacks_to_far_more_than_its_size_is_refused(tmp_path, monkeypatch
     write_idx(tmp_path / "train-images-idx3-ubyte.gz", zeros)
     with pytest.raises(InputError, match="unpacks to more than 200 times its size"):
         load_images(str(tmp_path))
-
-
-class Touch:
-    """Unpickled, it would make a file."""
-
-    def __reduce__(self):
-        return open, ("touched", "w")
-
-
-class Reduced:
-    """Pickled as a call of function(*arguments), and a state."""
-
-    def __init__(self, *reduced):
-        self.reduced = reduced
-
-    def __reduce__(self):
-        return self.reduced
-
-
-def test_arrays_in_a_pickle_are_what_they_were():
-    rng = np.random.default_rng(0)
-    for dtype in ("u1", "<f4", ">f4", ">i8", "?", "f2"):
-        for array in (rng.normal(size=(3, 4)).astype(dtype), np.asfortranarray(rng.normal(size=(3, 4)).astype(dtype)),
-                      np.zeros((0, 2), dtype), np.array(3, dtype)):
-            for protocol in range(3, pickle.HIGHEST_PROTOCOL + 1):
-                found = datasets.unpickle(io.BytesIO(pickle.dumps(array, protocol)))
-                np.testing.assert_array_equal(found, array)
-                assert found.dtype.newbyteorder("=") == array.dtype.newbyteorder("=") and found.shape == array.shape
-
-
-def test_bytes_in_a_pickle_become_no_pointers():
-    """A dtype O whose flags say that its content is data: NumPy's own unpickling makes pointers of these bytes."""
-    reconstruct = np._core.multiarray._reconstruct
-    objects = Reduced(np.dtype, ("O", False, True), (3, "|", None, None, None, -1, -1, 0))
-    numbers = Reduced(np.dtype, ("f8", False, True), (3, "<", None, None, None, -1, -1, 0))
-    start = (np.ndarray, (0,), b"b")
-    for wrong in (Reduced(reconstruct, start, (1, (2,), objects, False, b"A" * 16)),
-                  Reduced(reconstruct, start, (1, (3,), numbers, False, b"A" * 16)),          # more numbers than bytes
-                  Reduced(reconstruct, start, (1, (-2,), numbers, False, b"A" * 16)),
-                  Reduced(np.ndarray, ((2,), "O")), np.array([{}, "x"], dtype=object), np.zeros(2, "i4,f4"),
-                  np.array(["x"])):
-        with pytest.raises(pickle.UnpicklingError):
-            assert datasets.unpickle(io.BytesIO(pickle.dumps(wrong))).shape == (2, 2)
-
-
-def test_a_pickle_that_numbers_its_objects_high_takes_no_memory():
-    """LONG_BINPUT with the number 2³¹ − 1, for which Python's unpickler in C makes a table of 32 GB."""
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    assert datasets.unpickle(io.BytesIO(b"\x80\x04N" + b"r" + (2**31 - 1).to_bytes(4, "little") + b".")) is None
-    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 1 << 20           # kilobytes
-
-
-def test_a_pickle_may_name_arrays_and_nothing_that_acts(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    for protocol in range(3, pickle.HIGHEST_PROTOCOL + 1):
-        found = datasets.unpickle(io.BytesIO(pickle.dumps({b"data": X, "n": [1, "a"]}, protocol)))
-        np.testing.assert_array_equal(found[b"data"], X)
-        with pytest.raises(pickle.UnpicklingError, match="names .*open, which data do not need"):
-            datasets.unpickle(io.BytesIO(pickle.dumps([X, Touch()], protocol)))
-    assert not os.listdir(tmp_path)

@@ -1,4 +1,4 @@
-"""common/metrics.py: counted by hand, by another way of counting, and the bakeoff's published scores."""
+"""common/harness/metrics.py: counted by hand, by another way of counting, and the bakeoff's own scores."""
 
 import os
 import pathlib
@@ -6,15 +6,32 @@ import random
 
 import pytest
 
-from common.metrics import precision_recall_f1, segmentation_scores, span_scores, tag_spans, word_spans
+from common.harness.metrics import (
+    precision_recall_f1,
+    segmentation_scores,
+    span_scores,
+    tag_spans,
+    word_spans,
+)
 
 
 def test_by_hand():
     """Of 他/来到/网易/杭研/大厦, 他 来到 大厦 are right; 杭研 is not in the training text, nor is 网易."""
-    scores = segmentation_scores([["他", "来到", "网易", "杭研", "大厦"]], [["他", "来到", "网", "易杭", "研", "大厦"]],
-                                 {"他", "来到", "大厦", "研"})
-    assert scores == pytest.approx({"precision": 3 / 6, "recall": 3 / 5, "f1": 6 / 11, "oov_rate": 2 / 5, "oov_recall": 0,
-                                    "iv_recall": 1})
+    scores = segmentation_scores(
+        [["他", "来到", "网易", "杭研", "大厦"]],
+        [["他", "来到", "网", "易杭", "研", "大厦"]],
+        {"他", "来到", "大厦", "研"},
+    )
+    assert scores == pytest.approx(
+        {
+            "precision": 3 / 6,
+            "recall": 3 / 5,
+            "f1": 6 / 11,
+            "oov_rate": 2 / 5,
+            "oov_recall": 0,
+            "iv_recall": 1,
+        }
+    )
 
 
 def test_nothing_to_count():
@@ -23,7 +40,10 @@ def test_nothing_to_count():
 
 
 def test_against_boundaries_that_are_counted_one_by_one():
-    rng, words = random.Random(0), lambda text, rng: split(text, [i for i in range(1, len(text)) if rng.random() < 0.6])
+    rng, words = (
+        random.Random(0),
+        lambda text, rng: split(text, [i for i in range(1, len(text)) if rng.random() < 0.6]),
+    )
     texts = ["".join(rng.choices("甲乙丙丁", k=rng.randint(1, 12))) for _ in range(50)]
     expected, predicted = [words(t, rng) for t in texts], [words(t, rng) for t in texts]
     known = {word for sentence in expected[:25] for word in sentence}
@@ -60,18 +80,27 @@ def test_sentences_of_other_characters_are_an_error():
         segmentation_scores([["a"], ["bc"]], [["a"], ["bd"]])
 
 
-@pytest.mark.skipif(not (pathlib.Path(os.environ.get("KEXUE_DATA", "")) / "cws" / "msr_test_gold.utf8").is_file(),
-                    reason="needs the bakeoff's files: KEXUE_DATA")
+@pytest.mark.skipif(
+    not (pathlib.Path(os.environ.get("KEXUE_DATA", "")) / "cws" / "msr_test_gold.utf8").is_file(),
+    reason="needs the bakeoff's files: KEXUE_DATA",
+)
 def test_the_published_topline_of_the_second_bakeoff():
-    """Maximum matching with the test set's own words on MSR: R .991, P .993, F .992, OOV .026, OOV R .998, IV R .990.
+    """Maximum matching with the test set's own words on MSR: R .991, P .993, F .992, OOV .026, OOV R .998, IV
+    R .990.
 
-    Emerson, The Second International Chinese Word Segmentation Bakeoff (2005), toplines, by the official script."""
+    Emerson, The Second International Chinese Word Segmentation Bakeoff (2005), toplines, by the official
+    script."""
     folder = pathlib.Path(os.environ["KEXUE_DATA"]) / "cws"
 
     def read(name):
-        return [line.split() for line in (folder / name).read_text(encoding="utf-8").splitlines() if line.strip()]
+        return [
+            line.split() for line in (folder / name).read_text(encoding="utf-8").splitlines() if line.strip()
+        ]
 
-    gold, known = read("msr_test_gold.utf8"), {word for words in read("msr_training_words.utf8") for word in words}
+    gold, known = (
+        read("msr_test_gold.utf8"),
+        {word for words in read("msr_training_words.utf8") for word in words},
+    )
     dictionary = {word for words in gold for word in words}
     longest, predicted = max(map(len, dictionary)), []
     for text in map("".join, gold):
@@ -81,7 +110,14 @@ def test_the_published_topline_of_the_second_bakeoff():
             words.append(text[:size])
             text = text[size:]
         predicted.append(words)
-    published = {"recall": 0.991, "precision": 0.993, "f1": 0.992, "oov_rate": 0.026, "oov_recall": 0.998, "iv_recall": 0.99}
+    published = {
+        "recall": 0.991,
+        "precision": 0.993,
+        "f1": 0.992,
+        "oov_rate": 0.026,
+        "oov_recall": 0.998,
+        "iv_recall": 0.99,
+    }
     assert segmentation_scores(gold, predicted, known) == pytest.approx(published, abs=0.001)
 
 
@@ -100,5 +136,7 @@ def test_spans_of_tags(labels, spans):
 def test_span_scores_are_a_micro_average():
     expected = [[("PER", 0, 2), ("LOC", 3, 4)], [("PER", 0, 1)]]
     predicted = [[("PER", 0, 2), ("PER", 3, 4), ("LOC", 5, 6)], []]
-    assert span_scores(expected, predicted) == pytest.approx({"precision": 1 / 3, "recall": 1 / 3, "f1": 1 / 3})
+    assert span_scores(expected, predicted) == pytest.approx(
+        {"precision": 1 / 3, "recall": 1 / 3, "f1": 1 / 3}
+    )
     assert word_spans(["ab", "c"]) == [(0, 2), (2, 3)]

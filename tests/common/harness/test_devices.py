@@ -13,10 +13,13 @@ import keras
 import numpy as np
 import pytest
 
-from common import devices, launch, runs
-from common.datasets import InputError
+from common.harness import cli, devices, launch, training
+from common.harness.batches import ArrayBatches
+from common.harness.folder import RunFolder
+from common.harness.models import load_model
+from common.harness.reading import InputError
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
+ROOT = pathlib.Path(__file__).resolve().parents[3]
 VAE = ["vae/train.py", "--data", "digits", "--batch-size", "100", "--epochs", "2", "--iw-images", "0"]
 CRF = ["crf/train.py", "--data", "sample", "--model", "article", "--batch-size", "16", "--epochs", "1"]
 NICE = ["flow_nice/train.py", "--data", "digits", "--width", "16", "--epochs", "2", "--batch-size", "100"]
@@ -27,7 +30,9 @@ def start(arguments, out, backend="jax", **environment):
     command = [sys.executable, *map(str, arguments), "--out", str(out)]
     environment = {**os.environ, "KERAS_BACKEND": backend, "JAX_PLATFORMS": "cpu", **environment}
     environment.pop("KEXUE_DATA", None)
-    return subprocess.Popen(command, cwd=ROOT, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    return subprocess.Popen(
+        command, cwd=ROOT, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
 
 
 def finished(process, code=0):
@@ -37,7 +42,8 @@ def finished(process, code=0):
 
 
 def trained(out):
-    """(rows of log.csv without the seconds, weights and optimizer's state of the last epoch) of the only run in a folder."""
+    """(rows of log.csv without the seconds, weights and optimizer's state of the last epoch) of the only run
+    in a folder."""
     folder, = out.glob("*/*")
     rows = np.genfromtxt(folder / "log.csv", delimiter=",", skip_header=1, ndmin=2)[:, :-1]
     assert (folder / "results.json").exists()
@@ -53,12 +59,14 @@ def assert_equal_runs(one, other):
         np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-5)
 
 
-# ----------------------------------------------------------------------------------------------------------- launcher
+# --------------------------------------------------------------------------------------------------- launcher
 
 def test_what_each_process_is_told():
     two = launch.environments(2, None, None, {})
     assert [row[launch.PROCESS] for row in two] == ["0", "1"] == [row[launch.LOCAL] for row in two]
-    assert len({row[launch.COORDINATOR] for row in two}) == 1 and {row[launch.PROCESSES] for row in two} == {"2"}
+    assert len({row[launch.COORDINATOR] for row in two}) == 1 and {row[launch.PROCESSES] for row in two} == {
+        "2"
+    }
     assert launch.environments(4, 3, "node0:99", {}) == [
         {launch.COORDINATOR: "node0:99", launch.PROCESSES: "4", launch.PROCESS: "3"}]
     assert launch.environments(None, None, None, {"SLURM_JOB_ID": "7", "SLURM_PROCID": "1"}) == [
@@ -81,7 +89,10 @@ def test_numbers_that_do_not_fit(arguments, message, capsys, monkeypatch):
 
 
 def test_scripts_and_backends_that_cannot_be_launched(capsys, monkeypatch):
-    for backend, script, message in [("jax", "nowhere.py", "expected a script"), ("tensorflow", "vae/train.py", "JAX")]:
+    for backend, script, message in [
+        ("jax", "nowhere.py", "expected a script"),
+        ("tensorflow", "vae/train.py", "JAX"),
+    ]:
         monkeypatch.setenv("KERAS_BACKEND", backend)
         with pytest.raises(SystemExit):
             launch.main(["--processes", "2", script])
@@ -105,47 +116,49 @@ def test_the_launcher_reports_the_process_that_failed_and_stops_the_others(capfd
     assert time.monotonic() - began < 30
 
 
-# ------------------------------------------------------------------------------------------------------------- shares
+# ----------------------------------------------------------------------------------------------------- shares
 
 def test_the_shares_of_all_processes_are_the_batch(monkeypatch):
     batch = (np.arange(24).reshape(12, 2), {"y": np.arange(12)})
-    assert devices.share(batch) is batch and devices.whole(7) == 7
+    assert devices.shard(batch) is batch and devices.divisible(7) == 7
     monkeypatch.setattr(devices, "count", lambda: 6)
-    monkeypatch.setattr(devices, "processes", lambda: 3)
+    monkeypatch.setattr(devices, "process_count", lambda: 3)
     parts = []
     for i in range(3):
-        monkeypatch.setattr(devices, "process", lambda: i)
-        parts.append(devices.share(batch))
+        monkeypatch.setattr(devices, "process_index", lambda: i)
+        parts.append(devices.shard(batch))
     np.testing.assert_array_equal(np.concatenate([x for x, _ in parts]), batch[0])
     np.testing.assert_array_equal(np.concatenate([y["y"] for _, y in parts]), batch[1]["y"])
-    assert devices.whole(23) == 18
+    assert devices.divisible(23) == 18
 
-    run = runs.Run(None, runs.BaseConfig(batch_size=12))
-    monkeypatch.setattr(devices, "process", lambda: 2)
-    mine = runs.Batches(run, np.arange(50), np.arange(50))[1][0]
-    noisy = runs.Batches(run, np.arange(50), np.arange(50), transform=lambda x, y, rng: (x + rng.random(len(x)), y))[1][0]
-    monkeypatch.setattr(devices, "processes", lambda: 1)
-    np.testing.assert_array_equal(mine, runs.Batches(run, np.arange(50), np.arange(50))[1][0][8:])
+    run = RunFolder(None, cli.BaseConfig(batch_size=12))
+    monkeypatch.setattr(devices, "process_index", lambda: 2)
+    mine = ArrayBatches(run, np.arange(50), np.arange(50))[1][0]
+    noisy = ArrayBatches(
+        run, np.arange(50), np.arange(50), transform=lambda x, y, rng: (x + rng.random(len(x)), y)
+    )[1][0]
+    monkeypatch.setattr(devices, "process_count", lambda: 1)
+    np.testing.assert_array_equal(mine, ArrayBatches(run, np.arange(50), np.arange(50))[1][0][8:])
     np.testing.assert_array_equal(noisy.astype(int), mine)
     with pytest.raises(InputError, match="at least 6 training samples"):
-        runs.Batches(run, np.arange(5), np.arange(5))
+        ArrayBatches(run, np.arange(5), np.arange(5))
 
 
 def test_devices_that_are_not_there_and_batches_that_do_not_divide(tmp_path):
     with pytest.raises(InputError, match="--devices expects 0, for all, to"):
-        runs.start(runs.BaseConfig(devices=999, out=tmp_path), "test", "a")
+        training.start(cli.BaseConfig(devices=999, out=tmp_path), "test", "a")
     with pytest.raises(InputError, match="--devices expects 0, for all, to"):
-        runs.start(runs.BaseConfig(devices=-1, out=tmp_path), "test", "a")
+        training.start(cli.BaseConfig(devices=-1, out=tmp_path), "test", "a")
     output = finished(start([*VAE, "--devices", "3"], tmp_path / "out"), code=2)
     assert "--batch-size expects a multiple of 3" in output
     assert not list(tmp_path.iterdir())
 
 
-# ---------------------------------------------------------------------------------------------- as one device would
+# ---------------------------------------------------------------------------------------- as one device would
 
 @pytest.mark.parametrize("command", [VAE, pytest.param(CRF, marks=pytest.mark.slow)], ids=["vae", "crf"])
 def test_two_processes_train_what_one_trains(tmp_path, command):
-    output = finished(start(["-m", "common.launch", "--processes", "2", *command], tmp_path / "two"))
+    output = finished(start(["-m", "common.harness.launch", "--processes", "2", *command], tmp_path / "two"))
     assert "shared by 2 devices of 2 processes" in output and output.count("run: ") == 1
     finished(start(command, tmp_path / "one"))
     assert_equal_runs(tmp_path / "one", tmp_path / "two")
@@ -154,8 +167,16 @@ def test_two_processes_train_what_one_trains(tmp_path, command):
 @pytest.mark.slow
 def test_processes_that_a_scheduler_numbers(tmp_path):
     job = {"SLURM_JOB_ID": str(os.getpid()), "SLURM_STEP_NODELIST": "localhost", "SLURM_NTASKS": "2"}
-    both = [start(["-m", "common.launch", *VAE], tmp_path / "two", **job, SLURM_PROCID=str(i), SLURM_LOCALID=str(i))
-            for i in range(2)]
+    both = [
+        start(
+            ["-m", "common.harness.launch", *VAE],
+            tmp_path / "two",
+            **job,
+            SLURM_PROCID=str(i),
+            SLURM_LOCALID=str(i),
+        )
+        for i in range(2)
+    ]
     assert ["run: " in finished(process) for process in both] == [True, False]
     finished(start(VAE, tmp_path / "one"))
     assert_equal_runs(tmp_path / "one", tmp_path / "two")
@@ -176,8 +197,8 @@ def test_two_devices_train_what_one_trains(tmp_path, backend, command):
     ("jax", "crf", "mixed_float16"), ("jax", "dgcnn", "mixed_float16"),
 ])
 def test_two_devices_run_whatever_the_script_does_besides(tmp_path, backend, article, precision):
-    """An odd number of couplets to validate on, lengths of three sentences, lines answered one by one after each epoch, an
-    optimizer that scales its loss, averaged weights."""
+    """An odd number of couplets to validate on, lengths of three sentences, lines answered one by one after
+    each epoch, an optimizer that scales its loss, averaged weights."""
     command = [f"{article}/train.py", "--smoke", "--devices", "2", "--precision", precision]
     output = finished(start(command, tmp_path, backend))
     assert "shared by 2 devices" in output and list(tmp_path.glob("*/*/results.json"))
@@ -187,15 +208,32 @@ def test_two_devices_run_whatever_the_script_does_besides(tmp_path, backend, art
 def test_a_process_is_killed_and_the_run_continues(tmp_path):
     """Launchers of two machines, as it were: the one whose own process lives ends by itself, too."""
     port, command = launch.free_port(), [*VAE[:-3], "400", *VAE[-2:]]
-    both = [start(["-m", "common.launch", "--processes", "2", "--process-id", str(i), "--coordinator", f"127.0.0.1:{port}",
-                   *command], tmp_path) for i in range(2)]
+    both = [
+        start(
+            [
+                "-m",
+                "common.harness.launch",
+                "--processes",
+                "2",
+                "--process-id",
+                str(i),
+                "--coordinator",
+                f"127.0.0.1:{port}",
+                *command,
+            ],
+            tmp_path,
+        )
+        for i in range(2)
+    ]
     for line in both[0].stdout:
         if line.startswith("Epoch 3/"):
             break
-    children = subprocess.run(["pgrep", "-P", str(both[1].pid)], capture_output=True, text=True).stdout.split()
+    children = subprocess.run(
+        ["pgrep", "-P", str(both[1].pid)], capture_output=True, text=True
+    ).stdout.split()
     os.kill(int(children[0]), signal.SIGKILL)
     killed, outputs = time.monotonic(), [process.communicate(timeout=120)[0] for process in both]
-    assert time.monotonic() - killed < devices.LOST + launch.GRACE + 20
+    assert time.monotonic() - killed < devices.SILENCE + launch.GRACE + 20
     assert all(process.returncode not in (0, None) for process in both)
     assert "process 1 of 2 was killed by SIGKILL" in outputs[1]
     assert re.search("error: process 0 of 2 .*another one was lost before it", outputs[0])
@@ -204,17 +242,21 @@ def test_a_process_is_killed_and_the_run_continues(tmp_path):
     done = len((folder / "log.csv").read_text().splitlines()) - 1
     config = json.loads((folder / "config.json").read_text()) | {"epochs": done + 2}     # 400 would take long
     (folder / "config.json").write_text(json.dumps(config))
-    output = finished(start(["-m", "common.launch", "--processes", "2", "vae/train.py", "--resume", folder], tmp_path))
+    output = finished(
+        start(
+            ["-m", "common.harness.launch", "--processes", "2", "vae/train.py", "--resume", folder], tmp_path
+        )
+    )
     assert f"continuing after epoch {done}" in output
     rows, _ = trained(tmp_path)
     assert [int(row[0]) for row in rows] == list(range(1, done + 3))
 
 
-# ---------------------------------------------------------------------------------------------------------- precision
+# -------------------------------------------------------------------------------------------------- precision
 
 @pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
 def test_mixed_precision_trains_float32_weights_and_saves_a_float32_model(tmp_path, precision):
-    run = runs.start(runs.BaseConfig(precision=precision, out=tmp_path, epochs=2), "test", "mixed")
+    run = training.start(cli.BaseConfig(precision=precision, out=tmp_path, epochs=2), "test", "mixed")
     x = np.random.default_rng(0).random((200, 6), "float32")
     inputs = keras.Input((6,))
     hidden = keras.layers.Dense(8, "relu")(inputs)
@@ -222,12 +264,12 @@ def test_mixed_precision_trains_float32_weights_and_saves_a_float32_model(tmp_pa
     assert hidden.dtype == precision.removeprefix("mixed_")
     model.compile(keras.optimizers.Adam(0.01), "mse")
     assert isinstance(model.optimizer, keras.optimizers.LossScaleOptimizer) == (precision == "mixed_float16")
-    model.fit(runs.Batches(run, x, x), shuffle=False, epochs=2, verbose=0, callbacks=[runs.Checkpoint(run, None)])
+    model.fit(ArrayBatches(run, x, x), **run.fit_options())
     assert keras.config.dtype_policy().name == "float32"            # for what measures afterwards
-    saved = runs.load_model(run.folder)
+    saved = load_model(run.folder)
     assert {layer.compute_dtype for layer in saved.layers} == {"float32"}
     for a, b in zip(model.get_weights(), saved.get_weights()):
         np.testing.assert_array_equal(a, b)
     np.testing.assert_allclose(saved.predict(x, verbose=0), model.predict(x, verbose=0), atol=0.05)
-    with np.load(run.path("checkpoint.npz")) as file:               # bfloat16 would not survive NumPy's format
+    with np.load(run.path("checkpoint.npz")) as file:              # bfloat16 would not survive NumPy's format
         assert {file[name].dtype.kind for name in file.files} <= set("fiuU")

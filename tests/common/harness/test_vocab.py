@@ -1,4 +1,4 @@
-"""common/vocab.py: the same numbers in every process, and clear words for files that do not fit."""
+"""common/harness/vocab.py: the same numbers in every process, and clear words for files that do not fit."""
 
 import collections
 import errno
@@ -11,8 +11,8 @@ import sys
 import numpy as np
 import pytest
 
-from common.datasets import InputError
-from common.vocab import FIRST, PADDING, UNKNOWN, Vocab, is_han, to_simplified
+from common.harness.reading import InputError
+from common.harness.vocab import FIRST, PADDING, UNKNOWN, Vocab, is_han, to_simplified
 
 TEXTS = ["春风又绿江南岸", "春水碧于天，春眠", "𠮷𠮷家😀家"]
 
@@ -27,11 +27,17 @@ def test_the_order_is_by_count_then_character():
 
 
 def test_numbers_do_not_depend_on_the_process():
-    code = f"from common.vocab import Vocab; print(ascii(Vocab.from_texts({TEXTS!r}).characters))"
-    root = pathlib.Path(__file__).resolve().parents[2]
+    code = f"from common.harness.vocab import Vocab; print(ascii(Vocab.from_texts({TEXTS!r}).characters))"
+    root = pathlib.Path(__file__).resolve().parents[3]
     for seed in ("1", "2"):
-        done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True,
-                              env={**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": str(root)})
+        done = subprocess.run(
+            [sys.executable, "-c", code],
+            cwd=root,
+            capture_output=True,
+            text=True,
+            check=True,
+            env={**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": str(root)},
+        )
         assert done.stdout.strip() == ascii(Vocab.from_texts(TEXTS).characters)
 
 
@@ -54,17 +60,19 @@ def test_saved_and_loaded(tmp_path):
     assert Vocab.load(tmp_path / "vocab.json") == vocab
     assert Vocab.load(tmp_path / "vocab.json", size=len(vocab)) == vocab
     assert [path.name for path in tmp_path.iterdir()] == ["vocab.json"]
-    with pytest.raises(InputError, match=rf"does not belong to this model.*expects.* 99 numbers. Received: {len(vocab)}"):
+    with pytest.raises(
+        InputError, match=rf"does not belong to this model.*expects.* 99 numbers. Received: {len(vocab)}"
+    ):
         Vocab.load(tmp_path / "vocab.json", size=99)
     with pytest.raises(InputError, match="cannot be written"):
-        vocab.save(tmp_path / "nowhere" / "vocab.json")
+        vocab.save(tmp_path / "vocab.json" / "vocab.json")          # a file is no folder
 
 
 def test_a_folder_that_takes_no_files(tmp_path, monkeypatch):
     def refuse(*arguments, **options):
         raise OSError(errno.EROFS, "Read-only file system")
 
-    for owner, name in [(pathlib.Path, "write_text"), (pathlib.Path, "unlink"), (os, "unlink")]:
+    for owner, name in [(os, "replace"), (pathlib.Path, "unlink"), (os, "unlink")]:
         monkeypatch.setattr(owner, name, refuse)
     with pytest.raises(InputError, match="cannot be written .Read-only file system"):
         Vocab.from_texts(TEXTS).save(tmp_path / "vocab.json")
@@ -73,9 +81,25 @@ def test_a_folder_that_takes_no_files(tmp_path, monkeypatch):
 GOOD = {"padding": 0, "unknown": 1, "first": 2, "characters": "春风"}
 
 
-@pytest.mark.parametrize("content", [
-    b"", b"\xff\xfe", b"[1]", b"{}", *(json.dumps(GOOD | other).encode() for other in (
-        {"first": 0}, {"characters": ""}, {"characters": "春春"}, {"characters": ["春风"]}, {"characters": 7}))])
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"\xff\xfe",
+        b"[1]",
+        b"{}",
+        *(
+            json.dumps(GOOD | other).encode()
+            for other in (
+                {"first": 0},
+                {"characters": ""},
+                {"characters": "春春"},
+                {"characters": ["春风"]},
+                {"characters": 7},
+            )
+        ),
+    ],
+)
 def test_files_that_are_no_vocabulary(tmp_path, content):
     (tmp_path / "vocab.json").write_bytes(content)
     with pytest.raises(InputError, match="should be a vocab.json"):

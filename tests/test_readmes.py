@@ -1,0 +1,88 @@
+"""READMEs and docs say what is there: links lead somewhere, commands name scripts and options, tables name
+what the file has."""
+
+import ast
+import re
+
+import pytest
+
+from tests.articles import ARTICLES, ROOT
+
+PAGES = sorted(path for path in [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("*/README*.md")]
+               if not path.relative_to(ROOT).parts[0].startswith((".", "runs")))
+LINK = re.compile(r"\]\(([^)#\s]+)(#[^)\s]*)?\)")
+COMMAND = re.compile(r"python3? (?:-m )?([\w./]+)((?: [^`\n#]*)?)")
+
+
+def ids(path):
+    return str(path.relative_to(ROOT))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=ids)
+def test_links_lead_somewhere(page):
+    links = [link for link, _ in LINK.findall(page.read_text(encoding="utf-8")) if "://" not in link]
+    assert not [link for link in links if not (page.parent / link).exists()]
+
+
+def fields_of(source):
+    """The fields of the classes in a file that are called Config, or end so."""
+    classes = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.ClassDef)]
+    fields = [field for node in classes if node.name.endswith("Config") for field in node.body]
+    return {field.target.id for field in fields if isinstance(field, ast.AnnAssign)}
+
+
+def options_of(script):
+    """The options of a script, from its Config and those that it is derived from, or of a parser's
+    add_argument."""
+    source = script.read_text(encoding="utf-8")
+    names = fields_of(source)
+    if "BaseConfig" in source:
+        names |= fields_of((ROOT / "common/harness/cli.py").read_text(encoding="utf-8"))
+    options = {f"--{name.replace('_', '-')}" for name in names}
+    return options | set(re.findall(r'add_argument\("(--[\w-]+)"', source))
+
+
+def script_of(name):
+    path = ROOT / name
+    return path if path.suffix == ".py" else ROOT / f"{name.replace('.', '/')}.py"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=ids)
+def test_commands_name_scripts_and_their_options(page):
+    wrong = []
+    for name, rest in COMMAND.findall(page.read_text(encoding="utf-8")):
+        script = script_of(name)
+        if not re.fullmatch(r"[a-z_0-9]+(/[a-z_0-9]+)*\.py|benchmarks[.\w]+|common[.\w]+", name):
+            continue
+        if not script.is_file():
+            wrong.append(name)
+        elif "launch" not in name:
+            wrong += [f"{name} {option}" for option in re.findall(r"(?<= )--[a-z-]+", rest)
+                      if option not in options_of(script) | {"--help"}]
+    assert not wrong
+
+
+def names_in(path):
+    """The names that a Python file defines, with those of its classes' methods."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    return {node.name for node in ast.walk(tree) if isinstance(node, (ast.FunctionDef, ast.ClassDef))} | {
+        target.id for node in tree.body if isinstance(node, ast.Assign) for target in ast.walk(node)
+        if isinstance(target, ast.Name)}
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page.parent.name in ARTICLES], ids=ids)
+def test_tables_name_what_the_file_has(page):
+    """In a row that links to a Python file, what stands in backticks and looks like a name is in that
+    file."""
+    wrong = []
+    for row in page.read_text(encoding="utf-8").splitlines():
+        files = [page.parent / link for link, _ in LINK.findall(row) if link.endswith(".py")]
+        if not row.startswith("|") or not files:
+            continue
+        known = set().union(*map(names_in, files))
+        for name in re.findall(r"`([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)`", row):
+            if "." in name and name.split(".")[0] not in known:
+                continue                                 # an attribute of something else, such as config.seed
+            if not set(name.split(".")) & known:
+                wrong.append((name, [ids(file.resolve()) for file in files]))
+    assert not wrong
