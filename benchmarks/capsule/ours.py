@@ -1,7 +1,7 @@
 """capsule/train.py's own training loop on random data: images per second of three short epochs.
 
-python -m benchmarks.capsule.ours            dynamic routing, 28 × 28
-python -m benchmarks.capsule.ours em 32 56   EM routing, batch 32, 56 × 28; prints the peak of memory in MB
+    python -m benchmarks.capsule.ours            dynamic routing, 28 × 28
+    python -m benchmarks.capsule.ours em 32 56   EM routing, batch 32, 56 × 28; prints the peak of memory in MB
 """
 
 import resource
@@ -11,8 +11,8 @@ import keras
 import numpy as np
 
 from benchmarks import clock
-from capsule import evaluate
-from capsule.train import BUILDERS, moved, targets
+from capsule.classifier import as_inputs
+from capsule.train import BUILDERS, random_shift, targets
 from common.capsule import margin_loss
 from common.harness import cli, tuning
 from common.harness.batches import ArrayBatches
@@ -29,9 +29,13 @@ x, y = rng.integers(0, 256, (20 * batch, height, 28), "uint8"), rng.integers(0, 
 model = BUILDERS[routing]()
 model.compile(keras.optimizers.Adam(), spread_loss if routing == "em" else margin_loss, jit_compile="auto")
 run = RunFolder(None, cli.BaseConfig(batch_size=batch))
-batches = ArrayBatches(
-    run, x, y, 1, lambda x, y, rng: (evaluate.as_inputs(moved(x, 2, rng)), targets(y, 10, 1.0))
-)
+
+
+def prepare(images, labels, rng):
+    return as_inputs(random_shift(images, 2, rng)), targets(labels, 10, 1.0)
+
+
+batches = ArrayBatches(run, x, y, prepare)
 
 
 def work():

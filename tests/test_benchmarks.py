@@ -1,0 +1,46 @@
+"""What can be said of the benchmarks without measuring: each task names contenders that are there, and what they
+import of ours exists."""
+
+import ast
+import importlib
+
+import pytest
+
+from tests.articles import ROOT
+
+FOLDERS = sorted(path.parent.name for path in ROOT.glob("benchmarks/*/tasks.py"))
+CONTENDERS = sorted(path for folder in FOLDERS for path in (ROOT / "benchmarks" / folder).glob("*.py"))
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_each_task_names_contenders_that_are_there(folder):
+    tasks = importlib.import_module(f"benchmarks.{folder}.tasks").TASKS
+    named = {contender.split()[0] for _, contenders in tasks.values() for contender in contenders}
+    files = {path.stem for path in (ROOT / "benchmarks" / folder).glob("*.py")} - {"tasks"}
+    assert named == files
+
+
+def names_in(path):
+    """What can be imported from a Python file."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+            found.add(node.name)
+        elif isinstance(node, (ast.Import, ast.ImportFrom)):
+            found |= {alias.asname or alias.name for alias in node.names}
+        elif isinstance(node, ast.Name):
+            found.add(node.id)
+    return found
+
+
+@pytest.mark.parametrize("path", CONTENDERS, ids=lambda path: f"{path.parent.name}/{path.name}")
+def test_what_contenders_import_of_ours_exists(path):
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if not isinstance(node, ast.ImportFrom) or not (ROOT / node.module.split(".")[0]).is_dir():
+            continue
+        place = ROOT / node.module.replace(".", "/")
+        for alias in node.names:
+            if place.is_dir():
+                assert (place / f"{alias.name}.py").is_file(), f"{node.module}.{alias.name}"
+            else:
+                assert alias.name in names_in(place.with_suffix(".py")), f"{node.module}.{alias.name}"
