@@ -64,6 +64,54 @@ def test_the_same_seed_gives_the_same_noise_and_the_next_call_other_noise():
     assert np.abs(a - c).max() > 0.1
 
 
+@pytest.mark.parametrize("shape", [(4, 3, 2), (4, 2, 3, 2)], ids=["sequences", "images"])
+def test_the_kl_is_a_sum_over_steps_and_pixels_too(shape):
+    rng = np.random.default_rng(0)
+    mean, log_var = rng.normal(size=(2, *shape)).astype("float32")
+    each = np.zeros(shape[1:])
+    for index in np.ndindex(*shape):
+        each[index[1:]] += kl_by_integration(float(mean[index]), math.exp(log_var[index]), 0) / shape[0]
+    expected, floor = each.sum(), np.maximum(each, 0.9).sum()
+    assert added_loss(GaussianSampling(), [mean, log_var]) == pytest.approx(expected, rel=1e-4)
+    layer = GaussianSampling(free_bits=0.9)
+    layer([mean, log_var], training=True)
+    assert float(layer.losses[0]) == pytest.approx(floor, rel=1e-4)
+
+
+def test_padding_adds_nothing_to_the_kl_even_where_it_is_nan():
+    rng = np.random.default_rng(0)
+    mean, log_var = rng.normal(size=(2, 1, 4, 3)).astype("float32")
+    alone = added_loss(GaussianSampling(), [mean, log_var])
+    padded = [np.concatenate([t, np.full((1, 2, 3), np.nan, "float32")], axis=1) for t in (mean, log_var)]
+    mask = ops.convert_to_tensor(np.arange(6)[None] < 4)
+    layer = GaussianSampling()
+    z = ops.convert_to_numpy(layer(padded, mask=[mask, mask]))
+    assert float(layer.losses[0]) == pytest.approx(alone, rel=1e-6)
+    assert np.isfinite(z).all() and not z[:, 4:].any() and z[:, :4].all()
+
+
+def test_a_model_hands_the_mask_on():
+    x = keras.Input((None,), dtype="int32")
+    h = keras.layers.Embedding(5, 3, mask_zero=True)(x)
+    z = GaussianSampling()([keras.layers.Dense(2)(h), keras.layers.Dense(2)(h)])
+    model = keras.Model(x, z)
+    y = ops.convert_to_numpy(model(np.array([[1, 2, 0], [3, 0, 0]])))
+    assert (y[..., 0] != 0).tolist() == [[True, True, False], [True, False, False]]
+    assert z._keras_mask is not None
+    vectors = GaussianSampling()
+    inputs = [np.zeros((2, 3), "float32")] * 2             # a mask of steps says nothing about vectors
+    assert vectors(inputs, mask=[np.zeros((2, 7), "bool")] * 2).shape == (2, 3)
+
+
+def test_a_batch_without_rows_adds_nothing():
+    empty = np.zeros((0, 3), "float32")
+    assert added_loss(GaussianSampling(), [empty, empty]) == 0
+    layer = GaussianSampling(free_bits=0.5)
+    assert layer([empty, empty], training=True).shape == (0, 3)
+    assert np.isfinite(float(layer.losses[0]))
+    assert added_loss(ClusterPrior(4), [empty, empty, np.zeros((0, 4), "float32")]) == 0
+
+
 def test_without_kl_weight_there_is_no_loss():
     layer = GaussianSampling(kl_weight=0)
     layer([np.zeros((2, 2), "float32")] * 2)
@@ -171,12 +219,76 @@ def test_sequences_keep_their_shape():
     assert GaussianSampling().compute_output_shape([(None, 7, 3), (None, 7, 3)]) == (None, 7, 3)
 
 
-@pytest.mark.parametrize("shapes", [[(2, 3)], [(2, 3), (2, 4)], [(2, 3)] * 4])
-def test_wrong_inputs_are_named(shapes):
+def zeros(shapes):
+    return [np.zeros(shape, "float32") for shape in shapes]
+
+
+def symbols(shapes):
+    return [keras.KerasTensor((None, *shape[1:])) for shape in shapes]
+
+
+WRONG = [[(2, 3)], [(2, 3), (2, 4)], [(2, 3)] * 4, [(2, 3), (2, 1)], [(2, 3), (2, 7, 3)], [(2,), (2,)]]
+
+
+@pytest.mark.parametrize("inputs", [zeros, symbols])
+@pytest.mark.parametrize("shapes", [*WRONG, [(2, 3), (2, 3), (2, 1)]], ids=str)
+@pytest.mark.parametrize("built", [False, True])
+def test_wrong_inputs_are_named(shapes, inputs, built):
+    layer = GaussianSampling()
+    if built:
+        layer(zeros([(2, 3), (2, 3)]))
     with pytest.raises(ValueError, match=r"expects a list \[mean, log_var, prior_mean\].*Received"):
-        GaussianSampling()([np.zeros(shape, "float32") for shape in shapes])
+        layer(inputs(shapes))
 
 
-def test_wrong_cluster_inputs_are_named():
-    with pytest.raises(ValueError, match="each of its 4 clusters.*Received"):
-        ClusterPrior(4)([np.zeros(shape, "float32") for shape in [(2, 3), (2, 3), (2, 5)]])
+@pytest.mark.parametrize("built", [False, True])
+def test_rows_are_not_broadcast(built):
+    layer = GaussianSampling()
+    if built:
+        layer(zeros([(2, 3), (2, 3)]))
+    with pytest.raises(ValueError, match="of one shape.*Received"):
+        layer(zeros([(4, 3), (1, 3)]))
+
+
+@pytest.mark.parametrize("built", [False, True])
+def test_inputs_that_are_no_list_are_named(built):
+    layer, mean = GaussianSampling(), np.zeros((2, 3), "float32")
+    if built:
+        layer([mean, mean])
+    for call in (lambda: layer(mean, mean), lambda: layer(mean), lambda: layer(np.zeros((2, 4, 3)))):
+        with pytest.raises(ValueError, match=r"expects a list \[mean, log_var, prior_mean\].*Received"):
+            call()
+
+
+@pytest.mark.parametrize("inputs", [zeros, symbols])
+@pytest.mark.parametrize("shapes", [
+    [(2, 3), (2, 3), (2, 5)], [(2, 3), (2, 3), (2, 1)], [(2, 3), (2, 1), (2, 4)], [(2, 3), (2, 3)],
+    [(2, 6, 3), (2, 6, 3), (2, 6, 4)],
+], ids=str)
+def test_wrong_cluster_inputs_are_named(shapes, inputs):
+    with pytest.raises(ValueError, match="each of its 4 clusters.*Received|of one shape.*Received"):
+        ClusterPrior(4)(inputs(shapes))
+    layer = ClusterPrior(4)
+    layer(zeros([(2, 3), (2, 3), (2, 4)]))
+    with pytest.raises(ValueError, match="[Rr]eceived|found"):
+        layer(inputs(shapes))
+
+
+def test_cluster_inputs_are_not_broadcast():
+    layer = ClusterPrior(4)
+    layer(zeros([(2, 3), (2, 3), (2, 4)]))
+    for shapes in ([(2, 3), (2, 3), (1, 4)], [(2, 5), (2, 5), (2, 4)], [(1, 3), (2, 3), (2, 4)]):
+        with pytest.raises(ValueError, match="[Rr]eceived"):
+            layer(zeros(shapes))
+
+
+@pytest.mark.parametrize("make, message", [
+    (lambda: GaussianSampling(kl_weight=-1), "kl_weight expects.*Received: kl_weight=-1"),
+    (lambda: GaussianSampling(free_bits=-0.1), "free_bits expects.*Received"),
+    (lambda: GaussianSampling(warmup_steps=1.5), "warmup_steps expects.*Received"),
+    (lambda: ClusterPrior(0), "num_clusters expects.*Received: num_clusters=0"),
+    (lambda: ClusterPrior("4"), "num_clusters expects.*Received: num_clusters='4'"),
+])
+def test_wrong_arguments_are_named(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()
