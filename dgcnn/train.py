@@ -123,9 +123,9 @@ def span_loss(y, z, focal=True):
     The factor 100 is that of the author's code: Adam's ε should not matter. Keras takes the mean over the
     passages' characters without padding."""
     if focal:
-        losses = focal_loss(y, z)
+        losses = focal_loss(y, z, per_label=True)
     else:
-        losses = focal_loss(y, z, alpha=None, gamma=0.0)                                 # cross-entropy
+        losses = focal_loss(y, z, alpha=None, gamma=0.0, per_label=True)                 # cross-entropy
     return 100 * ops.sum(losses, axis=-1)
 
 
