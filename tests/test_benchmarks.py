@@ -1,5 +1,5 @@
-"""What can be said of the benchmarks without measuring: each task names contenders that are there, and what they
-import of ours exists."""
+"""What can be said of the benchmarks without measuring: each task names contenders that are there, and what
+they import of ours exists."""
 
 import ast
 import importlib

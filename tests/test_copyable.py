@@ -20,8 +20,11 @@ LAYERS = sorted(path for path in (ROOT / "common").glob("*.py") if path.stem != 
 def test_imports_keras_and_numpy_only(path):
     allowed = {"keras", "numpy", "math", "tensorflow", "jax"}
     for node in ast.walk(ast.parse(path.read_text())):
-        names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else (
-            [node.module] if isinstance(node, ast.ImportFrom) else [])
+        names = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            names = [node.module]
         assert {name.split(".")[0] for name in names} <= allowed, f"{path.name}:{node.lineno}"
 
 

@@ -42,10 +42,14 @@ def is_repeated(node):
     return isinstance(node, (ast.List, ast.Tuple))
 
 
+def kind_of(kind):
+    return lambda node: isinstance(node, kind)
+
+
 def faults(statement):
     """What is wrong with one statement, as a list of texts."""
     nodes = expressions(statement)
-    counts = {name: sum(isinstance(node, kind) for node in nodes) for name, kind in KINDS.items()}
+    counts = {name: len(list(filter(kind_of(kind), nodes))) for name, kind in KINDS.items()}
     found = [f"{sum(counts.values())} ideas, {counts}"] if sum(counts.values()) > 2 else []
     for name, kind in KINDS.items():
         for node in nodes:

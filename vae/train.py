@@ -205,7 +205,7 @@ def train(config):
 
     best = Autoencoder.load(run.folder)
     report.pictures(best, images, run)
-    run.finish(images.describe(), report.metrics(best, images, config.iw_images))
+    run.finish(images.describe(), report.metrics(best, images, iw_images(config)))
     return run
 
 
@@ -246,6 +246,11 @@ def validation(config, x):
     if config.binarize:
         x = binarized(x, np.random.default_rng(config.seed))
     return x, pixels_of(x)
+
+
+def iw_images(config):
+    """Images for the importance-weighted bound, which takes 500 samples of each: a few in a smoke run."""
+    return min(config.iw_images, 20) if config.smoke else config.iw_images
 
 
 def binarize(x, _, rng):

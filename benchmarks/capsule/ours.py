@@ -1,7 +1,7 @@
 """capsule/train.py's own training loop on random data: images per second of three short epochs.
 
     python -m benchmarks.capsule.ours            dynamic routing, 28 × 28
-    python -m benchmarks.capsule.ours em 32 56   EM routing, batch 32, 56 × 28; prints the peak of memory in MB
+    python -m benchmarks.capsule.ours em 32 56   EM routing, batch 32, 56 × 28, and the peak of memory in MB
 """
 
 import resource

@@ -181,7 +181,8 @@ def parts_of_pictures(paths, read, stream):
     x_train = Pictures([paths[row] for row in rows_train], read)
     x_test = Pictures([paths[row] for row in rows_test], read)
     arrays = {"x_train": x_train if stream else np.asarray(x_train), "x_test": np.asarray(x_test)}
-    numbers = {folder: number for number, folder in enumerate(sorted({path.parent for path in paths}))}
+    folders = sorted({path.parent for path in paths})
+    numbers = {folder: number for number, folder in enumerate(folders)}
     if len(numbers) > 1:
         y = np.array([numbers[path.parent] for path in paths])
         arrays |= {"y_train": y[rows_train], "y_test": y[rows_test]}

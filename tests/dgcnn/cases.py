@@ -32,9 +32,9 @@ BACKENDS = ("--data sample --epochs 6 --width 32 --batch-size 16", "test_f1")
 BAD = [
     ({"data": "EMPTY"}, "an empty folder"),
     ({"data": "FILE"}, "line 1 column 1, is no JSON"),
-    ({"width": 1}, "--width expects at least 2"),
+    ({"width": 1}, "--width expects 2 to 4,096. Received: 1"),
     ({"average": 1.0}, "--average expects"),
-    ({"max_length": 8}, "--max-length expects at least 32"),
+    ({"max_length": 8}, "--max-length expects 32 to 4,096. Received: 8"),
     ({"data": "sample", "vectors": "/nowhere"}, "a file of word vectors. Received: /nowhere"),
     ({"vectors": "x", "train_vectors": True}, "Received: both"),
 ]

@@ -622,7 +622,7 @@ def test_predict_prints_ranked_answers_and_marks_the_best(trained, tmp_path, cap
     ({"question": " "}, "--question expects a question"),
     ({"question": "hello?"}, "expected a question with characters"),
     ({"text": ("",)}, "Received: nothing in text 1"), ({"text": (TEXT, " ")}, "nothing in text 2"),
-    ({"answers": 0, "text": ("山",)}, "--answers expects a number .*at most 100. Received: 0"),
+    ({"answers": 0, "text": ("山",)}, "--answers expects 1 to 100. Received: 0"),
     ({}, "expected a passage.*Received: none"),
     ({"text": ("白\udcff云",)}, "--text should be text that"),
     ({"question": "\udcff"}, "--question should be text that"),

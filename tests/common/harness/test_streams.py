@@ -121,11 +121,9 @@ def test_batches_hold_each_sample_once_in_an_order_of_seed_and_epoch(path, monke
         np.testing.assert_array_equal(x, again)
         np.testing.assert_array_equal(y, y_again)
     assert [x[:, 0].tolist() for x, _ in first] != [x[:, 0].tolist() for x, _ in epoch(epoch=1)]
-    lengths = [[len(TEXT[i]) for i in x[:, 0]] for x, _ in first]
-    assert (
-        np.mean([max(some) - min(some) for some in lengths]) < 3
-        and first[0][0].shape[1] != first[1][0].shape[1]
-    )
+    length = np.array([len(text) for text in TEXT])
+    assert np.mean([np.ptp(length[x[:, 0]]) for x, _ in first]) < 3
+    assert first[0][0].shape[1] != first[1][0].shape[1]
     sevens = LineBatches(run_of(batch_size=7), lines, encode)
     assert len(sevens) == 14 and sevens[13][0].shape[0] == 7
     widths = LineBatches(run_of(), lines, encode, allowed_widths=np.array([8, 12, 20]))
