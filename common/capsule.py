@@ -8,14 +8,16 @@ routing, are in matrix_capsule.py.
     u = keras.layers.Reshape((-1, 128))(h)           # every position is one capsule of 128 numbers
     v = Capsule(10, 16)(u)
     model = keras.Model(x, CapsuleLength()(v))       # ten lengths in [0, 1), one for each class
-    model.compile("adam", margin_loss)               # targets: one-hot, or k-hot for several classes
+    model.compile("adam", MarginLoss())              # targets: class numbers, or k-hot for several classes
 
 Articles: 苏剑林, 揭开迷雾，来一顿美味的Capsule盛宴, https://kexue.fm/archives/4819;
 再来一顿贺岁宴：从K-Means到Capsule, https://kexue.fm/archives/5112
 
 The routing of 5112 is a few lines and stands first: `squash` and `dynamic_routing`.
 """
-# kexue-keras common/capsule.py, version 1.0 (2026-11-28), Apache-2.0; changes: CHANGELOG.md
+# kexue-keras common/capsule.py, version 1.1 (2026-11-28), Apache-2.0; changes: CHANGELOG.md
+
+import math
 
 import keras
 from keras import ops
@@ -136,6 +138,18 @@ class Capsule(keras.layers.Layer):
         shape = (input_dim, size) if self.share_weights else (n, input_dim, size)
         self.kernel = self.add_weight(name="kernel", shape=shape, autocast=False,
                                       initializer=self.kernel_initializer)
+        axes = {2: input_dim} if self.share_weights else {1: n, 2: input_dim}
+        self.input_spec = keras.layers.InputSpec(ndim=3, axes=axes)
+
+    def check(self, u, mask):
+        """ValueError unless u, and the mask, have shapes that the weights are for."""
+        expected = (None, *self.kernel.shape[:-1])[-2:]
+        if not _fits(u.shape[1:], expected):
+            raise ValueError(f"{self.name} expects u of shape {(None, *expected)}. "
+                             f"Received: shape={tuple(u.shape)}")
+        if mask is not None and not _fits(mask.shape, u.shape[:2]):
+            raise ValueError(f"{self.name} expects a mask of shape {tuple(u.shape[:2])}. "
+                             f"Received: mask shape={tuple(mask.shape)}")
 
     def call(self, u, mask=None):
         v, _ = self.route(u, mask)
@@ -144,6 +158,8 @@ class Capsule(keras.layers.Layer):
     def route(self, u, mask=None):
         """Returns v, (batch, k, d), and the couplings c, (batch, k, n), in float32."""
         u = ops.cast(u, "float32")
+        mask = None if mask is None else ops.convert_to_tensor(mask)
+        self.check(u, mask)
         if mask is not None:
             real = ops.cast(mask, "bool")[:, :, None]
             u = ops.where(real, u, 0.0)                  # the vote of a zero vector is zero
@@ -222,18 +238,118 @@ class CapsuleLength(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable(package="kexue")
-def margin_loss(y_true, lengths):
+def margin_loss(y_true, lengths, upper=0.9, lower=0.1, weight=0.25):
     """A sum over the classes, section 我的实验 of 4819:
 
         Σ_c T_c max(0, 0.9 − ‖v_c‖)² + 0.25 (1 − T_c) max(0, ‖v_c‖ − 0.1)²
 
-    Every class is a question of its own, so an image may hold two digits: y_true is k-hot,
-    (batch, classes).
+    Every class is a question of its own, so an image may hold two digits.
+
+    Args:
+        y_true: T, k-hot, (batch, classes); or the numbers of single classes, (batch,) or (batch, 1).
+        lengths: ‖v_c‖, (batch, classes).
+        upper, lower, weight: 0.9, 0.1 and 0.25 of the formula.
+
+    Returns:
+        (batch,), float32.
+
+    Raises:
+        ValueError: targets of another shape, outside of [0, 1], or numbers without a class; in a graph
+            such values make the loss NaN.
     """
-    y, p = ops.cast(y_true, "float32"), ops.cast(lengths, "float32")
-    too_short = y * ops.square(ops.relu(0.9 - p))
-    too_long = 0.25 * (1 - y) * ops.square(ops.relu(p - 0.1))
-    return ops.sum(too_short + too_long, axis=-1)
+    p = ops.cast(lengths, "float32")
+    y = _k_hot(y_true, p)
+    valid = ops.abs(y - 0.5) < 0.50001
+    _refuse_if_known(valid, y, "k-hot rows, with numbers from 0 to 1")
+    too_short = y * ops.square(ops.relu(upper - p))
+    too_long = weight * (1 - y) * ops.square(ops.relu(p - lower))
+    return ops.sum(ops.where(valid, too_short + too_long, math.nan), axis=-1)
+
+
+@keras.saving.register_keras_serializable(package="kexue")
+class MarginLoss(keras.losses.Loss):
+    """`margin_loss` as a class that saves and loads with a model, options included.
+
+    Args:
+        upper, lower, weight: as in the function.
+        name, reduction, dtype: as in any Keras loss; float32 by default.
+
+    Raises:
+        ValueError: an option that is not a number of at least 0.
+
+    Example:
+        model = keras.Sequential([keras.Input((64, 128)), Capsule(10, 16), CapsuleLength()])
+        model.compile("adam", MarginLoss(weight=0.5))
+        model.fit(np.zeros((4, 64, 128)), np.array([3, 1, 4, 1]), verbose=0)
+        model.save("model.keras")
+
+    Reference: 苏剑林, 揭开迷雾，来一顿美味的Capsule盛宴, https://kexue.fm/archives/4819
+    """
+
+    def __init__(self, upper=0.9, lower=0.1, weight=0.25, name="margin_loss", reduction="sum_over_batch_size",
+                 dtype=None):
+        super().__init__(name=name, reduction=reduction, dtype=dtype or "float32")
+        for option, value in {"upper": upper, "lower": lower, "weight": weight}.items():
+            number = hasattr(value, "__float__") and not isinstance(value, bool)
+            if not number or not 0 <= value < math.inf:
+                raise ValueError(f"MarginLoss expects {option} to be a number of at least 0. "
+                                 f"Received: {option}={value!r}")
+        self.upper = float(upper)
+        self.lower = float(lower)
+        self.weight = float(weight)
+
+    def call(self, y_true, y_pred):
+        return margin_loss(y_true, y_pred, self.upper, self.lower, self.weight)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "upper": self.upper,
+            "lower": self.lower,
+            "weight": self.weight,
+            "dtype": self.dtype,
+        }
+
+
+def _k_hot(y_true, scores):
+    """y_true as (batch, classes): k-hot rows as they are, class numbers (batch,) or (batch, 1) one-hot. Of
+    numbers that are no class the row is NaN."""
+    y, shape = ops.convert_to_tensor(y_true), tuple(scores.shape)
+    if shape[-1] == 1 and len(y.shape) == len(shape) - 1:
+        y = y[..., None]                        # of a single class each label says whether it is there
+    if _fits(y.shape, shape):
+        # Where a graph does not know a size, reshape refuses what arithmetic would repeat.
+        y = ops.reshape(y, ops.shape(scores)) if None in tuple(y.shape) else y
+        return ops.cast(y, "float32")
+    if _fits(y.shape, (*shape[:-1], 1)):
+        y = y[..., 0]
+    if not _fits(y.shape, shape[:-1]):
+        raise ValueError(f"y_true expects rows of one number a class, {shape}, or class numbers, "
+                         f"{shape[:-1]} or {(*shape[:-1], 1)}. Received: shape={tuple(y.shape)}")
+    classes = ops.shape(scores)[-1]
+    number = ops.cast(y, "float32")[..., None]
+    one_hot = ops.cast(number == ops.arange(classes, dtype="float32"), "float32")
+    there = ops.sum(one_hot, axis=-1) > 0
+    _refuse_if_known(there, y, f"classes, whole numbers from 0 to {classes - 1}")
+    return ops.where(there[..., None], one_hot, math.nan)
+
+
+def _fits(shape, expected):
+    """Whether shapes are the same as far as both are known."""
+    if len(shape) != len(expected):
+        return False
+    return all(a == b or a is None or b is None for a, b in zip(shape, expected))
+
+
+def _refuse_if_known(valid, y, expected):
+    """ValueError where values are known and one is wrong. In a graph they are not."""
+    try:
+        right = bool(ops.all(valid))
+    except (TypeError, RuntimeError):
+        return
+    if not right:
+        wrong = ops.convert_to_numpy(y)[~ops.convert_to_numpy(valid)]
+        raise ValueError(f"y_true expects {expected}. Received: y_true={wrong[0]}")
 
 
 def _check_positive(layer, **settings):

@@ -9,14 +9,15 @@ dynamic routing, are in capsule.py.
     capsules = ConvCapsules(16, 3, strides=2)(capsules)
     poses, activations = ClassCapsules(10)(capsules)       # ten activations, one for each class
     model = keras.Model(x, activations)
-    model.compile("adam", spread_loss)                     # targets: spread_margin(share) * one-hot
+    model.compile("adam", SpreadLoss(margin=0.9))          # targets: class numbers
+    model.compile("adam", spread_loss)                     # or spread_margin(share) * one-hot, to let it rise
 
 Article: 苏剑林, 三味Capsule：矩阵Capsule与EM路由, https://kexue.fm/archives/5155
 
 The routing is a few lines and stands first: `em_routing` with its `m_step`, `log_density` and
 `log_activation`.
 """
-# kexue-keras common/matrix_capsule.py, version 1.0 (2026-11-28), Apache-2.0; changes: CHANGELOG.md
+# kexue-keras common/matrix_capsule.py, version 1.1 (2026-11-28), Apache-2.0; changes: CHANGELOG.md
 
 import math
 
@@ -150,7 +151,7 @@ class _MatrixCapsules(keras.layers.Layer):
         try:
             poses, activations = input_shape
             *places, capsules, rows, columns = poses
-            fits = (len(places) == 3 and tuple(activations) == (*places, capsules)
+            fits = (len(places) == 3 and _fits(activations, (*places, capsules))
                     and rows == columns and None not in (capsules, rows))
         except (TypeError, ValueError):
             fits = False
@@ -160,7 +161,28 @@ class _MatrixCapsules(keras.layers.Layer):
                              f"(batch, height, width, capsules). Received: shapes={input_shape}")
         return poses
 
+    def check_inputs(self, inputs):
+        """ValueError unless a built layer's weights are for such inputs."""
+        poses = self.check([tuple(t.shape) for t in inputs])
+        self.check_places(poses)
+        if not self.built:
+            return
+        n, _, pose, _ = self.kernel.shape
+        window = getattr(self, "kernel_size", 1) ** 2
+        if (poses[3] * window, poses[4]) != (n, pose):
+            raise ValueError(f"{self.name} was built for {n // window} children with poses of "
+                             f"{pose} × {pose}. Received: shape={tuple(poses)}")
+
+    def check_places(self, poses):
+        """ValueError for a shape of poses with too few places, where their number is known."""
+        window = getattr(self, "kernel_size", 1)
+        for size in poses[1:3]:
+            if size is not None and size < window:
+                raise ValueError(f"{self.name} expects at least {window} × {window} places, the size of its "
+                                 f"window. Received: height={poses[1]}, width={poses[2]}")
+
     def compute_output_spec(self, inputs, training=None):
+        self.check_inputs(inputs)
         shapes = self.compute_output_shape([t.shape for t in inputs])
         return [keras.KerasTensor(shape, self.compute_dtype) for shape in shapes]
 
@@ -220,6 +242,7 @@ class PrimaryCapsules(keras.layers.Layer):
             raise ValueError(f"{self.name} expects inputs of shape (batch, height, width, channels). "
                              f"Received: shape={tuple(input_shape)}")
         self.dense.build(input_shape)
+        self.input_spec = keras.layers.InputSpec(ndim=4, axes={-1: input_shape[-1]})
 
     def call(self, x):
         h = self.dense(x)                                # poses and activations in one product
@@ -307,15 +330,13 @@ class ConvCapsules(_MatrixCapsules):
         self.strides = int(strides)
 
     def build(self, input_shape):
-        _, height, width, children, pose, _ = self.check(input_shape)
-        for size in (height, width):
-            if size is not None and size < self.kernel_size:
-                raise ValueError(f"{self.name} expects at least {self.kernel_size} × "
-                                 f"{self.kernel_size} places, the size of its window. "
-                                 f"Received: {height} × {width}")
+        poses = self.check(input_shape)
+        self.check_places(poses)
+        *_, children, pose, _ = poses
         self.add_weights(self.kernel_size ** 2 * children, pose)
 
     def call(self, inputs, training=None):
+        self.check_inputs(inputs)
         poses, activations = (ops.cast(t, "float32") for t in inputs)
         batch, height, width, children = ops.shape(activations)
         pose = self.kernel.shape[-1]
@@ -393,7 +414,8 @@ class ClassCapsules(_MatrixCapsules):
         [poses, activations] of shapes (batch, capsules, p, p) and (batch, capsules).
 
     Raises:
-        ValueError: inputs of other shapes, or a size that is not positive.
+        ValueError: inputs of other shapes, or a size that is not positive. Where a graph finds no
+            position only when it runs, activations are NaN.
 
     Precision: weights and routing are float32 under any dtype policy; outputs are cast to the
         layer's compute dtype.
@@ -416,10 +438,11 @@ class ClassCapsules(_MatrixCapsules):
         *_, children, pose, _ = self.check(input_shape)
         if self.coordinate_scale and pose < 2:
             raise ValueError(f"{self.name} expects poses of at least 2 × 2 for its coordinates. "
-                             f"Received: {pose} × {pose}")
+                             f"Received: pose={pose}")
         self.add_weights(children, pose)
 
     def call(self, inputs, training=None):
+        self.check_inputs(inputs)
         poses, activations = (ops.cast(t, "float32") for t in inputs)
         batch, height, width, children = ops.shape(activations)
         pose = self.kernel.shape[-1]
@@ -429,6 +452,9 @@ class ClassCapsules(_MatrixCapsules):
         n = height * width * children          # children of all positions are those of one place
         votes = ops.reshape(votes, (batch, self.capsules, n, pose ** 2))
         mean, a = compiled(self.em, training)(votes, ops.reshape(activations, (batch, n)))
+        if not isinstance(n, int):
+            # A graph may find no place when it runs: the classes' activations would be ½, of nothing.
+            a = ops.where(n > 0, a, math.nan)
         return self.outputs(ops.reshape(mean, (batch, self.capsules, pose, pose)), a)
 
     def compute_output_shape(self, input_shape):
@@ -495,20 +521,124 @@ def fold(t, strides, height, width):
 
 
 @keras.saving.register_keras_serializable(package="kexue")
-def spread_loss(y_true, activations):
+def spread_loss(y_true, activations, margin=None):
     """A sum over the true classes t and the others i:
 
         Σ_t Σ_{i≠t} max(0, m − (a_t − a_i))²
 
-    The margin m travels with the targets: y_true is m at the true classes and 0 elsewhere,
-    (batch, classes). A schedule then needs no state in the loss and works on every backend:
-    `spread_margin(progress) * one_hot`.
+    By default the margin m travels with the targets: y_true is m at the true classes and 0 elsewhere.
+    A schedule then needs no state in the loss and works on every backend:
+    `spread_margin(progress) * one_hot`. With `margin`, m is this number for all samples.
+
+    Args:
+        y_true: m times k-hot, (batch, classes). With `margin`: k-hot, or the numbers of single classes,
+            (batch,) or (batch, 1).
+        activations: a, (batch, classes).
+        margin: m, or None where it travels with the targets.
+
+    Returns:
+        (batch,), float32.
+
+    Raises:
+        ValueError: targets of another shape; class numbers without `margin`, as they do not say m; rows
+            with two different numbers beside 0, as smooth labels have them; numbers without a class. In
+            a graph such values make the loss NaN.
     """
-    y, a = ops.cast(y_true, "float32"), ops.cast(activations, "float32")
+    a = ops.cast(activations, "float32")
+    if len(a.shape) != 2:
+        raise ValueError(f"activations expects (batch, classes). Received: shape={tuple(a.shape)}")
+    y = _k_hot(y_true, a, margin)
+    m = ops.max(y, axis=-1, keepdims=True)
+    valid = ops.all((y == 0) | (y == m), axis=-1) & (m[:, 0] >= 0)
+    if margin is None:
+        _refuse_if_known(valid, y, "one margin at the true classes of a row and 0 at the others")
+    else:
+        valid = ops.all((y == 0) | (y == 1), axis=-1)
+        _refuse_if_known(valid, y, "k-hot rows of 0 and 1, since margin is given")
+        m = margin
     true = ops.cast(y > 0, "float32")
-    m = ops.max(y, axis=-1)[:, None, None]
-    gap = ops.square(ops.relu(m - (a[:, :, None] - a[:, None, :])))            # (batch, t, i)
-    return ops.sum(gap * true[:, :, None] * (1 - true)[:, None, :], axis=(1, 2))
+    gap = ops.square(ops.relu(ops.reshape(m, (-1, 1, 1)) - (a[:, :, None] - a[:, None, :])))   # (batch, t, i)
+    loss = ops.sum(gap * true[:, :, None] * (1 - true)[:, None, :], axis=(1, 2))
+    return ops.where(valid, loss, math.nan)
+
+
+@keras.saving.register_keras_serializable(package="kexue")
+class SpreadLoss(keras.losses.Loss):
+    """`spread_loss` as a class that saves and loads with a model, its margin included.
+
+    Args:
+        margin: m; None where it travels with the targets.
+        name, reduction, dtype: as in any Keras loss; float32 by default.
+
+    Raises:
+        ValueError: a margin that is not a number above 0.
+
+    Example:
+        x = keras.Input((12, 12, 8))
+        model = keras.Model(x, ClassCapsules(10)(PrimaryCapsules(4)(x))[1])
+        model.compile("adam", SpreadLoss(margin=0.5))
+        model.fit(np.zeros((4, 12, 12, 8)), np.array([3, 1, 4, 1]), verbose=0)
+
+    Reference: 苏剑林, 三味Capsule：矩阵Capsule与EM路由, https://kexue.fm/archives/5155
+    """
+
+    def __init__(self, margin=None, name="spread_loss", reduction="sum_over_batch_size", dtype=None):
+        super().__init__(name=name, reduction=reduction, dtype=dtype or "float32")
+        number = hasattr(margin, "__float__") and not isinstance(margin, bool)
+        if margin is not None and not (number and 0 < margin < math.inf):
+            raise ValueError(f"SpreadLoss expects margin to be a number above 0, or None. "
+                             f"Received: margin={margin!r}")
+        self.margin = None if margin is None else float(margin)
+
+    def call(self, y_true, y_pred):
+        return spread_loss(y_true, y_pred, self.margin)
+
+    def get_config(self):
+        return {**super().get_config(), "margin": self.margin, "dtype": self.dtype}
+
+
+def _k_hot(y_true, scores, margin):
+    """y_true as (batch, classes): rows as they are; with a margin, class numbers (batch,) or (batch, 1) as
+    one-hot rows. Of numbers that are no class the row is NaN."""
+    y, shape = ops.convert_to_tensor(y_true), tuple(scores.shape)
+    if shape[-1] == 1 and len(y.shape) == len(shape) - 1:
+        y = y[..., None]                        # of a single class each label says whether it is there
+    if _fits(y.shape, shape):
+        # Where a graph does not know a size, reshape refuses what arithmetic would repeat.
+        y = ops.reshape(y, ops.shape(scores)) if None in tuple(y.shape) else y
+        return ops.cast(y, "float32")
+    if _fits(y.shape, (*shape[:-1], 1)):
+        y = y[..., 0]
+    if not _fits(y.shape, shape[:-1]):
+        raise ValueError(f"y_true expects rows of one number a class, {shape}, or class numbers, "
+                         f"{shape[:-1]} or {(*shape[:-1], 1)}. Received: shape={tuple(y.shape)}")
+    if margin is None:
+        raise ValueError("y_true expects a margin times one-hot rows, spread_margin(progress) * one_hot, or "
+                         f"class numbers and margin=0.9 or the like. Received: shape={tuple(y.shape)}")
+    classes = ops.shape(scores)[-1]
+    number = ops.cast(y, "float32")[..., None]
+    one_hot = ops.cast(number == ops.arange(classes, dtype="float32"), "float32")
+    there = ops.sum(one_hot, axis=-1) > 0
+    _refuse_if_known(there, y, f"classes, whole numbers from 0 to {classes - 1}")
+    return ops.where(there[..., None], one_hot, math.nan)
+
+
+def _fits(shape, expected):
+    """Whether shapes are the same as far as both are known."""
+    if len(shape) != len(expected):
+        return False
+    return all(a == b or a is None or b is None for a, b in zip(shape, expected))
+
+
+def _refuse_if_known(valid, y, expected):
+    """ValueError where values are known and one is wrong. In a graph they are not."""
+    try:
+        right = bool(ops.all(valid))
+    except (TypeError, RuntimeError):
+        return
+    if not right:
+        wrong = ops.convert_to_numpy(y)[~ops.convert_to_numpy(valid)]
+        raise ValueError(f"y_true expects {expected}. Received: y_true={wrong[0]}")
 
 
 def spread_margin(progress, start=0.2, stop=0.9):

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from common.capsule import Capsule, CapsuleLength, margin_loss, squash
+from common.capsule import Capsule, CapsuleLength, MarginLoss, margin_loss, squash
 from tests.common.helpers import load_elsewhere, numpy
 
 RNG = np.random.default_rng(0)
@@ -193,6 +193,93 @@ def test_the_loss_is_the_loop():
         else:
             expected[b] += 0.25 * max(0, lengths[b, c] - 0.1) ** 2
     np.testing.assert_allclose(numpy(margin_loss(y, lengths)), expected, rtol=1e-5)
+
+
+def evaluated(loss, y, x):
+    """What a compiled model says whose outputs are x."""
+    model = keras.Sequential([keras.Input(x.shape[1:]), keras.layers.Identity()])
+    model.compile("sgd", loss)
+    return model.evaluate(x, y, batch_size=len(x), verbose=0)
+
+
+@pytest.mark.parametrize("loss", [margin_loss, MarginLoss()])
+def test_class_numbers_are_one_hot(loss):
+    """As keras.datasets.cifar10 has them, (n, 1), and (n,): the numbers of one-hot targets."""
+    lengths = RNG.uniform(0, 1, (6, 4)).astype("float32")
+    y = np.array([3, 0, 1, 2, 3, 1])
+    of_class = [[0.9 - min(0.9, p) if c == k else max(0, p - 0.1) / 2 for c, p in enumerate(row)]
+                for k, row in zip(y, lengths)]
+    expected = (np.array(of_class) ** 2).sum(axis=1).mean()
+    rows = np.eye(4)[y]
+    for labels in (y, y[:, None], y.astype("uint8")[:, None], y.astype("float32"), rows, rows > 0):
+        assert np.mean(numpy(loss(labels, lengths))) == pytest.approx(expected, rel=1e-5)
+        assert evaluated(loss, labels, lengths) == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("loss", [margin_loss, MarginLoss()])
+def test_targets_that_say_no_classes_are_refused_or_nan(loss):
+    lengths = RNG.uniform(0, 1, (4, 4)).astype("float32")
+    for shape in [(4, 3), (4, 5), (1, 4), (1, 1), (3,), (4, 1, 1), ()]:
+        with pytest.raises(ValueError, match=r"y_true expects rows.*Received: shape=\("):
+            loss(np.ones(shape), lengths)
+    with pytest.raises(ValueError, match=r"y_true expects rows.*Received: shape=\("):
+        evaluated(loss, np.ones((4, 3)), lengths)
+    for wrong in (-1, 4, 1.5, np.nan):
+        numbers, rows = np.array([0, 1, wrong, 3]), np.eye(4) * [1, 1, wrong, 1]
+        for y, message in [(numbers, "classes, whole numbers from 0 to 3"), (rows, "k-hot rows")]:
+            with pytest.raises(ValueError, match=f"{message}.*Received: y_true="):
+                loss(y, lengths)
+            assert np.isnan(evaluated(loss, y, lengths))
+
+
+def test_a_single_class_is_there_or_not():
+    lengths = np.float32([[0.3], [0.8]])
+    for y in (np.array([0, 1]), np.array([[0], [1]])):
+        np.testing.assert_allclose(numpy(margin_loss(y, lengths)), [0.25 * 0.2 ** 2, 0.1 ** 2], rtol=1e-4)
+
+
+def test_compiled_models_load_in_a_fresh_process(tmp_path):
+    x, y = RNG.normal(size=(4, 19, 19, 1)).astype("float32"), np.arange(4)
+    np.save(tmp_path / "targets.npy", y)
+    for loss in (margin_loss, MarginLoss(upper=0.8, lower=0.2, weight=0.5)):
+        model = network()
+        model.compile("sgd", loss)
+        checkpoint = keras.callbacks.ModelCheckpoint(str(tmp_path / "checkpoint.keras"))
+        model.fit(x, y, verbose=0, callbacks=[checkpoint])
+        _, printed = load_elsewhere(model, x, "common.capsule", tmp_path, """
+print(model.evaluate(numpy.load("x.npy"), numpy.load("targets.npy"), verbose=0))
+""")
+        assert float(printed.split()[-1]) == pytest.approx(model.evaluate(x, y, verbose=0), rel=1e-4)
+
+
+def test_the_class_is_the_formula_with_its_options():
+    y, p = np.eye(3)[[0, 2]], RNG.uniform(0, 1, (2, 3)).astype("float32")
+    made = MarginLoss(upper=0.8, lower=0.2, weight=0.5, reduction="sum", name="mine")
+    again = keras.losses.deserialize(keras.losses.serialize(made))
+    expected = np.where(y > 0, np.maximum(0, 0.8 - p), np.sqrt(0.5) * np.maximum(0, p - 0.2)) ** 2
+    for loss in (made, again):
+        assert float(loss(y, p)) == pytest.approx(expected.sum(), rel=1e-5)
+        assert loss.get_config() == made.get_config() and loss.name == "mine"
+    with pytest.raises(ValueError, match="upper to be a number of at least 0. Received: upper='1'"):
+        MarginLoss(upper="1")
+
+
+@pytest.mark.parametrize("share_weights", [True, False])
+def test_a_built_layer_refuses_other_widths(share_weights):
+    layer = Capsule(3, 4, share_weights=share_weights)
+    layer(np.zeros((2, 7, 5), "float32"))
+    shapes = [(2, 7, 1), (2, 7, 6), (2, 7), (2, 7, 5, 1)]
+    if not share_weights:
+        shapes += [(2, 1, 5), (2, 8, 5)]
+    for shape in shapes:
+        for call in (layer, layer.route):
+            with pytest.raises(ValueError, match=r"(?s)(axis|ndim|expects u).*shape"):
+                call(np.zeros(shape, "float32"))
+        with pytest.raises(ValueError, match="axis|ndim"):
+            layer(keras.Input(shape[1:], shape[0]))
+    for shape in [(2, 1), (1, 7), (2, 7, 1), (7,)]:
+        with pytest.raises(ValueError, match=r"expects a mask of shape \(2, 7\). Received: mask shape="):
+            layer(np.zeros((2, 7, 5), "float32"), mask=np.ones(shape, bool))
 
 
 @pytest.mark.parametrize("make, message", [

@@ -13,6 +13,7 @@ from common.matrix_capsule import (
     ClassCapsules,
     ConvCapsules,
     PrimaryCapsules,
+    SpreadLoss,
     spread_loss,
     spread_margin,
 )
@@ -369,6 +370,71 @@ def test_the_loss_is_the_loop():
         np.testing.assert_allclose(numpy(spread_loss(np.float32(m) * y, a)), expected, rtol=1e-5)
 
 
+def evaluated(loss, y, x):
+    """What a compiled model says whose outputs are x."""
+    model = keras.Sequential([keras.Input(x.shape[1:]), keras.layers.Identity()])
+    model.compile("sgd", loss)
+    return model.evaluate(x, y, batch_size=len(x), verbose=0)
+
+
+def test_class_numbers_need_a_margin_and_are_one_hot():
+    """As keras.datasets.cifar10 has them, (n, 1), and (n,)."""
+    a = RNG.uniform(0, 1, (6, 4)).astype("float32")
+    y = np.array([3, 0, 1, 2, 3, 1])
+    each = [sum(max(0, 0.7 - (row[t] - row[i])) ** 2 for i in range(4) if i != t) for t, row in zip(y, a)]
+    expected = np.mean(each)
+    loss = SpreadLoss(margin=0.7)
+    for labels in (y, y[:, None], y.astype("uint8")[:, None], y.astype("float32"), np.eye(4)[y]):
+        assert float(loss(labels, a)) == pytest.approx(expected, rel=1e-5)
+        assert evaluated(loss, labels, a) == pytest.approx(expected, rel=1e-5)
+        np.testing.assert_allclose(numpy(spread_loss(labels, a, margin=0.7)), each, rtol=1e-5)
+    for without in (spread_loss, SpreadLoss()):
+        assert evaluated(without, 0.7 * np.eye(4)[y], a) == pytest.approx(expected, rel=1e-5)
+        for labels in (y, y[:, None]):
+            for call in (without, lambda y, x, loss=without: evaluated(loss, y, x)):
+                with pytest.raises(ValueError, match=r"margin times one-hot.*Received: shape=\(6,\)|None"):
+                    call(labels, a)
+
+
+def test_targets_that_say_no_classes_or_no_margin_are_refused_or_nan():
+    a, rows = RNG.uniform(0, 1, (4, 4)).astype("float32"), np.eye(4)
+    for loss in (spread_loss, SpreadLoss(margin=0.9)):
+        for shape in [(4, 3), (4, 5), (1, 4), (1, 1), (3,), (4, 4, 1), ()]:
+            with pytest.raises(ValueError, match=r"y_true expects rows.*Received: shape=\("):
+                loss(np.ones(shape), a)
+    smooth, negative, several = 0.9 * rows + 0.025, rows.copy(), rows.copy()
+    negative[2] = [-1, -1, 1, -1]
+    several[2] = [0.2, 0, 0.9, 0]
+    for y in (smooth, negative, several, np.where(rows == 1, np.nan, 0), -rows, -np.ones((4, 4))):
+        with pytest.raises(ValueError, match="one margin at the true classes.*Received: y_true="):
+            spread_loss(y, a)
+        assert np.isnan(evaluated(spread_loss, y, a))
+    for y, message in [(0.2 * rows, "k-hot rows of 0 and 1"), (np.array([0, 1, -1, 2]), "from 0 to 3"),
+                       (np.array([0, 1, 4, 2]), "from 0 to 3"), (np.array([0, 1, 0.5, 2]), "from 0 to 3")]:
+        with pytest.raises(ValueError, match=f"{message}.*Received: y_true="):
+            spread_loss(y, a, margin=0.9)
+        assert np.isnan(evaluated(SpreadLoss(margin=0.9), y, a))
+    with pytest.raises(ValueError, match=r"\(batch, classes\). Received: shape=\(4,\)"):
+        spread_loss(np.ones(4), a[0])
+    for margin in (0, "0.9", True):
+        with pytest.raises(ValueError, match="margin to be a number above 0.*Received: margin="):
+            SpreadLoss(margin=margin)
+
+
+def test_compiled_models_load_in_a_fresh_process(tmp_path):
+    x = RNG.normal(size=(4, 19, 19, 1)).astype("float32")
+    for loss, y in [(spread_loss, 0.5 * np.eye(4)), (SpreadLoss(margin=0.5), np.arange(4))]:
+        np.save(tmp_path / "targets.npy", y)
+        model = network()
+        model.compile("sgd", loss)
+        checkpoint = keras.callbacks.ModelCheckpoint(str(tmp_path / "checkpoint.keras"))
+        model.fit(x, y, verbose=0, callbacks=[checkpoint])
+        _, printed = load_elsewhere(model, x, "common.matrix_capsule", tmp_path, """
+print(model.evaluate(numpy.load("x.npy"), numpy.load("targets.npy"), verbose=0))
+""")
+        assert float(printed.split()[-1]) == pytest.approx(model.evaluate(x, y, verbose=0), rel=1e-4)
+
+
 def test_the_margin_rises_from_start_to_stop():
     margins = [spread_margin(progress) for progress in (-1, 0, 0.5, 1, 2)]
     assert margins == pytest.approx([0.2, 0.2, 0.55, 0.9, 0.9])
@@ -391,11 +457,66 @@ def zeros(*shapes):
     (lambda: ClassCapsules(2, inverse_temperature="1"), "inverse_temperature to be a number above 0"),
     (lambda: ConvCapsules(2)(*zeros((2, 5, 5, 3, 4, 4))), r"\[poses, activations\].*Received"),
     (lambda: ConvCapsules(2)(zeros((2, 2, 5, 3, 4, 4), (2, 2, 5, 3))),
-     "at least 3 × 3 places.*Received: 2 × 5"),
+     "at least 3 × 3 places.*Received: height=2, width=5"),
     (lambda: ClassCapsules(2)(zeros((2, 5, 5, 3, 4, 4), (2, 5, 5, 4))),
      r"\[poses, activations\].*Received"),
-    (lambda: ClassCapsules(2)(zeros((2, 5, 5, 3, 1, 1), (2, 5, 5, 3))), "at least 2 × 2.*Received: 1 × 1"),
+    (lambda: ClassCapsules(2)(zeros((2, 5, 5, 3, 1, 1), (2, 5, 5, 3))), "at least 2 × 2.*Received: pose=1"),
 ])
 def test_wrong_inputs_are_named(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+@pytest.mark.parametrize("make, shapes", [
+    (lambda: ConvCapsules(2, 3), [(5, 5, 4, 2), (5, 5, 1, 2), (5, 5, 3, 3), (2, 5, 3, 2), (5, 1, 3, 2)]),
+    (lambda: ClassCapsules(2), [(5, 5, 4, 2), (5, 5, 1, 2), (5, 5, 3, 3), (0, 5, 3, 2)]),
+])
+def test_a_built_layer_refuses_other_inputs(make, shapes):
+    """Other children, other poses, fewer places than the window has: eagerly, symbolically, compiled."""
+    layer = make()
+    layer(zeros(*shapes_of(6, 6, 3)))
+    for shape in shapes:
+        poses, a = shapes_of(*shape)
+        symbolic = [keras.Input(t[1:], t[0]) for t in (poses, a)]
+        for inputs in (zeros(poses, a), symbolic):
+            with pytest.raises(ValueError, match="Received: (shape|height)="):
+                layer(inputs)
+    for wrong in (zeros(*shapes_of(5, 5, 3))[::-1], zeros((1, 5, 5, 3, 2, 2), (1, 5, 5, 1))):
+        with pytest.raises(ValueError, match=r"\[poses, activations\].*Received: shapes="):
+            layer(wrong)
+
+
+def test_a_built_first_layer_refuses_other_channels():
+    layer = PrimaryCapsules(2)
+    layer(*zeros((1, 5, 5, 3)))
+    for shape in [(1, 5, 5, 1), (1, 5, 5, 4), (1, 5, 3), (1, 5, 5, 1, 3)]:
+        with pytest.raises(ValueError, match="axis|ndim"):
+            layer(*zeros(shape))
+
+
+def test_a_model_for_all_sizes_refuses_images_smaller_than_a_window():
+    model = network()
+    for height, width in [(7, 19), (19, 7), (5, 5)]:
+        x = np.zeros((2, height, width, 1), "float32")
+        for call in (model, lambda x: model.predict(x, verbose=0)):
+            with pytest.raises(ValueError, match="at least 3 × 3 places.*Received: height="):
+                call(x)
+
+
+@pytest.mark.skipif(OTHER_BACKEND, reason="only TensorFlow has unknown sizes")
+def test_a_graph_that_learns_of_small_images_when_it_runs_fails_or_says_nan():
+    import tensorflow as tf
+
+    for kernel_size, strides in [(2, 1), (3, 1), (3, 2), (4, 2)]:
+        x = keras.Input((None, None, 2))
+        h = ConvCapsules(2, kernel_size, strides)(PrimaryCapsules(2, pose=2)(x))
+        model = keras.Model(x, ClassCapsules(3)(h)[1])
+        run = tf.function(lambda x, model=model: model(x),
+                          input_signature=[tf.TensorSpec((None, None, None, 2))])
+        assert np.isfinite(numpy(run(tf.ones((1, 4, 5, 2))))).all()
+        for size in [(1, 1), (1, 5), (5, 1), (kernel_size - 1, kernel_size)]:
+            try:
+                found = numpy(run(tf.ones((1, *size, 2))))
+            except tf.errors.InvalidArgumentError:
+                continue
+            assert np.isnan(found).all()
