@@ -6,12 +6,13 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 ARTICLES := $(patsubst %/train.py,%,$(wildcard */train.py))
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: help test test-slow lint bench stress clean $(ARTICLES)
+.PHONY: help test test-jax test-slow lint bench stress clean $(ARTICLES)
 
 help:
 	@echo "make ARTICLE      train an article's model and draw its pictures; ARTICLE is one of: $(ARTICLES)"
 	@echo '                  (ARGS="--epochs 5 --model conv" passes options; see python ARTICLE/train.py --help)'
 	@echo "make test         check style and run the tests"
+	@echo "make test-jax     compare the layers with their oracles on the JAX backend"
 	@echo "make test-slow    run the long checks too"
 	@echo "make bench        measure speed beside what one would run instead"
 	@echo "make stress       kill, starve and attack every script for hours; counts what happened"
@@ -27,6 +28,9 @@ nl2sql: .venv/run        # a BERT first, unless one is named: without it the par
 
 test: .venv/dev lint
 	.venv/bin/python -m pytest -n auto --maxprocesses 4 --dist worksteal $(ARGS)
+
+test-jax: .venv/dev
+	.venv/bin/python -m pytest -n auto --maxprocesses 4 -m "jax and not slow" tests/test_backends.py $(ARGS)
 
 test-slow: .venv/dev
 	.venv/bin/python -m pytest -m "slow or not slow" $(ARGS)

@@ -21,11 +21,12 @@ ELSEWHERE = [("tensorflow", "mixed_bfloat16"), ("tensorflow", "mixed_float16"), 
              ("jax", "mixed_bfloat16"), ("jax", "mixed_float16")]
 
 
+@pytest.mark.jax
 @pytest.mark.skipif(keras.backend.backend() == "jax", reason="the whole suite is running on JAX already")
 @pytest.mark.parametrize("names", [ORACLES, ALL], ids=["oracles", "all"])
 @pytest.mark.parametrize("layer", LAYERS)
 def test_layers_on_jax(layer, names):
-    """make test: the comparisons with the oracles; make test-slow: all."""
+    """make test-jax: the comparisons with the oracles; make test-slow: all."""
     command = [sys.executable, "-m", "pytest", "-k", names, str(ROOT / f"tests/common/test_{layer}.py")]
     environment = {**os.environ, "KERAS_BACKEND": "jax"}
     result = subprocess.run(command, env=environment, capture_output=True, text=True)
