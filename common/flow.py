@@ -9,7 +9,7 @@ Every layer is such a pair, forward and inverse, written side by side.
 
 Article: 苏剑林, 细水长flow之NICE, https://kexue.fm/archives/5776
 """
-# kexue-keras common/flow.py, version 1.0 (2026-11-28), Apache-2.0; changes: CHANGELOG.md
+# kexue-keras common/flow.py, version 1.1 (2026-11-28), Apache-2.0; changes: CHANGELOG.md
 
 import math
 
@@ -28,6 +28,9 @@ class Bijection(keras.layers.Layer):
     only the networks inside couplings follow the policy, so a coupling stays invertible when its
     network computes in bfloat16.
 
+    Raises:
+        ValueError: inputs that are not (batch, dim), or of another dim than the layer was built for.
+
     Example:
         class Shift(Bijection):
             def forward(self, x):
@@ -44,29 +47,65 @@ class Bijection(keras.layers.Layer):
     def __init__(self, **kwargs):
         super().__init__(**kwargs, autocast=False)
 
-    def call(self, x, inverse=False):
-        x = ops.cast(x, _precision(x))
-        return self.inverse(x) if inverse else self.forward(x)
+    def __init_subclass__(cls, **options):
+        """`run_forward` is the method `forward` that a class has or inherits.
 
-    def forward(self, x):
-        raise NotImplementedError
+        Keras layers on PyTorch are modules, and a module's call is a method `forward` of its own.
+        There, a class's `forward` is wrapped so that both are found.
+        """
+        super().__init_subclass__(**options)
+        if "forward" in vars(cls):
+            cls.run_forward = cls.forward
+            if keras.backend.backend() == "torch":
+                cls.forward = _beside_the_modules(cls.forward)
+
+    def call(self, x, inverse=False):
+        self.check(x.shape)
+        x = ops.cast(x, _precision(x))
+        return self.inverse(x) if inverse else self.run_forward(x)
+
+    def run_forward(self, x):
+        raise NotImplementedError(f"{type(self).__name__} expects a method forward(self, x)")
 
     def inverse(self, z):
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} expects a method inverse(self, z)")
 
     def build(self, input_shape):
-        if len(input_shape) != 2 or input_shape[-1] is None:
-            raise ValueError(f"{self.name} expects inputs of shape (batch, dim) with a known dim; "
-                             f"flatten images first. Received: shape={tuple(input_shape)}")
+        self.check(input_shape)
+        if input_shape[-1] is None:
+            raise ValueError(f"{self.name} expects inputs of shape (batch, dim) with a known dim. "
+                             f"Received: shape={tuple(input_shape)}")
         self.dim = input_shape[-1]
+        self.input_spec = keras.layers.InputSpec(ndim=2, axes={-1: self.dim})
+
+    def check(self, shape):
+        """Raises ValueError unless this is (batch, dim), with the layer's dim if that is known."""
+        dim = getattr(self, "dim", None)
+        right = len(shape) == 2 and (dim is None or shape[1] in (dim, None))
+        if not right:
+            expected = "" if dim is None else f" with dim={dim}"
+            raise ValueError(f"{self.name} expects inputs of shape (batch, dim){expected}; flatten "
+                             f"images first. Received: shape={tuple(shape)}")
 
     def compute_output_shape(self, input_shape):
+        self.check(input_shape)
         return tuple(input_shape), (input_shape[0],)
 
     def compute_output_spec(self, x, inverse=False):
         changed, log_det = self.compute_output_shape(x.shape)
         dtype = _precision(x)
         return keras.KerasTensor(changed, dtype), keras.KerasTensor(log_det, dtype)
+
+
+def _beside_the_modules(forward):
+    """For PyTorch: what a module's call runs, if it is the layer's; else, as super().forward(x), the
+    given method."""
+    def run(self, *args, **kwargs):
+        if type(self).forward is run:
+            return keras.layers.Layer.forward(self, *args, **kwargs)
+        return forward(self, *args, **kwargs)
+
+    return run
 
 
 @keras.saving.register_keras_serializable(package="kexue")
@@ -119,6 +158,8 @@ class AdditiveCoupling(Bijection):
         super().__init__(**kwargs)
         if split not in ("interleaved", "half"):
             raise ValueError(f'split expects "interleaved" or "half". Received: split={split!r}')
+        if not isinstance(network, keras.layers.Layer):
+            raise ValueError(f"network expects a layer or a model. Received: network={network!r}")
         self.network, self.split, self.swap = network, split, swap
 
     def forward(self, x):
@@ -156,11 +197,14 @@ class AdditiveCoupling(Bijection):
         half = self.dim // 2
         if not self.network.built:
             self.network.build((None, half))
-        expected = self.outputs_for_each * half
-        found = self.network.compute_output_shape((None, half))[-1]
-        if found != expected:
-            raise ValueError(f"{self.name} expects a network that maps {half} to {expected} numbers. "
-                             f"Received: one that gives {found}")
+        expected = (None, self.outputs_for_each * half)
+        maps = f"{self.name} expects a network that maps {half} to {expected[1]} numbers"
+        try:
+            found = self.network(keras.KerasTensor((None, half), self.network.compute_dtype)).shape
+        except ValueError as error:
+            raise ValueError(f"{maps}. Received: network={self.network}, which says: {error}") from error
+        if tuple(found) != expected:
+            raise ValueError(f"{maps}. Received: a network with outputs of shape={tuple(found)}")
 
     def get_config(self):
         return {
@@ -172,8 +216,7 @@ class AdditiveCoupling(Bijection):
 
     @classmethod
     def from_config(cls, config):
-        network = keras.saving.deserialize_keras_object(config["network"])
-        return cls(**{**config, "network": network})
+        return cls(**{**config, "network": _revive(config["network"])})
 
 
 @keras.saving.register_keras_serializable(package="kexue")
@@ -210,6 +253,8 @@ class AffineCoupling(AdditiveCoupling):
 
     def __init__(self, network, split="interleaved", swap=False, bound=2.0, **kwargs):
         super().__init__(network, split, swap, **kwargs)
+        if not bound > 0:
+            raise ValueError(f"bound expects a number above 0. Received: bound={bound!r}")
         self.bound = bound
 
     def forward(self, x):
@@ -364,7 +409,8 @@ class Flow(Bijection):
     log-determinant; the methods give the rest.
 
     Args:
-        layers: list of Bijections, in the direction from x to z.
+        layers: list of Bijections, in the direction from x to z. A layer may stand in it twice, and
+            couplings may have one network in common: they still do after loading.
         prior: "gaussian": independent N(0, 1); "logistic": independent logistic variables, as in
             the paper.
         **kwargs: name, dtype and so on, as for any Keras layer.
@@ -378,8 +424,8 @@ class Flow(Bijection):
         log |det ∂x/∂z|.
 
     Raises:
-        ValueError: layers is empty or holds something else, prior is unknown, or a layer cannot
-            take the shape.
+        ValueError: layers is empty or holds something else, prior is unknown, a layer cannot take
+            the shape, or networks of couplings have only a part of their layers in common.
 
     Precision: float32 at least, float64 where the input and the dtype policy are float64.
 
@@ -441,15 +487,85 @@ class Flow(Bijection):
         for layer in self.layers:
             if not layer.built:
                 layer.build(input_shape)
+            layer.check(input_shape)
+        _refuse_shared_parts(self)
 
     def get_config(self):
         layers = [keras.saving.serialize_keras_object(layer) for layer in self.layers]
-        return {**super().get_config(), "prior": self.prior, "layers": layers}
+        config = {**super().get_config(), "prior": self.prior, "layers": layers}
+        found = {}
+        for part, entry in _parts(self, config):
+            found.setdefault(id(part), []).append(entry)
+        shared = [entries for entries in found.values() if len(entries) > 1]
+        for number, entries in enumerate(shared):
+            for entry in entries:
+                entry[SHARED] = number
+        return config
 
     @classmethod
     def from_config(cls, config):
-        layers = [keras.saving.deserialize_keras_object(layer) for layer in config["layers"]]
+        layers = [_revive(entry) for entry in _with_places(config["layers"], {})]
         return cls(**{**config, "layers": layers})
+
+
+# Keras' saving makes two objects of one that several layers hold. A flow therefore numbers the configs of
+# what it holds more than once, under this key.
+SHARED = "kexue_shared"
+
+
+def _parts(flow, config):
+    """The layers and networks of a flow, and of flows inside it, each with its config."""
+    for layer, entry in zip(flow.layers, config["layers"]):
+        yield layer, entry
+        if isinstance(layer, Flow):
+            yield from _parts(layer, entry["config"])
+        elif isinstance(layer, AdditiveCoupling):
+            yield layer.network, entry["config"]["network"]
+
+
+def _with_places(config, places):
+    """A copy of the config in which a list, the same for each number, stands where the number stood:
+    the object comes into it."""
+    if isinstance(config, (list, tuple)):
+        return [_with_places(part, places) for part in config]
+    if not isinstance(config, dict):
+        return config
+    copy = {key: _with_places(value, places) for key, value in config.items() if key != SHARED}
+    if SHARED in config:
+        place = config[SHARED]           # a list already, in a flow inside a flow
+        copy[SHARED] = place if isinstance(place, list) else places.setdefault(place, [])
+    return copy
+
+
+def _revive(entry):
+    """The object of a config, made once for all configs that have a place for it in common."""
+    place = entry.get(SHARED)
+    if not isinstance(place, list):
+        return keras.saving.deserialize_keras_object(entry)
+    if not place:
+        place.append(keras.saving.deserialize_keras_object(entry))
+    return place[0]
+
+
+def _networks(flow):
+    """The networks of the couplings of a flow and of flows inside it."""
+    for layer in flow.layers:
+        if isinstance(layer, Flow):
+            yield from _networks(layer)
+        elif isinstance(layer, AdditiveCoupling):
+            yield layer.network
+
+
+def _refuse_shared_parts(flow):
+    """Raises ValueError where two networks of a flow have weights in common and are not one object:
+    they could be saved, not loaded."""
+    owners = {}
+    for network in _networks(flow):
+        for weight in network.weights:
+            if owners.setdefault(id(weight), network) is not network:
+                raise ValueError(f"{flow.name} expects couplings with networks of their own, or with the "
+                                 f"same network as a whole. Received: network={network}, which shares "
+                                 f"{weight.path} with another")
 
 
 def gaussian_log_prob(z):

@@ -20,7 +20,7 @@ from common.flow import (
     Scale,
     gaussian_log_prob,
 )
-from tests.common.helpers import run_elsewhere
+from tests.common.helpers import load_elsewhere, run_elsewhere
 
 if keras.backend.backend() == "jax":
     import jax
@@ -239,10 +239,84 @@ np.testing.assert_allclose(log_prob, expected["log_prob"], rtol=1e-5)
     (lambda: Flow([Reverse()], prior="uniform"), "gaussian, logistic"),
     (lambda: AdditiveCoupling(network(2), split="checkerboard"), '"interleaved" or "half"'),
     (lambda: Flow([Reverse()]).sample(3), "that was built"),
+    (lambda: AdditiveCoupling(lambda x: x), "network expects a layer.*Received: network="),
+    (lambda: AffineCoupling(network(4), bound=0), "bound expects a number above 0.*Received: bound=0"),
+    (lambda: AdditiveCoupling(built_for(3))(data(2, 4)), "maps 2 to 2 numbers.*Received: network="),
+    (lambda: Flow([Reverse()])(data(2, 3), inverse=True) and Flow([Scale()])(data(2, 3)[:, 0]), "dim"),
 ])
 def test_wrong_use_is_named(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def built_for(dim):
+    layer = layers.Dense(2)
+    layer.build((None, dim))
+    return layer
+
+
+@pytest.mark.parametrize("name", [*NAMES, "flow"])
+def test_a_built_layer_takes_no_other_shape(name):
+    layer = Flow([make(name, 4, "float32") for name in NAMES]) if name == "flow" else make(name, 4, "float32")
+    layer(data(2, 4, dtype="float32"))
+    for inverse in (False, True):
+        for shape in [(2, 6), (2, 3), (2, 2), (2, 1), (2, 4, 4), (4,)]:
+            for x in (np.zeros(shape, "float32"), keras.KerasTensor((None, *shape[1:]))):
+                with pytest.raises(ValueError, match="Received: |found|received"):
+                    layer(x, inverse=inverse)
+    with pytest.raises(ValueError, match=r"dim=4.*Received: shape=\(2, 6\)"):
+        layer.compute_output_shape((2, 6))
+
+
+def test_a_network_and_a_layer_that_stand_twice_in_a_flow_do_so_after_loading(tmp_path):
+    net, shuffle = network(2, "float32"), Permutation()
+    inner = Flow([shuffle, AdditiveCoupling(net, swap=True), Scale("random_normal")])
+    flow = Flow([AdditiveCoupling(net), Reverse(), AdditiveCoupling(net), inner, shuffle], name="flow")
+    x = keras.Input((4,))
+    model = keras.Model(x, flow(x)[0])
+    points = data(3, 4, dtype="float32")
+    expected = numpy(model(points))
+    found, _ = load_elsewhere(model, points, "common.flow", tmp_path, """
+a, _, b, inner, last = model.get_layer("flow").layers
+assert a.network is b.network is inner.layers[1].network and inner.layers[0] is last
+""", compile=False)
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+    clone = keras.models.clone_model(model)
+    assert len(clone.weights) == len(model.weights)
+    clone.set_weights(model.get_weights())
+    np.testing.assert_allclose(numpy(clone(points)), expected, rtol=1e-6)
+    again = Flow.from_config(flow.get_config())
+    assert again.layers[0].network is again.layers[2].network is not net
+
+
+def test_networks_that_have_only_a_layer_in_common_are_refused():
+    common_layer = layers.Dense(2)
+    first, second = keras.Sequential([common_layer]), keras.Sequential([common_layer, layers.ReLU()])
+    with pytest.raises(ValueError, match="networks of their own.*Received: network="):
+        Flow([AdditiveCoupling(first), Flow([AdditiveCoupling(second)])])(data(2, 4))
+
+
+def test_forward_of_a_subclass_and_of_its_parent():
+    class Shift(Bijection):
+        def forward(self, x):
+            return x + 1, ops.zeros_like(x[:, 0])
+
+    class Twice(Shift):
+        def forward(self, x):
+            x, first = super().forward(x)
+            x, second = super().forward(x)
+            return x, first + second
+
+    class Heir(Twice):
+        pass
+
+    x = data(2, 3, dtype="float32")
+    for cls, shift in ((Shift, 1), (Twice, 2), (Heir, 2)):
+        np.testing.assert_allclose(numpy(cls()(x)[0]), x + shift, rtol=1e-6)
+        np.testing.assert_allclose(numpy(cls().forward(x)[0]), x + shift, rtol=1e-6)
+    np.testing.assert_array_equal(numpy(Reverse().forward(ops.convert_to_tensor(x))[0]), x[:, ::-1])
+    with pytest.raises(NotImplementedError, match="inverse"):
+        Heir()(x, inverse=True)
 
 
 def test_a_layer_of_ones_own():
