@@ -14,9 +14,10 @@ Article: 苏剑林, 简明条件随机场CRF介绍, https://kexue.fm/archives/55
 The whole CRF of the article is the next four functions. `potentials` is one tensor that holds all a
 CRF knows about a batch, so that a loss can be computed from it alone. Its rows 0 … T−1 are the
 scores h(y_t; x) of the tags at each step, with the mask as last column. Its last K rows are the
-scores g(y_t, y_{t+1}) of transitions.
+scores g(y_t, y_{t+1}) of transitions. Steps that the mask leaves out are skipped, wherever they
+stand: a transition leads from a real step to the next real one.
 """
-# kexue-keras common/crf.py, version 1.0 (2026-11-28), Apache-2.0; changes: CHANGELOG.md
+# kexue-keras common/crf.py, version 1.1 (2026-11-28), Apache-2.0; changes: CHANGELOG.md
 
 import keras
 import numpy as np
@@ -29,47 +30,58 @@ FORBIDDEN = -1e9
 def log_partition(potentials):
     """log Z(x), (batch,): logarithm of the sum of e^score over all paths, by the recursion (9) in
     logarithms."""
-    h, mask, transitions = unpack(potentials)
+    _, mask, transitions = unpack(potentials)
 
     def step(alpha, inputs):
-        h_t, real = inputs[:, :-1], inputs[:, -1:] > 0
-        after = ops.logsumexp(alpha[:, :, None] + transitions, axis=1) + h_t   # over the tag before
-        alpha = ops.where(real, after, alpha)                                  # unchanged by padding
+        h_t, state = inputs[:, :-1], inputs[:, -1:]
+        after = ops.logsumexp(alpha[:, :, None] + transitions, axis=1)         # over the tag before
+        alpha = advance(state, alpha, after, h_t)
         return alpha, alpha
 
     steps = time_major(potentials)
-    alpha, _ = ops.scan(step, h[:, 0], steps[1:])
-    return ops.logsumexp(alpha, axis=-1) * mask[:, 0]
+    alpha, _ = ops.scan(step, ops.zeros_like(steps[0, :, :-1]), steps)
+    return ops.logsumexp(alpha, axis=-1) * ops.minimum(ops.sum(mask, axis=1), 1)
 
 
 def path_score(potentials, tags):
-    """f(y; x), equation (4): the scores of a path's tags and of its transitions; tags (batch, T),
-    result (batch,)."""
+    """f(y; x), equation (4): the scores of a path's tags and of its transitions; tags (batch, T)
+    integers, result (batch,). NaN where a tag at a real step is not one of 0 … K−1."""
     h, mask, transitions = unpack(potentials)
-    y = ops.one_hot(tags, h.shape[-1], dtype="float32") * mask[..., None]
-    pairs = ops.sum(ops.matmul(y[:, :-1], transitions) * y[:, 1:], axis=(1, 2))
-    return ops.sum(h * y, axis=(1, 2)) + pairs
+    k = h.shape[-1]
+    tags = ops.reshape(ops.cast(tags, "int32"), ops.shape(mask))
+    valid = ops.logical_and(tags >= 0, tags < k)
+    y = ops.one_hot(_carried(ops.where(valid, tags, -1), mask), k, dtype="float32")
+    pairs = ops.sum(ops.matmul(y[:, :-1], transitions) * y[:, 1:], axis=2)
+    score = ops.sum(ops.sum(h * y, axis=2) * mask, axis=1) + ops.sum(pairs * mask[:, 1:], axis=1)
+    wrong = ops.any(ops.logical_and(mask > 0, ops.logical_not(valid)), axis=1)
+    return ops.where(wrong, float("nan"), score)
 
 
 def log_likelihood(potentials, tags):
-    """log P(tags|x) in nats, minus equation (7): at most 0; tags (batch, T), result (batch,)."""
+    """log P(tags|x) in nats, minus equation (7): at most 0; tags (batch, T), result (batch,).
+
+    About FORBIDDEN where the path, or every path, is forbidden; NaN as path_score.
+    """
     partition = fast_log_partition if keras.backend.backend() == "tensorflow" else log_partition
-    return path_score(potentials, tags) - partition(potentials)
+    log_z = partition(potentials)
+    # Where nothing is allowed, the difference of two numbers of size 1e9 would look like a loss.
+    return path_score(potentials, tags) - ops.where(log_z < FORBIDDEN / 2, 0.0, log_z)
 
 
 def viterbi(potentials):
-    """The path of highest score, (batch, T) int32, −1 behind the mask.
+    """The path of highest score, (batch, T) int32, −1 where the mask is False.
 
     Only scores are kept on the way. The best tag before is found once more on the way back, which
     is cheaper than to store a pointer for every tag.
     """
-    h, mask, transitions = unpack(potentials)
+    _, mask, transitions = unpack(potentials)
 
     def forward(best, inputs):
         """best is (K, batch): with the batch last, processors take it in vectors."""
-        h_t, real = inputs[:-1], inputs[-1:] > 0
-        after = ops.max(best[:, None] + transitions[:, :, None], axis=0) + h_t
-        best = ops.where(real, after, best)
+        h_t, state = inputs[:-1], inputs[-1:]
+        pairs = best[:, None] + transitions[:, :, None]
+        after = ops.max(pairs, axis=0, initial=-float("inf"))    # initial: for batches of no rows
+        best = advance(state, best, after, h_t)
         return best, best
 
     def backward(tag, inputs):
@@ -79,26 +91,65 @@ def viterbi(potentials):
         return tag, tag
 
     steps = ops.transpose(time_major(potentials), (0, 2, 1))
-    last, scores = ops.scan(forward, steps[0, :-1], steps[1:])
-    scores = ops.concatenate([steps[:1, :-1], scores], axis=0)[:-1]
+    last, scores = ops.scan(forward, ops.zeros_like(steps[0, :-1]), steps)
+    scores = ops.concatenate([scores, next_step(steps)[:, -1:]], axis=1)
     last = ops.cast(ops.argmax(last, axis=0), "int32")
-    scores_and_mask = ops.concatenate([scores, steps[1:, -1:]], axis=1)
-    _, tags = ops.scan(backward, last, scores_and_mask, reverse=True)
-    tags = ops.transpose(ops.concatenate([tags, last[None]], axis=0))
+    _, tags = ops.scan(backward, last, scores, reverse=True)
+    tags = ops.reshape(ops.transpose(tags)[:, :ops.shape(mask)[1]], ops.shape(mask))
     return ops.where(mask > 0, tags, -1)
 
 
 def unpack(potentials):
-    """potentials → scores h (batch, T, K), mask (batch, T) of 0.0 and 1.0, transitions (K, K)."""
+    """potentials → scores h (batch, T, K), mask (batch, T) of 0.0 and 1.0, transitions (K, K), in
+    float32."""
     k = potentials.shape[-1] - 1
-    transitions = ops.reshape(potentials[0, -k:, :-1], (k, k))
+    if keras.backend.standardize_dtype(potentials.dtype) != "float32":
+        # In float16 what is FORBIDDEN has become −inf.
+        potentials = ops.maximum(ops.cast(potentials, "float32"), FORBIDDEN)
+    transitions = ops.sum(potentials[:1, -k:, :-1], axis=0)    # of the first row, if there is one
     return potentials[:, :-k, :-1], potentials[:, :-k, -1], transitions
 
 
 def time_major(potentials):
-    """Scores and mask of the steps as ops.scan walks over them, (T, batch, K + 1)."""
-    k = potentials.shape[-1] - 1
-    return ops.transpose(potentials[:, :-k], (1, 0, 2))
+    """What ops.scan walks over, (T, batch, K + 1): the scores of the steps, and in the last column 0
+    at steps to skip, 1 at the first real step of a row, 2 at those that follow another one.
+
+    Where T is 0 or not known yet, a step to skip follows, since TensorFlow has no loop of no steps.
+    """
+    h, mask, _ = unpack(potentials)
+    state = mask * (1 + ops.cast(ops.cumsum(mask, axis=1) > 1, "float32"))
+    steps = ops.concatenate([h, state[..., None]], axis=-1)
+    if potentials.shape[1] in (None, h.shape[-1]):
+        steps = ops.pad(steps, [[0, 0], [0, 1], [0, 0]])
+    return ops.transpose(steps, (1, 0, 2))
+
+
+def next_step(steps):
+    """Time-major steps, moved by one: at each step what stands at the next one; zeros at the last."""
+    return ops.concatenate([steps[1:], ops.zeros_like(steps[:1])], axis=0)
+
+
+def advance(state, before, after, h_t):
+    """A step of a recursion forward: `before` as it is at a step to skip, h_t at a first step, and
+    after + h_t elsewhere; state is the last column of time_major."""
+    return ops.where(state > 0, ops.where(state > 1, after, 0.0) + h_t, before)
+
+
+def _carried(tags, mask):
+    """Tags in which each skipped step repeats the tag of the last real step before it; −1 at steps
+    without one. What is behind the last real step is −1, too."""
+    unknown = -2
+    count = ops.cumsum(mask, axis=1)
+    inside = ops.logical_and(count > 0, count < ops.sum(mask, axis=1, keepdims=True))
+    tags = ops.where(mask > 0, tags, ops.where(inside, unknown, -1))
+
+    def fill(tags):
+        before = ops.pad(tags, [[0, 0], [1, 0]], constant_values=-1)[:, :-1]
+        return ops.where(tags == unknown, before, tags)
+
+    # As many rounds as the longest hole has steps: none, where padding is on the right or the left.
+    [tags] = ops.while_loop(lambda tags: ops.any(tags == unknown), lambda tags: (fill(tags),), (tags,))
+    return tags
 
 
 @keras.saving.register_keras_serializable(package="kexue")
@@ -115,29 +166,32 @@ class CRF(keras.layers.Layer):
 
     Args:
         num_tags: K.
-        constraints: None, or a dict with boolean lists "transitions" (K × K), "start" (K) and
-            "end" (K), as tag_constraints makes it. What is False never happens, in training and in
-            decoding.
+        constraints: None, or a dict with booleans "transitions" (K × K), "start" (K) and "end" (K),
+            as tag_constraints makes it. What is False never happens, in training and in decoding.
+            An entry that is missing allows everything.
         **kwargs: name, dtype and so on, as for any Keras layer.
 
     Call arguments:
-        emissions: (batch, T, K), real numbers, no softmax. T may differ from batch to batch.
-        mask: (batch, T), True at real steps, which stand on the left. By default the mask that
-            Keras hands on; give it explicitly after layers that drop masks, such as Conv1D. From
-            its first False on, a row is padding. A row without any True has log-likelihood 0.
+        emissions: (batch, T, K), real numbers, no softmax. T may differ from batch to batch. −inf
+            forbids a tag at a step.
+        mask: (batch, T), True at real steps. By default the mask that Keras hands on; give it
+            explicitly after layers that drop masks, such as Conv1D. Steps that are False are
+            skipped, wherever they stand: a transition leads from a real step to the next real one.
+            A row without any True has log-likelihood 0.
 
     Output:
-        tags: (batch, T) int32, the path of highest score (Viterbi), −1 behind the mask.
+        tags: (batch, T) int32, the path of highest score (Viterbi), −1 where the mask is False.
         potentials: (batch, T + K, K + 1) float32, all that a loss or a decoder needs, see the top
             of this file. Give it to crf_loss, marginals, k_best, viterbi, log_likelihood.
 
     Raises:
-        ValueError: emissions that are not (batch, T, K); constraints of another size or without any
-            allowed tag. Called eagerly also a mask with a hole, see check_tags. A compiled graph
-            cannot raise: there, padding begins at the hole.
+        ValueError: num_tags that is no positive integer; constraints of another size, without any
+            allowed tag, or with other numbers than 0 and 1; emissions that are not (batch, T, K); a
+            mask that is not (batch, T). Called eagerly also a mask with other numbers than 0 and
+            1, such as a mask to add. A compiled graph cannot raise: there, such steps are NaN.
 
-    Precision: float32 under any dtype policy, also for the weights. Scores up to ±1e4 give finite
-        losses and gradients.
+    Precision: float32 under any dtype policy and any floatx, also for the weights. Scores up to
+        ±1e4 give finite losses and gradients. Second derivatives are those of log_partition.
 
     Example:
         mask = np.array([[1, 1, 1, 1, 1], [1, 1, 1, 0, 0]], bool)
@@ -152,28 +206,39 @@ class CRF(keras.layers.Layer):
 
     def __init__(self, num_tags, constraints=None, **kwargs):
         super().__init__(**kwargs, autocast=False)
-        self.num_tags, self.constraints = num_tags, constraints
+        integer = isinstance(num_tags, (int, np.integer)) and not isinstance(num_tags, bool)
+        if not integer or num_tags < 1:
+            raise ValueError(f"num_tags expects a positive integer. Received: num_tags={num_tags!r}")
+        self.num_tags = int(num_tags)
         self.supports_masking = True
-        shapes = {"transitions": (num_tags, num_tags), "start": (num_tags,), "end": (num_tags,)}
-        self.penalties = {}
-        for name, shape in shapes.items():
-            allowed = np.ones(shape, bool)
-            if constraints is not None:
-                allowed = np.asarray(constraints[name], bool)
-            if allowed.shape != shape or not allowed.any():
-                raise ValueError(f"constraints[{name!r}] expects booleans of shape {shape}, some of "
-                                 f"them True. Received: shape={allowed.shape}")
-            self.penalties[name] = np.where(allowed, 0, FORBIDDEN).astype("float32")
+        k = self.num_tags
+        allowed = {"transitions": np.ones((k, k), bool), "start": np.ones(k, bool), "end": np.ones(k, bool)}
+        if constraints is not None:
+            allowed = _read_constraints(constraints, allowed)
+        self.penalties = {name: np.where(value, 0, FORBIDDEN).astype("float32")
+                          for name, value in allowed.items()}
+        if constraints is not None:
+            constraints = {name: value.tolist() for name, value in allowed.items()}    # as JSON has them
+        self.constraints = constraints
 
     def build(self, input_shape):
-        if len(input_shape) != 3 or input_shape[-1] != self.num_tags:
-            raise ValueError(f"{self.name} expects emissions of shape (batch, time, {self.num_tags}), "
-                             f"a score for each tag. Received: shape={tuple(input_shape)}")
+        self._check(input_shape)
         k, options = self.num_tags, {"dtype": "float32", "autocast": False}
         self.transitions = self.add_weight(name="transitions", shape=(k, k),
                                            initializer="glorot_uniform", **options)
         self.start = self.add_weight(name="start", shape=(k,), initializer="zeros", **options)
         self.end = self.add_weight(name="end", shape=(k,), initializer="zeros", **options)
+        self.input_spec = keras.layers.InputSpec(ndim=3, axes={-1: k})
+
+    def _check(self, shape, mask=None):
+        """Refuses shapes of emissions and mask, as far as they are known."""
+        shape = tuple(shape)
+        if len(shape) != 3 or shape[-1] != self.num_tags:
+            raise ValueError(f"{self.name} expects emissions of shape (batch, time, {self.num_tags}), "
+                             f"a score for each tag. Received: shape={shape}")
+        if mask is not None and not _fits(mask.shape, shape[:2]):
+            raise ValueError(f"{self.name} expects a mask of shape (batch, time), as the emissions of shape "
+                             f"{shape} have it. Received: mask.shape={tuple(mask.shape)}")
 
     def call(self, emissions, mask=None):
         potentials = self.potentials(emissions, mask)
@@ -181,26 +246,19 @@ class CRF(keras.layers.Layer):
 
     def potentials(self, emissions, mask=None):
         """Everything about a batch in one tensor, (batch, T + K, K + 1)."""
+        self._check(emissions.shape, mask)
         start = self.start + self.penalties["start"]
         end = self.end + self.penalties["end"]
         transitions = self.transitions + self.penalties["transitions"]
-        h = ops.cast(emissions, "float32")
-        if mask is None:
-            mask = ops.ones_like(h[..., 0], "bool")
-        else:
-            values = _concrete(mask)
-            if values is not None:
-                check_tags(np.zeros(values.shape, "int32"), self.num_tags, values)
-            mask = ops.cast(mask, "bool")
-        # A hole in the mask and all behind it is padding. On TensorFlow cumprod forgets the rank.
-        real = ops.reshape(ops.cumprod(ops.cast(mask, "float32"), axis=1), ops.shape(h)[:2])
-        h = ops.where(real[..., None] > 0, h, 0.0)                 # even where padding holds NaN
-        nothing = ops.zeros_like(real[:, :1])
-        first = real * (1 - ops.concatenate([nothing, real[:, :-1]], axis=1))
-        last = real * (1 - ops.concatenate([real[:, 1:], nothing], axis=1))
+        h = ops.maximum(ops.cast(emissions, "float32"), FORBIDDEN)   # finite, since 0 · −inf is NaN
+        real, h = _read_mask(mask, h)
+        count = ops.cumsum(real, axis=1)
+        first = real * ops.cast(count == 1, "float32")
+        last = real * ops.cast(count == ops.sum(real, axis=1, keepdims=True), "float32")
         h += first[..., None] * start + last[..., None] * end
         steps = ops.concatenate([h, real[..., None]], axis=-1)
-        rows = ops.pad(transitions, [[0, 0], [0, 1]])[None] + ops.zeros_like(h[:, :1, :1])
+        rows = ops.pad(transitions, [[0, 0], [0, 1]])
+        rows = ops.broadcast_to(rows, (ops.shape(h)[0], *rows.shape))
         return ops.concatenate([steps, rows], axis=1)
 
     def compute_mask(self, inputs, mask=None):
@@ -208,6 +266,7 @@ class CRF(keras.layers.Layer):
         return None
 
     def compute_output_spec(self, emissions, mask=None):
+        self._check(emissions.shape, mask)
         batch, time = emissions.shape[:2]
         rows = None if time is None else time + self.num_tags
         return (keras.KerasTensor((batch, time), "int32"),
@@ -226,27 +285,103 @@ class CRF(keras.layers.Layer):
         }
 
 
+def _fits(shape, expected):
+    """Whether a shape is the expected one, as far as both are known."""
+    pairs = zip(shape, expected)
+    return len(shape) == len(expected) and all(a == b or None in (a, b) for a, b in pairs)
+
+
+def _read_mask(mask, h):
+    """real (batch, T), 0.0 or 1.0, and the scores h, which become 0 at steps that are not real."""
+    if mask is None:
+        return ops.ones_like(h[..., 0]), h
+    values = _concrete(mask)
+    if values is not None and not np.isin(values, [0, 1]).all():
+        row, step = np.argwhere(~np.isin(values, [0, 1]))[0]
+        raise ValueError("mask expects True at real steps and False at others. "
+                         f"Received: mask[{row}, {step}]={values[row, step]}")
+    dtype = keras.backend.standardize_dtype(mask.dtype)
+    mask = ops.reshape(mask, ops.shape(h)[:2])
+    if dtype != "bool":
+        neither = ops.logical_and(mask != 0, mask != 1)
+        h = ops.where(neither[..., None], float("nan"), h)
+    real = ops.cast(ops.cast(mask, "bool"), "float32")
+    return real, ops.where(real[..., None] > 0, h, 0.0)        # 0 even where padding holds NaN
+
+
+def _read_constraints(constraints, defaults):
+    """Constraints as a user gives them → a dict of three boolean arrays."""
+    if not isinstance(constraints, dict) or not set(constraints) <= set(defaults):
+        raise ValueError(f"constraints expects a dict with some of the keys {sorted(defaults)}. "
+                         f"Received: constraints={constraints!r}")
+    allowed = dict(defaults)
+    for name, value in constraints.items():
+        value, shape = np.asarray(value), defaults[name].shape
+        if value.shape != shape or not np.isin(value, [0, 1]).all() or not value.any():
+            raise ValueError(f"constraints[{name!r}] expects booleans of shape {shape}, some of them True. "
+                             f"Received: shape={value.shape}, constraints[{name!r}]={value.tolist()}")
+        allowed[name] = value.astype(bool)
+    return allowed
+
+
 @keras.saving.register_keras_serializable(package="kexue")
 def crf_loss(y_true, potentials):
     """−log p(y_true) in nats for each sentence: the loss for the CRF's second output. Keras takes the
-    batch's mean.
+    batch's mean, weighted by a sample_weight of shape (batch,).
 
     Args:
-        y_true: integer tags (batch, T), or one-hot (batch, T, K); behind the mask anything. At real
-            steps they must be 0 … K−1. A compiled graph cannot raise: there, any other tag counts
-            with score 0, and the result is no likelihood.
+        y_true: integer tags (batch, T) or (batch, T, 1), or one-hot (batch, T, K). At real steps
+            they must be 0 … K−1; where the mask is False they may be anything.
         potentials: the second output of CRF.
 
+    Output:
+        (batch,). NaN for a sentence with a real step whose target is no tag: a number with a
+        fraction, outside of 0 … K−1, or a row that is not one-hot.
+
     Raises:
-        ValueError: called eagerly with tags out of range, see check_tags.
+        ValueError: targets of another shape. Called eagerly also targets that would give NaN, see
+            check_tags.
     """
-    if len(y_true.shape) == 3:
-        y_true = ops.argmax(y_true, axis=-1)
-    tags = _concrete(y_true)
-    known = None if tags is None else _concrete(potentials)
-    if known is not None:
-        check_tags(tags, known.shape[-1] - 1, known[:, :tags.shape[1], -1] > 0)
-    return -log_likelihood(potentials, ops.cast(y_true, "int32"))
+    if len(potentials.shape) != 3:
+        raise ValueError("crf_loss expects the second output of CRF, (batch, T + K, K + 1). "
+                         f"Received: potentials.shape={tuple(potentials.shape)}")
+    _, mask, transitions = unpack(potentials)
+    tags = _read_tags(y_true, mask, transitions.shape[0])
+    known = _concrete(mask)
+    if known is not None and _concrete(y_true) is not None:
+        check_tags(_readable(y_true, tags), transitions.shape[0], known > 0)
+    return -log_likelihood(potentials, tags)
+
+
+def _read_tags(y_true, steps, num_tags=None):
+    """Targets → integer tags (batch, T), −1 where a target is no tag.
+
+    steps is a tensor (batch, T). Without num_tags, one-hot targets may have any number of classes.
+    """
+    shape, expected = tuple(y_true.shape), tuple(steps.shape)
+    classes = shape[2] if len(shape) == 3 else 1
+    if not _fits(shape[:2], expected) or len(shape) > 3 or classes not in (1, num_tags or classes):
+        raise ValueError(f"y_true expects integer tags (batch, time) or (batch, time, 1), or one-hot tags "
+                         f"(batch, time, {num_tags or 'tags'}), where (batch, time) is {expected}. "
+                         f"Received: y_true.shape={shape}")
+    if classes != 1:
+        y = ops.cast(y_true, "float32")
+        ones = ops.sum(ops.cast(y == 1, "int32"), axis=-1)
+        others = ops.sum(ops.cast(y != 0, "int32"), axis=-1)
+        one_hot = ops.logical_and(ones == 1, others == 1)
+        tags = ops.where(one_hot, ops.cast(ops.argmax(y, axis=-1), "int32"), -1)
+    else:
+        tags = ops.cast(y_true, "int32")
+        if "float" in keras.backend.standardize_dtype(y_true.dtype):
+            tags = ops.where(ops.floor(y_true) == y_true, tags, -1)
+    return ops.reshape(tags, ops.shape(steps))             # which ends a graph whose sizes differ
+
+
+def _readable(y_true, tags):
+    """The tags as an array for a message: as they were given, where that says more than −1."""
+    values = np.squeeze(_concrete(y_true))
+    tags = _concrete(tags)
+    return values.reshape(tags.shape) if values.size == tags.size else tags
 
 
 def check_tags(tags, num_tags, mask=None):
@@ -256,24 +391,19 @@ def check_tags(tags, num_tags, mask=None):
     Args:
         tags: (batch, T) integers, 0 … num_tags − 1 at real steps.
         num_tags: K.
-        mask: (batch, T), True at real steps, which stand on the left of each row; None where all
-            are real.
+        mask: (batch, T), True at real steps; None where all are real.
     """
     tags = np.asarray(tags)
     mask = np.ones(tags.shape, bool) if mask is None else np.asarray(mask).astype(bool)
     if tags.ndim != 2 or tags.shape != mask.shape:
         raise ValueError("tags and mask expect one shape (batch, time). "
                          f"Received: shapes={tags.shape} and {mask.shape}")
-    holes = np.argwhere(mask[:, 1:] & ~mask[:, :-1])
-    if len(holes):
-        row, step = holes[0]
-        raise ValueError("mask expects True on the left and False behind it in every row. "
-                         f"Received: row {row} with a hole before step {step + 1}")
-    wrong = np.argwhere(mask & ((tags < 0) | (tags >= num_tags)))
+    is_tag = (tags >= 0) & (tags < num_tags) & (tags == np.floor(tags))
+    wrong = np.argwhere(mask & ~is_tag)
     if len(wrong):
         row, step = wrong[0]
-        raise ValueError(f"tags expect 0 to {num_tags - 1} where the mask is True. "
-                         f"Received: {tags[row, step]} in row {row} at step {step}")
+        raise ValueError(f"tags expect integers 0 to {num_tags - 1} where the mask is True, or one-hot rows. "
+                         f"Received: tags[{row}, {step}]={tags[row, step]}")
 
 
 def _concrete(tensor):
@@ -289,6 +419,15 @@ class TagAccuracy(keras.metrics.Mean):
     """Share of real steps whose decoded tag, on the Viterbi path, is the right one: a metric for the
     CRF's first output.
 
+    Call arguments of update_state:
+        y_true: integer tags (batch, T) or (batch, T, 1), or one-hot (batch, T, K).
+        y_pred: decoded tags (batch, T), −1 where the mask is False.
+        sample_weight: None, of sentences (batch,) or of steps (batch, T).
+
+    Raises:
+        ValueError: y_true or y_pred of another shape. Called eagerly also targets at real steps that
+            are no tags: negative, with a fraction, or not one-hot. In a graph they give NaN.
+
     Example:
         metric = TagAccuracy()
         metric.update_state(np.array([[1, 2, 0]]), np.array([[1, 3, -1]]))
@@ -301,26 +440,34 @@ class TagAccuracy(keras.metrics.Mean):
         super().__init__(name=name, **kwargs)
 
     def update_state(self, y_true, y_pred, sample_weight=None):
-        if len(y_true.shape) == 3:
-            y_true = ops.argmax(y_true, axis=-1)
-        right = ops.cast(ops.equal(ops.cast(y_true, "int32"), y_pred), "float32")
+        if len(y_pred.shape) != 2:
+            raise ValueError("TagAccuracy expects the first output of CRF, tags of shape (batch, time). "
+                             f"Received: y_pred.shape={tuple(y_pred.shape)}")
+        y_pred = ops.cast(y_pred, "int32")
+        tags = _read_tags(y_true, y_pred)
+        known = _concrete(y_pred)
+        if known is not None and _concrete(y_true) is not None:
+            check_tags(_readable(y_true, tags), np.inf, known >= 0)
+        right = ops.cast(ops.equal(tags, y_pred), "float32")
+        right = ops.where(ops.logical_and(tags < 0, y_pred >= 0), float("nan"), right)
         weight = ops.cast(y_pred >= 0, "float32")
         if sample_weight is not None:                       # of sentences or of steps
             sample_weight = ops.cast(sample_weight, "float32")
             if sample_weight.shape:
                 sample_weight = ops.reshape(sample_weight, (*sample_weight.shape[:1], -1))
             weight *= sample_weight
-        return super().update_state(right, weight)
+        # Flat, since Mean would weigh the rows of a short batch as those of a long one.
+        return super().update_state(ops.reshape(right, (-1,)), ops.reshape(weight, (-1,)))
 
 
 def marginals(potentials):
-    """p(y_t = k | x) for every step, (batch, T, K), by forward and backward recursion; zeros behind
-    the mask."""
-    h, mask, transitions = unpack(potentials)
+    """p(y_t = k | x) for every step, (batch, T, K), by forward and backward recursion; zeros where the
+    mask is False."""
+    _, mask, transitions = unpack(potentials)
 
     def forward(alpha, inputs):
-        after = ops.logsumexp(alpha[:, :, None] + transitions, axis=1) + inputs[:, :-1]
-        alpha = ops.where(inputs[:, -1:] > 0, after, alpha)
+        after = ops.logsumexp(alpha[:, :, None] + transitions, axis=1)
+        alpha = advance(inputs[:, -1:], alpha, after, inputs[:, :-1])
         return alpha, alpha
 
     def backward(beta, inputs):
@@ -329,11 +476,11 @@ def marginals(potentials):
         return beta, beta
 
     steps = time_major(potentials)
-    _, alphas = ops.scan(forward, h[:, 0], steps[1:])
-    _, betas = ops.scan(backward, ops.zeros_like(h[:, 0]), steps[1:], reverse=True)
-    alphas = ops.concatenate([h[None, :, 0], alphas], axis=0)
-    betas = ops.concatenate([betas, ops.zeros_like(h[None, :, 0])], axis=0)
-    return ops.transpose(ops.softmax(alphas + betas, axis=-1), (1, 0, 2)) * mask[..., None]
+    nothing = ops.zeros_like(steps[0, :, :-1])
+    _, alphas = ops.scan(forward, nothing, steps)
+    _, betas = ops.scan(backward, nothing, next_step(steps), reverse=True)
+    p = ops.transpose(ops.softmax(alphas + betas, axis=-1), (1, 0, 2))
+    return p[:, :ops.shape(mask)[1]] * mask[..., None]
 
 
 def k_best(potentials, k):
@@ -341,21 +488,21 @@ def k_best(potentials, k):
     log-probabilities (batch, k).
 
     In NumPy, for looking at a model, not for training. Where a sentence has fewer than k paths, the
-    rest has log-probability −inf and tags 0.
+    rest has log-probability −inf and tags 0. Steps where the mask is False have tag 0.
     """
     parts = [ops.convert_to_numpy(part).astype("float64") for part in unpack(potentials)]
     h, mask, transitions = parts
     log_z = ops.convert_to_numpy(log_partition(potentials))
     paths = np.zeros((len(h), k, h.shape[1]), "int32")
     log_p = np.full((len(h), k), -np.inf)
-    for b, length in enumerate(mask.sum(axis=1).astype(int)):
-        if not length:
+    for b, real in enumerate(mask > 0):
+        if not real.any():
             log_p[b, 0] = 0
             continue
-        best = _best_paths(h[b, :length], transitions, k)
+        best = _best_paths(h[b, real], transitions, k)
         for rank, (score, path) in enumerate(best):
             log_p[b, rank] = score - log_z[b]
-            paths[b, rank, :length] = path
+            paths[b, rank, real] = path
     return paths, log_p
 
 
@@ -432,36 +579,65 @@ if keras.backend.backend() == "tensorflow":
     @tf.custom_gradient
     def _log_partition(h, mask, transitions):
         # This function has its own gradient: a tape must not try to differentiate what XLA compiled.
-        h, mask, transitions = map(tf.stop_gradient, (h, mask, transitions))
-        log_z, gamma, *parts = _forward_backward(h, mask, transitions)
+        constants = tuple(map(tf.stop_gradient, (h, mask, transitions)))
+        log_z, gamma, *parts = _forward_backward(*constants)
 
         def gradient(upstream):
             """d log Z / d score is how often the score is used, on average over p(y|x)."""
-            counts = _count(upstream, mask, transitions, *parts)
-            return upstream[:, None, None] * gamma, tf.zeros_like(mask), counts
+            weights = tf.stop_gradient(upstream)
+            used = weights[:, None, None] * gamma, _count(weights, constants[2], *parts)
+
+            @tf.custom_gradient
+            def counts(upstream, h, transitions):
+                def second(*upstreams):
+                    return _second_derivative(upstream, h, mask, transitions, upstreams)
+
+                return used, second
+
+            of_h, of_transitions = counts(upstream, h, transitions)
+            return of_h, tf.zeros_like(mask), of_transitions
 
         return log_z, gradient
 
+    def _second_derivative(weights, h, mask, transitions, upstreams):
+        """By automatic differentiation of the plain recursion, by weights, h and transitions."""
+        inputs = [weights, h, transitions]
+        with tf.GradientTape() as outer:
+            outer.watch(inputs)
+            with tf.GradientTape() as inner:
+                inner.watch(inputs[1:])
+                steps = tf.concat([h, mask[..., None]], axis=-1)
+                rows = tf.pad(transitions, [[0, 0], [0, 1]])[None]
+                rows = tf.tile(rows, [tf.shape(h)[0], 1, 1])
+                log_z = log_partition(tf.concat([steps, rows], axis=1))
+            slopes = inner.gradient(log_z, inputs[1:], output_gradients=weights)
+        return outer.gradient(slopes, inputs, output_gradients=list(upstreams),
+                              unconnected_gradients="zero")
+
     @tf.function(jit_compile=True)
     def _forward_backward(h, mask, transitions):
-        """log Z (batch,), p(y_t) (batch, T, K), and of what _count takes left, right and exact."""
-        padding = [[0, 1], [0, 0], [0, 0]]    # of one step, since a loop of no steps does not compile
+        """log Z (batch,), p(y_t) (batch, T, K), and what _count takes: follows, left, right, exact."""
+        time = tf.shape(mask)[1]
+        more = tf.maximum(2 - time, 1)               # steps: a loop of no steps does not compile
+        padding = [[0, more], [0, 0], [0, 0]]
         h = tf.pad(tf.transpose(h, (1, 0, 2)), padding)
         steps = tf.pad(tf.transpose(mask)[:, :, None], padding)
-        alphas, norms, exact = _scaled_forward(h, steps > 0, transitions)
+        follows = steps * tf.cast(tf.cumsum(steps) > 1, steps.dtype)    # a real step before it
+        alphas, norms, exact = _scaled_forward(h, steps, follows, transitions)
         # Probabilities that are scaled at every step need matrix products and no logarithms. But
         # one below 1e-38 would be lost, and with it a path that later steps may leave as the only
         # one. While every tag keeps 1e-25 nothing is lost. Where scores range further, or
         # constraints forbid something, the recursion runs on logarithms.
         log_z, gamma, left, right = tf.cond(
             exact,
-            lambda: _scaled_backward(h, steps, transitions, alphas, norms),
-            lambda: _in_log_space(h, steps > 0, transitions))
-        gamma = tf.transpose((gamma * steps)[:-1], (1, 0, 2))
-        return log_z * mask[:, 0], gamma, left, right, exact
+            lambda: _scaled_backward(h, steps, follows, transitions, alphas, norms),
+            lambda: _in_log_space(h, steps, follows, transitions))
+        gamma = tf.transpose((gamma * steps)[:time], (1, 0, 2))
+        some = tf.minimum(tf.reduce_sum(mask, axis=1), 1)
+        return log_z * some, gamma, follows[1:, :, 0], left, right, exact
 
     @tf.function(jit_compile=True)
-    def _count(weights, mask, transitions, left, right, exact):
+    def _count(weights, transitions, follows, left, right, exact):
         """Expected number of each transition, (K, K), over the weighted sentences (batch,).
 
         A transition at step t has the probability left · e^transitions · right if exact, and else
@@ -476,8 +652,7 @@ if keras.backend.backend() == "tensorflow":
                 p = tf.reshape(p, tf.shape(pairs))
                 return counts + tf.einsum("b,bij->ij", weight, p)
 
-            real = tf.pad(tf.transpose(mask)[1:], [[0, 1], [0, 0]])
-            return tf.foldl(add, (left, right, real * weights), tf.zeros_like(transitions))
+            return tf.foldl(add, (left, right, follows * weights), tf.zeros_like(transitions))
 
         def multiplied():
             k = left.shape[-1]
@@ -487,57 +662,58 @@ if keras.backend.backend() == "tensorflow":
 
         return tf.cond(exact, multiplied, summed_in_log_space)
 
-    def _scaled_forward(h, real, transitions):
+    def _scaled_forward(h, steps, follows, transitions):
         p = tf.exp(transitions - tf.reduce_max(transitions))
         e = tf.exp(h - tf.reduce_max(h, axis=-1, keepdims=True))
 
         def step(carry, inputs):
-            (alpha, _), (e_t, real_t) = carry, inputs
-            after = tf.matmul(alpha, p) * e_t
+            (alpha, _), (e_t, step_t, follows_t) = carry, inputs
+            after = tf.where(follows_t > 0, tf.matmul(alpha, p), 1) * e_t
             norm = tf.reduce_sum(after, axis=-1, keepdims=True)
-            return tf.where(real_t, after / norm, alpha), tf.where(real_t, norm, tf.ones_like(norm))
+            real = step_t > 0
+            return tf.where(real, after / norm, alpha), tf.where(real, norm, 1)
 
         norm = tf.reduce_sum(e[0], axis=-1, keepdims=True)
         alpha = e[0] / norm
-        alphas, norms = tf.scan(step, (e[1:], real[1:]), (alpha, norm))
+        alphas, norms = tf.scan(step, (e[1:], steps[1:], follows[1:]), (alpha, norm))
         alphas = tf.concat([alpha[None], alphas], axis=0)
         norms = tf.concat([norm[None], norms], axis=0)
         exact = tf.reduce_all(alphas > 1e-25) & (tf.reduce_min(transitions) > FORBIDDEN / 2)
         return alphas, norms, exact
 
-    def _scaled_backward(h, steps, transitions, alphas, norms):
+    def _scaled_backward(h, steps, follows, transitions, alphas, norms):
         h_max, t_max = tf.reduce_max(h, axis=-1, keepdims=True), tf.reduce_max(transitions)
         p, e = tf.exp(transitions - t_max), tf.exp(h - h_max)
 
         def step(carry, inputs):
-            (beta, _), (weight, step_t) = carry, inputs
-            weighted = weight * beta * step_t
+            (beta, _), (weight, follows_t) = carry, inputs
+            weighted = weight * beta * follows_t
             before = tf.matmul(weighted, p, transpose_b=True)
-            return tf.where(step_t > 0, before, beta), weighted
+            return tf.where(follows_t > 0, before, beta), weighted
 
         last = tf.ones_like(h[0])
-        betas, weighted = tf.scan(step, (e[1:] / norms[1:], steps[1:]), (last, tf.zeros_like(last)),
-                                  reverse=True)
+        betas, weighted = tf.scan(step, (e[1:] / norms[1:], follows[1:]),
+                                  (last, tf.zeros_like(last)), reverse=True)
         betas = tf.concat([betas, last[None]], axis=0)
         log_z = tf.reduce_sum(steps * (tf.math.log(norms) + h_max), axis=0)
-        log_z += t_max * tf.reduce_sum(steps[1:], axis=0)
+        log_z += t_max * tf.reduce_sum(follows, axis=0)
         return log_z[:, 0], alphas * betas, alphas[:-1], weighted
 
-    def _in_log_space(h, real, transitions):
+    def _in_log_space(h, steps, follows, transitions):
         def forward(alpha, inputs):
-            h_t, real_t = inputs
-            after = tf.reduce_logsumexp(alpha[:, :, None] + transitions, axis=1) + h_t
-            return tf.where(real_t, after, alpha)
+            h_t, step_t, follows_t = inputs
+            after = tf.reduce_logsumexp(alpha[:, :, None] + transitions, axis=1)
+            return advance(step_t + follows_t, alpha, after, h_t)
 
         def backward(beta, inputs):
-            h_t, real_t = inputs
+            h_t, follows_t = inputs
             before = tf.reduce_logsumexp(transitions + (h_t + beta)[:, None, :], axis=2)
-            return tf.where(real_t, before, beta)
+            return tf.where(follows_t > 0, before, beta)
 
-        alphas = tf.scan(forward, (h[1:], real[1:]), h[0])
+        alphas = tf.scan(forward, (h[1:], steps[1:], follows[1:]), h[0])
         alphas = tf.concat([h[:1], alphas], axis=0)
         last = tf.zeros_like(h[0])
-        betas = tf.scan(backward, (h[1:], real[1:]), last, reverse=True)
+        betas = tf.scan(backward, (h[1:], follows[1:]), last, reverse=True)
         betas = tf.concat([betas, last[None]], axis=0)
         log_z = tf.reduce_logsumexp(alphas[-1], axis=-1)
         return log_z, tf.nn.softmax(alphas + betas), alphas[:-1], (h + betas)[1:]
