@@ -329,6 +329,10 @@ def crf_loss(y_true, potentials):
     """−log p(y_true) in nats for each sentence: the loss for the CRF's second output. Keras takes the
     batch's mean, weighted by a sample_weight of shape (batch,).
 
+    Steps have no weights, since the loss is no sum over steps: leave steps out by the mask. A function
+    cannot see the weights that Keras multiplies it by; CRFLoss does, and refuses those of steps. Use
+    no class_weight: Keras makes weights of sentences from it, by the position of the largest tag.
+
     Args:
         y_true: integer tags (batch, T) or (batch, T, 1), or one-hot (batch, T, K). At real steps
             they must be 0 … K−1; where the mask is False they may be anything.
@@ -351,6 +355,45 @@ def crf_loss(y_true, potentials):
     if known is not None and _concrete(y_true) is not None:
         check_tags(_readable(y_true, tags), transitions.shape[0], known > 0)
     return -log_likelihood(potentials, tags)
+
+
+@keras.saving.register_keras_serializable(package="kexue")
+class CRFLoss(keras.losses.Loss):
+    """crf_loss as a class, which refuses weights that it cannot use.
+
+    Call arguments:
+        y_true, y_pred: as crf_loss has them.
+        sample_weight: None, or weights of sentences (batch,) or (batch, 1).
+
+    Output:
+        The mean over sentences of −log p(y_true) in nats, or what `reduction` says.
+
+    Raises:
+        ValueError: weights of steps, (batch, T), and what crf_loss raises.
+
+    Precision: float32 under any floatx.
+
+    Example:
+        tags, potentials = CRF(4)(np.zeros((2, 5, 4), "float32"))
+        loss = CRFLoss()                                  # model.compile("adam", loss=[None, CRFLoss()])
+        print(loss(np.zeros((2, 5), "int32"), potentials, sample_weight=np.array([1.0, 0.5])))
+
+    Reference: 苏剑林, 简明条件随机场CRF介绍, https://kexue.fm/archives/5542
+    """
+
+    def __init__(self, reduction="sum_over_batch_size", name="crf_loss", dtype="float32"):
+        super().__init__(name=name, reduction=reduction, dtype=dtype)
+
+    def __call__(self, y_true, y_pred, sample_weight=None):
+        if sample_weight is not None:
+            shape = tuple(ops.convert_to_tensor(sample_weight).shape)
+            if shape[1:] not in ((), (1,)):
+                raise ValueError("sample_weight expects weights of sentences, (batch,); leave steps out by the "
+                                 f"mask of CRF. Received: sample_weight.shape={shape}")
+        return super().__call__(y_true, y_pred, sample_weight)
+
+    def call(self, y_true, y_pred):
+        return crf_loss(y_true, y_pred)
 
 
 def _read_tags(y_true, steps, num_tags=None):
@@ -527,25 +570,35 @@ def _best_paths(h, transitions, k):
         yield score, path[::-1]
 
 
-def tag_constraints(labels):
-    """What may follow what, for tags of the BIO or the BMES scheme, as CRF's `constraints`.
+def tag_constraints(labels, scheme=None):
+    """What may follow what, for tags of a scheme, as CRF's `constraints`.
 
     Args:
         labels: names of the tags in their order, such as ["B", "M", "E", "S"] or
             ["O", "B-PER", "I-PER", "B-LOC", "I-LOC"].
+        scheme: "BMES", which may have O, too; "BIO"; "BIOES"; "BIOUL", where L is E and U is S; or
+            "IOB1", where B stands only between two neighbours of one type. None finds out which it
+            is, by the letters, but for IOB1, whose letters are those of BIO.
 
     Raises:
-        ValueError: a label begins with none of B, M, E, S, I, O, or I and M stand together.
+        ValueError: labels that are not of one scheme, or another scheme.
     """
     kinds = [label.partition("-")[0] for label in labels]
-    if not set(kinds) <= set("BMES") and not set(kinds) <= set("BIO"):
-        raise ValueError("labels expect one scheme, B M E S or B I O, with types after a dash. "
-                         f"Received: labels={labels}")
     types = [label.partition("-")[2] for label in labels]
-    if "E" in kinds or "S" in kinds:
-        inside, opens, continues = {"M", "E"}, {"B", "M"}, {"B", "M"}
-    else:                                                 # B I O has no tag that must be continued
+    letters = {"BIO": "BIO", "BMES": "BMESO", "BIOES": "BIOES", "BIOUL": "BIOUL", "IOB1": "BIO"}
+    fitting = [name for name, known in letters.items() if set(kinds) <= set(known)]
+    if scheme not in (None, *letters):
+        raise ValueError(f"scheme expects None or one of {list(letters)}. Received: scheme={scheme!r}")
+    if not fitting or scheme not in (None, *fitting):
+        raise ValueError(f"labels expect one scheme, {scheme or 'one of ' + ', '.join(letters)}, with types "
+                         f"after a dash. Received: labels={labels}")
+    scheme = scheme or fitting[0]
+    if scheme == "IOB1":
+        inside, opens, continues = {"B"}, set(), {"B", "I"}
+    elif scheme == "BIO":                                 # has no tag that must be continued
         inside, opens, continues = {"I"}, set(), {"B", "I"}
+    else:
+        inside, opens, continues = {"M", "I", "E", "L"}, {"B", "M", "I"}, {"B", "M", "I"}
 
     def allowed(a, b):
         if kinds[b] in inside:

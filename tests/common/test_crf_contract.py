@@ -1,6 +1,7 @@
 """common/crf.py in the ways that people use it: targets, masks, weights, sizes and types of all kinds. What
 it computes is held against the enumeration of all paths; what it cannot compute is refused or NaN."""
 
+import itertools
 import re
 
 import keras
@@ -11,15 +12,17 @@ from keras import ops
 from common.crf import (
     CRF,
     FORBIDDEN,
+    CRFLoss,
     TagAccuracy,
     crf_loss,
     k_best,
     log_partition,
     marginals,
     path_score,
+    tag_constraints,
     viterbi,
 )
-from tests.common.helpers import load_elsewhere, numpy
+from tests.common.helpers import load_elsewhere, numpy, run_elsewhere
 from tests.common.test_crf import BMES, all_paths, forward_backward, loss_and_gradients, make, weights
 
 TENSORFLOW = keras.backend.backend() == "tensorflow"
@@ -552,3 +555,94 @@ def test_a_weight_of_sentences_weighs_their_losses():
         found = model.train_on_batch([h, mask], y, sample_weight=weight, return_dict=True)
         # As in keras.losses: a sum with weights, divided by the number of sentences.
         assert float(found["loss"]) == pytest.approx((losses * weight.reshape(-1)).mean(), rel=1e-5)
+
+
+@pytest.mark.parametrize("time", [4, 6])
+def test_weights_of_steps_are_refused_by_the_class(time):
+    """At as many steps as sentences they would multiply without complaint."""
+    h, mask, y = np.zeros((4, time, 4), "float32"), np.ones((4, time), bool), np.zeros((4, time), "int32")
+    model, weight = tagger(loss=CRFLoss()), np.ones((4, time))
+    refused(lambda: model.train_on_batch([h, mask], y, sample_weight=weight), "sample_weight.shape=(")
+    refused(lambda: CRFLoss()(y, layer_of(model)(h)[1], weight), "sample_weight.shape=(")
+    weights_of_sentences = np.arange(4.0)
+    found = model.train_on_batch([h, mask], y, sample_weight=weights_of_sentences, return_dict=True)
+    twin = tagger()
+    layer_of(twin).set_weights(layer_of(model).get_weights())
+    a = model.evaluate([h, mask], y, sample_weight=weights_of_sentences, verbose=0, return_dict=True)
+    b = twin.evaluate([h, mask], y, sample_weight=weights_of_sentences, verbose=0, return_dict=True)
+    assert a["loss"] == pytest.approx(b["loss"], rel=1e-5) and found["loss"] > 0
+
+
+def test_a_class_weight_weighs_sentences_by_the_position_of_their_largest_tag():
+    """Which means nothing, as the docstring of crf_loss says."""
+    _, h, mask, y = make(4, 4, 4)
+    mask[:] = True
+    model = tagger(metrics=False)
+    losses = exact_losses(layer_of(model), h, mask, y)
+    weight = {0: 0.0, 1: 1.0, 2: 3.0, 3: 0.5}
+    data = {"batch_size": 4, "shuffle": False, "verbose": 0, "class_weight": weight}
+    found = model.fit([h, mask], y, **data).history["loss"][0]
+    expected = losses * [weight[position] for position in y.argmax(axis=1)]
+    assert found == pytest.approx(expected.mean(), rel=1e-5)
+
+
+def test_the_loss_is_saved_with_the_model(tmp_path):
+    _, h, mask, y = make(4, 4, 4)
+    for loss in (crf_loss, CRFLoss(reduction="sum")):
+        model = tagger(loss=loss)
+        expected = model.evaluate([h, mask], y, verbose=0, return_dict=True)["loss"]
+        model.save(tmp_path / "model.keras")
+        np.savez(tmp_path / "data.npz", h=h, mask=mask, y=y)
+        printed = run_elsewhere("""
+import keras, numpy as np, common.crf
+data = np.load("data.npz")
+model = keras.models.load_model("model.keras")
+print(model.evaluate([data["h"], data["mask"]], data["y"], verbose=0, return_dict=True)["loss"])
+""", tmp_path)
+        assert float(printed.split()[-1]) == pytest.approx(expected, rel=1e-5)
+
+
+# Schemes of tags
+
+
+def spans(labels, scheme):
+    """Whether a sequence of labels is one that the scheme writes, by parsing it from left to right."""
+    begin, inner, last, single = {"BIOES": "BIES", "BIOUL": "BILU", "BMES": "BMES"}.get(scheme, "BIII")
+    open_type = None                                       # of a span that must go on
+    before = ("O", "")
+    for label in labels:
+        kind, _, kind_of = label.partition("-")
+        if scheme == "IOB1":
+            if kind == "B" and not (before[0] in "BI" and before[1] == kind_of):
+                return False
+        elif scheme == "BIO":
+            if kind == "I" and not (before[0] in "BI" and before[1] == kind_of):
+                return False
+        else:
+            if (open_type is not None) != (kind in (inner, last)):
+                return False
+            if kind in (inner, last) and kind_of != open_type:
+                return False
+            open_type = kind_of if kind in (begin, inner) else None
+        before = kind, kind_of
+    return open_type is None
+
+
+@pytest.mark.parametrize("scheme, letters", [
+    ("BIO", "BI"), ("IOB1", "BI"), ("BIOES", "BIES"), ("BIOUL", "BIUL"), ("BMES", "BMES")])
+def test_constraints_allow_what_a_scheme_writes_and_nothing_else(scheme, letters):
+    labels = ["O", *(f"{letter}-{kind}" for kind in ("X", "Y") for letter in letters)]
+    found = tag_constraints(labels, scheme)
+    if scheme != "IOB1":
+        assert tag_constraints(labels) == found
+    numbers = range(len(labels))
+    for path in itertools.product(numbers, repeat=3):
+        pairs = all(found["transitions"][a][b] for a, b in itertools.pairwise(path))
+        allowed = pairs and found["start"][path[0]] and found["end"][path[-1]]
+        assert allowed == spans([labels[tag] for tag in path], scheme), path
+
+
+def test_schemes_that_labels_do_not_follow_are_named():
+    refused(lambda: tag_constraints(["B", "I", "M"]), "one scheme", "labels=")
+    refused(lambda: tag_constraints(["B", "I", "E", "S"], "BIO"), "one scheme", "labels=")
+    refused(lambda: tag_constraints(["B", "I"], "IOB3"), "scheme='IOB3'")
