@@ -388,8 +388,8 @@ class CRFLoss(keras.losses.Loss):
         if sample_weight is not None:
             shape = tuple(ops.convert_to_tensor(sample_weight).shape)
             if shape[1:] not in ((), (1,)):
-                raise ValueError("sample_weight expects weights of sentences, (batch,); leave steps out by the "
-                                 f"mask of CRF. Received: sample_weight.shape={shape}")
+                raise ValueError("sample_weight expects weights of sentences, (batch,): leave steps out by "
+                                 f"the mask of CRF. Received: sample_weight.shape={shape}")
         return super().__call__(y_true, y_pred, sample_weight)
 
     def call(self, y_true, y_pred):
