@@ -381,7 +381,10 @@ def test_class_numbers_need_a_margin_and_are_one_hot():
     """As keras.datasets.cifar10 has them, (n, 1), and (n,)."""
     a = RNG.uniform(0, 1, (6, 4)).astype("float32")
     y = np.array([3, 0, 1, 2, 3, 1])
-    each = [sum(max(0, 0.7 - (row[t] - row[i])) ** 2 for i in range(4) if i != t) for t, row in zip(y, a)]
+    each = np.zeros(6)
+    for b, i in np.ndindex(6, 4):
+        if i != y[b]:
+            each[b] += max(0, 0.7 - (a[b, y[b]] - a[b, i])) ** 2
     expected = np.mean(each)
     loss = SpreadLoss(margin=0.7)
     for labels in (y, y[:, None], y.astype("uint8")[:, None], y.astype("float32"), np.eye(4)[y]):
@@ -497,7 +500,7 @@ def test_a_built_first_layer_refuses_other_channels():
 def test_a_model_for_all_sizes_refuses_images_smaller_than_a_window():
     for height, width in [(7, 19), (19, 7)]:
         x, model = np.zeros((2, height, width, 1), "float32"), network()
-        for call in (model, lambda x, model=model: model.predict(x, verbose=0)):   # after it JAX has no weights
+        for call in (model, lambda x, model=model: model.predict(x, verbose=0)):  # it leaves JAX without weights
             with pytest.raises(ValueError, match="at least 3 × 3 places.*Received: height="):
                 call(x)
 
