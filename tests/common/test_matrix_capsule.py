@@ -500,7 +500,7 @@ def test_a_built_first_layer_refuses_other_channels():
 def test_a_model_for_all_sizes_refuses_images_smaller_than_a_window():
     for height, width in [(7, 19), (19, 7)]:
         x, model = np.zeros((2, height, width, 1), "float32"), network()
-        for call in (model, lambda x, model=model: model.predict(x, verbose=0)):  # it leaves JAX without weights
+        for call in (model, lambda x, model=model: model.predict(x, verbose=0)):  # JAX: no weights left
             with pytest.raises(ValueError, match="at least 3 × 3 places.*Received: height="):
                 call(x)
 
