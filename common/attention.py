@@ -14,7 +14,7 @@ Articles: 苏剑林, 《Attention is All You Need》浅读, https://kexue.fm/arc
 Transformer升级之路：2、博采众长的旋转式位置编码, https://kexue.fm/archives/8265;
 基于CNN的阅读理解式问答模型：DGCNN, https://kexue.fm/archives/5409
 """
-# kexue-keras common/attention.py, version 1.0 (2026-11-28), Apache-2.0; changes: CHANGELOG.md
+# kexue-keras common/attention.py, version 1.1 (2026-11-28), Apache-2.0; changes: CHANGELOG.md
 
 import keras
 from keras import ops
@@ -45,7 +45,7 @@ class SelfAttention(keras.layers.Layer):
     Call arguments:
         inputs: (batch, time, channels). Padding may hold anything, even NaN.
         mask: (batch, time), True at real steps, by default the one that Keras hands on; or
-            (batch, time, time), True where a query, on axis 1, may see a key.
+            (batch, time, time), True where a query, on axis 1, may see a key. No numbers to add.
 
     Output:
         (batch, time, channels), zero at padding, with the mask. `empty_cache` and `decode` compute
@@ -53,7 +53,8 @@ class SelfAttention(keras.layers.Layer):
 
     Raises:
         ValueError: num_heads, head_dim, plain_length or dropout out of range; inputs that are not
-            (batch, time, channels); channels that the heads do not divide; rotary with an odd d.
+            (batch, time, channels) as at build time; channels that the heads do not divide; rotary
+            with an odd d; another mask than above.
 
     Precision: products are in the compute dtype and added up in float32; scores, softmax and
         rotation are in float32 under any policy.
@@ -93,8 +94,10 @@ class SelfAttention(keras.layers.Layer):
         channels, width = input_shape[-1], self.num_heads * self.size
         self.kernel, self.bias = _dense(self, "", channels, 3 * width)
         self.output_kernel, self.output_bias = _dense(self, "output_", width, channels)
+        self.input_spec = keras.layers.InputSpec(ndim=3, axes={-1: channels})
 
     def call(self, inputs, mask=None, training=False):
+        _check_mask(self, "mask", mask, inputs.shape, pairs=True)
         padding = self.compute_mask(inputs, mask)
         q, k, v = _heads(self, _clean(inputs, padding), self.kernel, self.bias, 3)
         if self.rotary:
@@ -107,6 +110,10 @@ class SelfAttention(keras.layers.Layer):
         if mask is None or len(mask.shape) == 2:
             return mask
         return None    # a mask of pairs says nothing about padding
+
+    def compute_output_spec(self, inputs, mask=None, training=False):
+        _check_mask(self, "mask", mask, inputs.shape, pairs=True)
+        return keras.KerasTensor(inputs.shape, self.compute_dtype)
 
     def compute_output_shape(self, input_shape):
         return tuple(input_shape)
@@ -262,6 +269,7 @@ class _Seed(keras.random.SeedGenerator):
 
     def __init__(self, value):
         self.value = value
+        self._initial_seed = 0      # PyTorch's dropout takes None for a wish to be random
 
     def next(self, ordered=True):
         return self.value
@@ -560,8 +568,20 @@ class CrossAttention(SelfAttention):
         self.context_kernel, self.context_bias = _dense(
             self, "context_", context_shape[-1], 2 * width)
         self.output_kernel, self.output_bias = _dense(self, "output_", width, channels)
+        self.input_spec = keras.layers.InputSpec(ndim=3, axes={-1: channels})
+
+    def check(self, inputs, context, inputs_mask, context_mask):
+        """Raises ValueError where the context is not what the layer was built for, or a mask not of
+        its sequences."""
+        _check_sequences(self, context.shape, self.context_kernel.shape[0])
+        if None not in (inputs.shape[0], context.shape[0]) and inputs.shape[0] != context.shape[0]:
+            raise ValueError(f"{self.name} expects as many contexts as inputs, {inputs.shape[0]}. "
+                             f"Received: context.shape={tuple(context.shape)}")
+        _check_mask(self, "inputs_mask", inputs_mask, inputs.shape)
+        _check_mask(self, "context_mask", context_mask, context.shape)
 
     def call(self, inputs, context, inputs_mask=None, context_mask=None, training=False):
+        self.check(inputs, context, inputs_mask, context_mask)
         x, context = _clean(inputs, inputs_mask), _clean(context, context_mask)
         q, = _heads(self, x, self.kernel, self.bias, 1)
         k, v = _heads(self, context, self.context_kernel, self.context_bias, 2)
@@ -571,6 +591,10 @@ class CrossAttention(SelfAttention):
 
     def compute_mask(self, inputs, mask=None):
         return mask
+
+    def compute_output_spec(self, inputs, context, inputs_mask=None, context_mask=None, training=False):
+        self.check(inputs, context, inputs_mask, context_mask)
+        return keras.KerasTensor(inputs.shape, self.compute_dtype)
 
     def compute_output_shape(self, inputs_shape, context_shape):
         return tuple(inputs_shape)
@@ -587,10 +611,32 @@ def _check_integer(name, value, least, optional=False):
                          f"Received: {name}={value!r}")
 
 
-def _check_sequences(layer, shape):
-    if len(shape) != 3 or shape[-1] is None:
-        raise ValueError(f"{layer.name} expects sequences of shape (batch, time, channels). "
+def _check_sequences(layer, shape, channels=None):
+    right = len(shape) == 3 and shape[-1] is not None
+    if not right or channels not in (None, shape[-1]):
+        of_them = "" if channels is None else f" with channels={channels}"
+        raise ValueError(f"{layer.name} expects sequences of shape (batch, time, channels){of_them}. "
                          f"Received: shape={tuple(shape)}")
+
+
+def _check_mask(layer, name, mask, shape, pairs=False):
+    """Raises ValueError unless the mask is None, (batch, time) or, with pairs, (batch, time, time), as
+    far as sizes are known."""
+    if mask is None:
+        return
+    batch, time = shape[:2]
+    pairwise = pairs and len(mask.shape) == 3
+    if pairwise and mask.shape[0] == 1:       # one mask for all sequences
+        batch = 1
+    expected = (batch, time, time) if pairwise else (batch, time)
+    right = len(mask.shape) == len(expected)
+    right = right and all(None in sizes or sizes[0] == sizes[1] for sizes in zip(mask.shape, expected))
+    dtype = keras.backend.standardize_dtype(mask.dtype)
+    if not right or not (dtype == "bool" or "int" in dtype):
+        or_pairs = " or (batch, time, time)" if pairs else ""
+        raise ValueError(f"{layer.name} expects {name} of shape (batch, time){or_pairs}, for inputs of "
+                         f"shape {tuple(shape)}, of booleans or of integers 0 and 1: True where a step "
+                         f"may be seen. Received: {name}.shape={tuple(mask.shape)}, {name}.dtype={dtype}")
 
 
 def _head_size(layer, shape):
@@ -670,7 +716,9 @@ class AttentionPooling1D(keras.layers.Layer):
         float32.
 
     Raises:
-        ValueError: units below 1, or an input that is not (batch, time, channels).
+        ValueError: units below 1, an input that is not (batch, time, channels) or has other channels
+            than the layer was built for, or a mask that is not boolean or integer numbers of shape
+            (batch, time).
 
     Precision: scores, softmax and the sum over time are in float32. Padding is left out of the
         softmax. To add −10¹² to its score instead, as is often done, gives −∞ in float16, and NaN
@@ -704,14 +752,18 @@ class AttentionPooling1D(keras.layers.Layer):
         self.kernel, self.bias = _dense(self, "", channels, units)
         self.direction = self.add_weight(name="direction", shape=(units, 1),
                                          initializer=self.kernel_initializer)
+        self.input_spec = keras.layers.InputSpec(ndim=3, axes={-1: channels})
 
     def call(self, inputs, mask=None):
-        weights, x = self.distribution(inputs, mask), _clean(inputs, mask)
+        weights = self.distribution(inputs, mask)
+        x = _clean(inputs, mask)
         y = ops.einsum("bt,btc->bc", weights, ops.cast(x, "float32"))
         return ops.cast(y, self.compute_dtype)
 
     def distribution(self, inputs, mask=None):
         """λ, (batch, time) in float32: it sums to 1 over the real steps and is exactly 0 at padding."""
+        _check_sequences(self, inputs.shape, self.kernel.shape[0])
+        _check_mask(self, "mask", mask, inputs.shape)
         x = ops.cast(_clean(inputs, mask), self.compute_dtype)
         hidden = self.activation(_affine(self, x, self.kernel, self.bias))
         direction = ops.cast(self.direction, "float32")
@@ -729,6 +781,10 @@ class AttentionPooling1D(keras.layers.Layer):
 
     def compute_mask(self, inputs, mask=None):
         return None
+
+    def compute_output_spec(self, inputs, mask=None):
+        _check_mask(self, "mask", mask, inputs.shape)
+        return keras.KerasTensor((inputs.shape[0], inputs.shape[-1]), self.compute_dtype)
 
     def compute_output_shape(self, input_shape):
         return (input_shape[0], input_shape[-1])

@@ -11,7 +11,7 @@ Articles: 苏剑林, 基于CNN的阅读理解式问答模型：DGCNN, https://ke
 基于CNN和VAE的作诗机器人, https://kexue.fm/archives/5332;
 基于CNN和序列标注的对联机器人, https://kexue.fm/archives/6270
 """
-# kexue-keras common/gated_conv.py, version 1.0 (2026-11-28), Apache-2.0; changes: CHANGELOG.md
+# kexue-keras common/gated_conv.py, version 1.1 (2026-11-28), Apache-2.0; changes: CHANGELOG.md
 
 import keras
 from keras import ops
@@ -37,7 +37,7 @@ class GatedConv1D(keras.layers.Layer):
     Args:
         filters: channels of the output; None, the default, keeps those of the input. residual and
             highway need them equal.
-        kernel_size: steps that one output sees.
+        kernel_size: steps that one output sees; 3 or, as Conv1D has it, (3,). So for dilation_rate.
         combination: "plain", "residual" or "highway".
         open_gate: "keep" or "replace", what an open gate of the highway does with x; of no matter
             to the others.
@@ -49,6 +49,9 @@ class GatedConv1D(keras.layers.Layer):
         use_bias: biases for A and B; the poetry article has none.
         kernel_initializer: initializer of the kernel of both, (kernel_size, channels, 2 · filters).
         seed: integer seed of the dropout; random when None.
+        padding: "same", the default, or "causal", which is causal=True: the words of Conv1D. The
+            output has as many steps as the input, so "valid" is refused.
+        strides: 1; here for those who come from Conv1D. Anything else is refused.
         **kwargs: name, dtype and so on, as for any Keras layer.
 
     Call arguments:
@@ -63,8 +66,9 @@ class GatedConv1D(keras.layers.Layer):
 
     Raises:
         ValueError: an argument out of range, an unknown combination or open_gate, an input that is
-            not (batch, time, channels), or filters that are not the channels of the input where x
-            is a part of the output.
+            not (batch, time, channels) or has other channels than the layer was built for, filters
+            that are not the channels of the input where x is a part of the output, or a mask that
+            is not boolean or integer numbers of shape (batch, time).
 
     Precision: the layer computes in its compute dtype. Nothing in here needs more, since gates lie
         between 0 and 1.
@@ -82,8 +86,9 @@ class GatedConv1D(keras.layers.Layer):
 
     def __init__(self, filters=None, kernel_size=3, combination="plain", open_gate="keep",
                  dilation_rate=1, causal=False, gate_dropout=0.0, use_bias=True,
-                 kernel_initializer="glorot_uniform", seed=None, **kwargs):
+                 kernel_initializer="glorot_uniform", seed=None, padding=None, strides=1, **kwargs):
         super().__init__(**kwargs)
+        kernel_size, dilation_rate = _one_number(kernel_size), _one_number(dilation_rate)
         _check_integer("filters", filters, optional=True)
         _check_integer("kernel_size", kernel_size)
         _check_integer("dilation_rate", dilation_rate)
@@ -95,12 +100,19 @@ class GatedConv1D(keras.layers.Layer):
         if not 0 <= gate_dropout < 1:
             raise ValueError("gate_dropout expects a share from 0 to below 1. "
                              f"Received: gate_dropout={gate_dropout}")
+        if padding not in (None, "same", "causal") or (causal and padding == "same"):
+            raise ValueError('padding expects "same" or "causal", which is causal=True: there are as '
+                             f"many steps in the output as in the input. Received: padding={padding!r}, "
+                             f"causal={causal}")
+        if _one_number(strides) != 1:
+            raise ValueError("strides expects 1, since gates and input are combined step by step; take "
+                             f"every n-th step of the output instead. Received: strides={strides!r}")
         self.filters = filters
         self.kernel_size = kernel_size
         self.combination = combination
         self.open_gate = open_gate
         self.dilation_rate = dilation_rate
-        self.causal = causal
+        self.causal = causal or padding == "causal"
         self.gate_dropout = gate_dropout
         self.use_bias = use_bias
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
@@ -122,8 +134,10 @@ class GatedConv1D(keras.layers.Layer):
         self.bias = None
         if self.use_bias:
             self.bias = self.add_weight(name="bias", shape=(2 * filters,), initializer="zeros")
+        self.input_spec = keras.layers.InputSpec(ndim=3, axes={-1: channels})
 
     def call(self, inputs, mask=None, training=False):
+        _check_mask(self.name, mask, inputs.shape)
         x = _clean(inputs, mask)
         value, gate = ops.split(self.convolve(x), 2, axis=-1)
         if training and self.gate_dropout:
@@ -153,6 +167,10 @@ class GatedConv1D(keras.layers.Layer):
         y = ops.conv(x, self.kernel, padding=padding, dilation_rate=self.dilation_rate,
                      data_format="channels_last")
         return y if self.bias is None else y + self.bias
+
+    def compute_output_spec(self, inputs, mask=None, training=False):
+        _check_mask(self.name, mask, inputs.shape)
+        return keras.KerasTensor(self.compute_output_shape(inputs.shape), self.compute_dtype)
 
     def compute_output_shape(self, input_shape):
         return (*input_shape[:-1], self.filters or input_shape[-1])
@@ -184,6 +202,11 @@ def gated_conv_stack(x, dilation_rates, **options):
     return x
 
 
+def _one_number(value):
+    """3 of (3,) or [3], as convolutions of one dimension take both."""
+    return value[0] if isinstance(value, (list, tuple)) and len(value) == 1 else value
+
+
 def _check_integer(name, value, optional=False):
     if value is None and optional:
         return
@@ -193,6 +216,19 @@ def _check_integer(name, value, optional=False):
                          f"Received: {name}={value!r}")
 
 
+def _check_mask(layer, mask, shape):
+    """Raises ValueError unless the mask is None or (batch, time), as far as sizes are known."""
+    if mask is None:
+        return
+    right = len(mask.shape) == 2
+    right = right and all(None in sizes or sizes[0] == sizes[1] for sizes in zip(mask.shape, shape))
+    dtype = keras.backend.standardize_dtype(mask.dtype)
+    if not right or not (dtype == "bool" or "int" in dtype):
+        raise ValueError(f"{layer} expects a mask (batch, time) of booleans or of integers 0 and 1, for "
+                         f"inputs of shape {tuple(shape)}. Received: mask of shape {tuple(mask.shape)}, "
+                         f"mask.dtype={dtype}")
+
+
 def _clean(x, mask):
     """x with zeros at padding, even where it held NaN."""
-    return x if mask is None else ops.where(mask[..., None], x, ops.zeros_like(x))
+    return x if mask is None else ops.where(ops.cast(mask, "bool")[..., None], x, ops.zeros_like(x))

@@ -659,3 +659,61 @@ def test_the_core_is_short_and_its_parameters_are_those_of_the_formula():
     assert layer.count_params() == 4 * 128 * 128 + 4 * 128
     assert layer.compute_output_shape((None, 5, 128)) == (None, 5, 128)
     assert CrossAttention(4)(keras.Input((None, 128)), keras.Input((7, 64))).shape == (None, None, 128)
+
+
+X, CONTEXT = np.zeros((2, 5, 8), "float32"), np.zeros((2, 6, 4), "float32")
+MASKED = {
+    "SelfAttention": (lambda: SelfAttention(2), "mask"),
+    "CrossAttention": (lambda: CrossAttention(2), "inputs_mask"),
+    "context": (lambda: CrossAttention(2), "context_mask"),
+    "AttentionPooling1D": (lambda: AttentionPooling1D(), "mask"),
+}
+
+
+@pytest.mark.parametrize("name", MASKED)
+@pytest.mark.parametrize("built", [False, True])
+@pytest.mark.parametrize("symbolic", [False, True])
+def test_masks_that_mean_something_else_are_refused(name, built, symbolic):
+    make, argument = MASKED[name]
+    layer, keys = make(), 6 if name == "context" else 5
+    inputs = [X, CONTEXT] if isinstance(layer, CrossAttention) else [X]
+    if built:
+        layer(*inputs)
+    if symbolic:
+        inputs = [keras.KerasTensor((None, *x.shape[1:])) for x in inputs]
+    shapes = [(2, 1, keys, keys), (2, 1, 1, keys), (2, keys, 1), (2, 1), (2, keys + 1), (2,)]
+    wrong = [np.ones(shape, "bool") for shape in shapes]
+    wrong += [np.zeros((2, keys), "float32"), np.full((2, keys, keys), -1e9, "float32")]
+    if name != "SelfAttention":
+        wrong += [np.ones((2, keys, keys), "bool")]
+    for mask in wrong:
+        if symbolic:
+            mask = keras.KerasTensor((None, *mask.shape[1:]), mask.dtype)
+        if symbolic and len(mask.shape) == 1:
+            mask = keras.KerasTensor((None,), "float32")
+        with pytest.raises(ValueError, match=f"expects {argument} of shape.*Received: {argument}.shape="):
+            layer(*inputs, **{argument: mask})
+    assert layer(*inputs, **{argument: np.ones((2, keys), "int32")}) is not None
+
+
+def test_built_layers_take_no_other_channels():
+    for layer in (SelfAttention(2), CrossAttention(2), AttentionPooling1D()):
+        cross = isinstance(layer, CrossAttention)
+        layer(X, CONTEXT) if cross else layer(X)
+        rest = [CONTEXT] if cross else []
+        for shape in [(2, 5, 16), (2, 5, 4), (2, 8), (2, 5, 1, 8)]:
+            for x in (np.zeros(shape, "float32"), keras.KerasTensor((None, *shape[1:]))):
+                with pytest.raises(ValueError, match="[Rr]eceived|found"):
+                    layer(x, *rest)
+    layer = CrossAttention(2)
+    layer(X, CONTEXT)
+    for shape in [(2, 6, 8), (2, 6, 2), (2, 4), (1, 6, 4), (4, 6, 4)]:
+        with pytest.raises(ValueError, match="Received: "):
+            layer(X, np.zeros(shape, "float32"))
+
+
+def test_one_mask_of_pairs_for_all_sequences():
+    layer, x = SelfAttention(2), np.random.default_rng(0).normal(size=(2, 5, 8)).astype("float32")
+    mask = np.tril(np.ones((1, 5, 5), "bool"))
+    expected = numpy(layer(x, mask=np.repeat(mask, 2, axis=0)))
+    np.testing.assert_allclose(numpy(layer(x, mask=mask)), expected, atol=1e-6)

@@ -224,3 +224,55 @@ def test_parameters_and_shapes_are_those_of_the_articles():
     assert poem.count_params() == 3 * 64 * 128
     assert GatedConv1D(7).compute_output_shape((None, 5, 3)) == (None, 5, 7)
     assert GatedConv1D(7)(keras.Input((None, 3))).shape == (None, None, 7)
+
+
+@pytest.mark.parametrize("combination", ["plain", "residual", "highway"])
+@pytest.mark.parametrize("causal", [False, True])
+def test_a_built_layer_takes_no_other_channels(combination, causal):
+    """4 channels on 8 would be a convolution in two groups."""
+    layer = GatedConv1D(combination=combination, causal=causal)
+    layer(np.zeros((2, 5, 4), "float32"))
+    for shape in [(2, 5, 8), (2, 5, 2), (2, 5, 1), (2, 5), (2, 5, 4, 4)]:
+        for x in (np.zeros(shape, "float32"), keras.KerasTensor((None, *shape[1:]))):
+            with pytest.raises(ValueError, match="[Rr]eceived|found"):
+                layer(x)
+
+
+@pytest.mark.parametrize("symbolic", [False, True])
+def test_masks_that_are_not_batch_and_time_are_refused(symbolic):
+    layer, x = GatedConv1D(), np.zeros((2, 5, 4), "float32")
+    x = keras.KerasTensor((None, 5, 4)) if symbolic else x
+    for shape, dtype in [((2, 5, 1), "bool"), ((2, 1), "bool"), ((2, 6), "bool"), ((2, 5), "float32")]:
+        mask = keras.KerasTensor((None, *shape[1:]), dtype) if symbolic else np.ones(shape, dtype)
+        with pytest.raises(ValueError, match=r"expects a mask \(batch, time\).*Received: mask"):
+            layer(x, mask=mask)
+    assert layer(np.ones((2, 5, 4), "float32"), mask=np.ones((2, 5), "int32")).shape == (2, 5, 4)
+
+
+def test_the_words_of_conv1d():
+    x = np.random.default_rng(0).normal(size=(2, 7, 4)).astype("float32")
+    ours = GatedConv1D(kernel_size=3, dilation_rate=2, causal=True)
+    theirs = GatedConv1D(kernel_size=(3,), dilation_rate=[2], padding="causal", strides=(1,))
+    expected = numpy(ours(x))
+    theirs.build(x.shape)
+    theirs.set_weights(ours.get_weights())
+    np.testing.assert_allclose(numpy(theirs(x)), expected, atol=1e-6)
+    again = GatedConv1D.from_config(theirs.get_config())
+    assert (again.causal, again.kernel_size, again.dilation_rate) == (True, 3, 2)
+    kernel = keras.layers.Conv1D(8, 3, padding="causal", dilation_rate=2)        # Keras' own, value and gate
+    kernel.build(x.shape)
+    kernel.set_weights(ours.get_weights())
+    value, gate = np.split(numpy(kernel(x)), 2, axis=-1)
+    np.testing.assert_allclose(expected, value / (1 + np.exp(-gate)), atol=1e-5)
+
+
+@pytest.mark.parametrize("options, message", [
+    ({"padding": "valid"}, "padding expects.*Received: padding='valid'"),
+    ({"padding": "same", "causal": True}, "padding expects.*Received: padding='same', causal=True"),
+    ({"strides": 2}, "strides expects 1.*Received: strides=2"),
+    ({"strides": (2,)}, r"strides expects 1.*Received: strides=\(2,\)"),
+    ({"kernel_size": (3, 3)}, r"kernel_size expects an integer.*Received: kernel_size=\(3, 3\)"),
+])
+def test_what_conv1d_has_and_this_layer_cannot(options, message):
+    with pytest.raises(ValueError, match=message):
+        GatedConv1D(**options)
