@@ -9,7 +9,7 @@ Copy this file into any Keras 3 project; it needs keras alone.
 
 Article: 苏剑林, 深度学习中的Lipschitz约束：泛化与生成模型 https://kexue.fm/archives/6051
 """
-# kexue-keras common/spectral.py, version 1.0 (2026-11-28), Apache-2.0; changes: CHANGELOG.md
+# kexue-keras common/spectral.py, version 1.1 (2026-11-28), Apache-2.0; changes: CHANGELOG.md
 
 import math
 
@@ -73,6 +73,9 @@ class SpectralNorm(layers.Wrapper):
             large kernel.
         **kwargs: name and so on, as for any Keras layer.
 
+    A wrapped layer may have LoRA weights, or be quantised to int8, as model.quantize("int8") does it:
+    σ is then that of the kernel that it multiplies with. Quantise after training.
+
     Call arguments:
         inputs: as for the wrapped layer.
         training: with True the new u is kept. The kernel is divided by σ in either case; before the
@@ -82,7 +85,9 @@ class SpectralNorm(layers.Wrapper):
         that of the wrapped layer.
 
     Raises:
-        ValueError: another kind of layer, or iterations below 1.
+        ValueError: another kind of layer, iterations that are no integer of at least 1, inputs that
+            the wrapped layer was not built for, or a layer that is quantised in another way than
+            int8.
 
     Precision: σ and W/σ are computed in float32 under any dtype policy. The wrapped layer follows
         its own.
@@ -103,27 +108,58 @@ class SpectralNorm(layers.Wrapper):
         if not isinstance(layer, (layers.Dense, *CONVOLUTIONS)):
             raise ValueError("SpectralNorm expects a Dense, convolution or transposed convolution "
                              f"layer. Received: layer={layer}")
-        if iterations < 1:
+        if not isinstance(iterations, int) or iterations < 1:
             raise ValueError(f"{self.name} expects at least one power iteration. "
-                             f"Received: iterations={iterations}")
+                             f"Received: iterations={iterations!r}")
         self.iterations = iterations
+        self.input_spec = layer.input_spec
 
     def build(self, input_shape):
         super().build(input_shape)
+        self.input_spec = self.layer.input_spec
         rows = math.prod(self.layer.kernel.shape[:-1])
         self.u = self.add_weight(name="u", shape=(rows,), initializer="random_normal",
                                  trainable=False, dtype="float32")
 
     def call(self, inputs, training=False):
-        kernel = self.layer.kernel
-        w = ops.cast(kernel.value, "float32")
+        w = self.weight()
         matrix = ops.reshape(w, (-1, w.shape[-1]))
         sigma, u = power_iteration(matrix, self.u.value, self.iterations)
         if training:
             self.u.assign(u)
+        if self.has_plain_kernel():
+            return self.with_kernel(w / ops.maximum(sigma, EPSILON), inputs)
+        # The layer is linear up to its bias: (W/σ) x = W (x/σ), whatever W is made of.
+        scale = ops.where(sigma > EPSILON, 1 / ops.maximum(sigma, EPSILON), 0.0)
+        return self.layer(ops.cast(inputs, "float32") * scale)
+
+    def has_plain_kernel(self):
+        """Whether the wrapped layer's kernel is one variable of floating-point numbers."""
+        lora = getattr(self.layer, "lora_enabled", False)
+        return not lora and self.layer.quantization_mode is None
+
+    def weight(self):
+        """W in float32, as the wrapped layer multiplies with it."""
+        layer, mode = self.layer, self.layer.quantization_mode
+        if mode not in (None, "int8"):
+            raise ValueError(f"{self.name} expects a layer without quantisation or with int8. "
+                             f"Received: layer.quantization_mode={mode!r}")
+        if self.has_plain_kernel():
+            return ops.cast(layer.kernel.value, "float32")
+        w = ops.cast(layer._kernel, "float32")         # without LoRA, which `kernel` adds before scales
+        if mode == "int8":
+            w = w / ops.cast(layer.kernel_scale, "float32")
+        if layer.lora_enabled:
+            a, b = ops.cast(layer.lora_kernel_a, "float32"), ops.cast(layer.lora_kernel_b, "float32")
+            w = w + layer.lora_alpha / layer.lora_rank * ops.matmul(a, b)
+        return w
+
+    def with_kernel(self, w, inputs):
+        """The wrapped layer's outputs with another kernel."""
+        kernel = self.layer.kernel
         # Inside this scope the layer finds W/σ where W is; its other variables have to be named to
         # keep their values.
-        values = [(kernel, w / ops.maximum(sigma, EPSILON))]
+        values = [(kernel, w)]
         values += [(other, other.value) for other in self.layer.variables if other is not kernel]
         with keras.StatelessScope(values, collect_losses=True) as scope:
             outputs = self.layer(inputs)

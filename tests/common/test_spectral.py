@@ -116,7 +116,12 @@ def test_the_lipschitz_constant_of_a_critic_stays_below_the_product_of_its_bound
 
 
 def gradient(function, value):
-    """dL/dvalue of L = function(variable) on either backend, for a Keras variable."""
+    """dL/dvalue of L = function(variable) on any backend, for a Keras variable."""
+    if keras.backend.backend() == "torch":
+        import torch
+
+        loss = function()
+        return numpy(torch.autograd.grad(loss, value.value)[0])
     if keras.backend.backend() == "jax":
         import jax
 
@@ -226,6 +231,87 @@ def test_trains_saves_and_loads_in_a_fresh_process(tmp_path, jit_compile):
 assert model.layers[1].iterations == 1 and numpy.abs(model.layers[1].u).max() > 0
 """, compile=False)
     np.testing.assert_allclose(found, model.predict(x, verbose=0), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("activation", [None, "relu"])
+def test_a_quantised_model_is_within_a_tenth_of_the_float_one(tmp_path, activation):
+    keras.utils.set_random_seed(0)
+    x = keras.Input((24,))
+    h = SpectralNorm(layers.Dense(32, activation, bias_initializer="random_normal"))(x)
+    model = keras.Model(x, SpectralNorm(layers.Dense(8))(h))
+    for layer in model.layers[1:]:
+        layer.layer.kernel.assign(5 * RNG.normal(size=layer.layer.kernel.shape))
+    data = RNG.normal(size=(50, 24)).astype("float32")
+    for _ in range(100):
+        model(data, training=True)
+    expected = numpy(model(data))
+    model.quantize("int8")
+    assert keras.backend.standardize_dtype(model.layers[1].layer.kernel.dtype) == "int8"
+    found = numpy(model(data))
+    assert np.abs(found - expected).max() < 0.1 * np.abs(expected).max() and found.any()
+    again, _ = load_elsewhere(model, data, "common.spectral", tmp_path, compile=False)
+    np.testing.assert_allclose(again, found, atol=1e-4)
+
+
+def test_other_quantisation_is_refused():
+    x = keras.Input((24,))
+    model = keras.Model(x, SpectralNorm(layers.Dense(32))(x))
+    with pytest.raises(ValueError, match="with int8.*Received: layer.quantization_mode='int4'"):
+        model.quantize("int4")
+        model(np.zeros((1, 24), "float32"))
+
+
+@pytest.mark.parametrize("name", ["dense", "conv", "conv valid"])
+@pytest.mark.parametrize("int8", [False, True])
+def test_lora_counts_in_sigma(name, int8):
+    if int8 and name != "dense":
+        pytest.skip("Keras quantises no convolution")
+    normed, shape = make(name)
+    normed.layer.enable_lora(2, lora_alpha=3)
+    if int8:
+        normed.layer.quantize("int8")
+    a, b = normed.layer.lora_kernel_a, normed.layer.lora_kernel_b
+    a.assign(RNG.normal(size=a.shape))
+    b.assign(3 * RNG.normal(size=b.shape))
+    normed.layer.bias.assign(RNG.normal(size=normed.layer.bias.shape))
+    zero = np.zeros((1, *shape), "float32")
+    plain = make(name)[0].layer
+    raw = numpy(plain.kernel) + 1.5 * numpy(a) @ numpy(b)
+    settle(normed, shape, 300)
+    plain.kernel.assign(raw / sigma(raw))
+    plain.bias.assign(normed.layer.bias)
+    x = RNG.normal(size=(6, *shape)).astype("float32")
+    expected = numpy(plain(x))
+    found = numpy(normed(x))
+    tolerance = 0.05 if int8 else 1e-3
+    assert np.abs(found - expected).max() < tolerance * np.abs(expected).max()
+    np.testing.assert_allclose(numpy(normed(zero)), numpy(plain(zero)), rtol=1e-5, atol=1e-6)
+
+
+def test_lora_weights_learn_through_sigma_and_merge_when_saved(tmp_path):
+    keras.utils.set_random_seed(0)
+    x = keras.Input((6,))
+    model = keras.Model(x, SpectralNorm(layers.Dense(4))(x))
+    model.layers[1].layer.enable_lora(2)
+    data = RNG.normal(size=(64, 6)).astype("float32")
+    before = numpy(model.layers[1].layer._kernel)
+    model.compile(keras.optimizers.Adam(0.05), "mse")
+    losses = model.fit(data, data[:, :4], epochs=15, verbose=0).history["loss"]
+    assert losses[-1] < 0.8 * losses[0]
+    np.testing.assert_array_equal(numpy(model.layers[1].layer._kernel), before)
+    found, _ = load_elsewhere(model, data, "common.spectral", tmp_path, compile=False)
+    np.testing.assert_allclose(found, numpy(model(data)), rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_a_built_layer_takes_no_other_channels(name):
+    normed, shape = make(name)
+    normed(np.zeros((1, *shape), "float32"))
+    for channels in (1, 2 * shape[-1]):
+        for x in (np.zeros((1, *shape[:-1], channels), "float32"),
+                  keras.KerasTensor((None, *shape[:-1], channels))):
+            with pytest.raises(ValueError, match="[Rr]eceived"):
+                normed(x)
 
 
 def test_config_round_trip():
