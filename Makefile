@@ -12,7 +12,7 @@ help:
 	@echo "make ARTICLE      train an article's model and draw its pictures; ARTICLE is one of: $(ARTICLES)"
 	@echo '                  (ARGS="--epochs 5 --model conv" passes options; see python ARTICLE/train.py --help)'
 	@echo "make test         check style and run the tests"
-	@echo "make test-jax     compare the layers with their oracles on the JAX backend"
+	@echo "make test-jax     what runs on JAX: the layers against their oracles, two processes against one"
 	@echo "make test-slow    run the long checks too"
 	@echo "make bench        measure speed beside what one would run instead"
 	@echo "make stress       kill, starve and attack every script for hours; counts what happened"
@@ -30,7 +30,7 @@ test: .venv/dev lint
 	.venv/bin/python -m pytest -n auto --maxprocesses 4 --dist worksteal $(ARGS)
 
 test-jax: .venv/dev
-	.venv/bin/python -m pytest -n auto --maxprocesses 4 -m "jax and not slow" tests/test_backends.py $(ARGS)
+	.venv/bin/python -m pytest -n auto --maxprocesses 4 -m "jax and not slow" $(ARGS)
 
 test-slow: .venv/dev
 	.venv/bin/python -m pytest -m "slow or not slow" $(ARGS)

@@ -122,7 +122,8 @@ def epsilon():
 
 @pytest.mark.parametrize("name", OBJECTIVES)
 def test_the_critics_loss_and_gradient(name, critic):
-    gan = AlternatingModel()                     # only its way to gradients, which knows both backends
+    z = keras.Input((1,))
+    gan = AlternatingModel(z, z)                 # only its way to gradients, which knows both backends
     gan.critic = critic
     (loss, t_r, t_f), found = gan.gradients(
         lambda: critic_loss(OBJECTIVES[name], critic, images(REAL), images(FAKE), epsilon()),

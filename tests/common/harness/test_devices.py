@@ -156,6 +156,7 @@ def test_devices_that_are_not_there_and_batches_that_do_not_divide(tmp_path):
 
 # ---------------------------------------------------------------------------------------- as one device would
 
+@pytest.mark.jax
 @pytest.mark.parametrize("command", [VAE, pytest.param(CRF, marks=pytest.mark.slow)], ids=["vae", "crf"])
 def test_two_processes_train_what_one_trains(tmp_path, command):
     output = finished(start(["-m", "common.harness.launch", "--processes", "2", *command], tmp_path / "two"))
