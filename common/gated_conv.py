@@ -160,12 +160,14 @@ class GatedConv1D(keras.layers.Layer):
         result for each, to memory. In this repository benchmarks/gated_conv measures the four, for
         128 channels and a kernel of 3.
         """
-        padding = "same"
+        padding, shape = "same", (*ops.shape(x)[:2], self.kernel.shape[-1])
         if self.causal:
             before = (self.kernel_size - 1) * self.dilation_rate
             x, padding = ops.pad(x, [[0, 0], [before, 0], [0, 0]]), "valid"
         y = ops.conv(x, self.kernel, padding=padding, dilation_rate=self.dilation_rate,
                      data_format="channels_last")
+        if x.shape[0] in (0, None) and keras.backend.backend() == "tensorflow":
+            y = ops.reshape(y, shape)       # of a batch without rows TensorFlow returns the shape of x
         return y if self.bias is None else y + self.bias
 
     def compute_output_spec(self, inputs, mask=None, training=False):

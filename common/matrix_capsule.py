@@ -548,7 +548,7 @@ def spread_loss(y_true, activations, margin=None):
     if len(a.shape) != 2:
         raise ValueError(f"activations expects (batch, classes). Received: shape={tuple(a.shape)}")
     y = _k_hot(y_true, a, margin)
-    m = ops.max(y, axis=-1, keepdims=True)
+    m = ops.max(y, axis=-1, keepdims=True, initial=-math.inf)    # without it TensorFlow refuses 0 rows
     valid = ops.all((y == 0) | (y == m), axis=-1) & (m[:, 0] >= 0)
     if margin is None:
         _refuse_if_known(valid, y, "one margin at the true classes of a row and 0 at the others")

@@ -183,6 +183,10 @@ class SpectralNorm(layers.Wrapper):
     def get_config(self):
         return {**super().get_config(), "iterations": self.iterations}
 
+    @classmethod
+    def from_config(cls, config):
+        return super().from_config({**config})      # Keras' own takes the layer out of what it is given
+
 
 CONVOLUTIONS = (layers.Conv1D, layers.Conv2D, layers.Conv3D,
                 layers.Conv1DTranspose, layers.Conv2DTranspose, layers.Conv3DTranspose)
