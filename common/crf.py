@@ -117,7 +117,8 @@ def time_major(potentials):
     Where T is 0 or not known yet, a step to skip follows, since TensorFlow has no loop of no steps.
     """
     h, mask, _ = unpack(potentials)
-    state = mask * (1 + ops.cast(ops.cumsum(mask, axis=1) > 1, "float32"))
+    numbers, first, _ = _ends(mask)
+    state = mask * (1 + ops.cast(numbers > first, "float32"))
     steps = ops.concatenate([h, state[..., None]], axis=-1)
     if potentials.shape[1] in (None, h.shape[-1]):
         steps = ops.pad(steps, [[0, 0], [0, 1], [0, 0]])
@@ -135,12 +136,20 @@ def advance(state, before, after, h_t):
     return ops.where(state > 0, ops.where(state > 1, after, 0.0) + h_t, before)
 
 
+def _ends(mask):
+    """The numbers of the steps, (T,), and of the first and the last real one, (batch, 1); float32."""
+    steps = ops.arange(ops.shape(mask)[1], dtype="float32")
+    some = {"axis": 1, "keepdims": True}
+    first = ops.min(ops.where(mask > 0, steps, 1e9), initial=1e9, **some)
+    return steps, first, ops.max(ops.where(mask > 0, steps, -1.0), initial=-1.0, **some)
+
+
 def _carried(tags, mask):
     """Tags in which each skipped step repeats the tag of the last real step before it; −1 at steps
     without one. What is behind the last real step is −1, too."""
     unknown = -2
-    count = ops.cumsum(mask, axis=1)
-    inside = ops.logical_and(count > 0, count < ops.sum(mask, axis=1, keepdims=True))
+    steps, first, last = _ends(mask)
+    inside = ops.logical_and(steps > first, steps < last)
     tags = ops.where(mask > 0, tags, ops.where(inside, unknown, -1))
 
     def fill(tags):
@@ -252,9 +261,8 @@ class CRF(keras.layers.Layer):
         transitions = self.transitions + self.penalties["transitions"]
         h = ops.maximum(ops.cast(emissions, "float32"), FORBIDDEN)   # finite, since 0 · −inf is NaN
         real, h = _read_mask(mask, h)
-        count = ops.cumsum(real, axis=1)
-        first = real * ops.cast(count == 1, "float32")
-        last = real * ops.cast(count == ops.sum(real, axis=1, keepdims=True), "float32")
+        numbers, first, last = _ends(real)
+        first, last = ops.cast(numbers == first, "float32"), ops.cast(numbers == last, "float32")
         h += first[..., None] * start + last[..., None] * end
         steps = ops.concatenate([h, real[..., None]], axis=-1)
         rows = ops.pad(transitions, [[0, 0], [0, 1]])
@@ -675,8 +683,10 @@ if keras.backend.backend() == "tensorflow":
         padding = [[0, more], [0, 0], [0, 0]]
         h = tf.pad(tf.transpose(h, (1, 0, 2)), padding)
         steps = tf.pad(tf.transpose(mask)[:, :, None], padding)
-        follows = steps * tf.cast(tf.cumsum(steps) > 1, steps.dtype)    # a real step before it
-        alphas, norms, exact = _scaled_forward(h, steps, follows, transitions)
+        numbers = tf.range(time + more)[:, None, None]
+        first = tf.reduce_min(tf.where(steps > 0, numbers, time + more), axis=0)
+        follows = steps * tf.cast(numbers > first, steps.dtype)         # a real step before it
+        alphas, norms, exact = _scaled_forward(h, steps + follows, transitions)
         # Probabilities that are scaled at every step need matrix products and no logarithms. But
         # one below 1e-38 would be lost, and with it a path that later steps may leave as the only
         # one. While every tag keeps 1e-25 nothing is lost. Where scores range further, or
@@ -684,7 +694,7 @@ if keras.backend.backend() == "tensorflow":
         log_z, gamma, left, right = tf.cond(
             exact,
             lambda: _scaled_backward(h, steps, follows, transitions, alphas, norms),
-            lambda: _in_log_space(h, steps, follows, transitions))
+            lambda: _in_log_space(h, steps + follows, follows, transitions))
         gamma = tf.transpose((gamma * steps)[:time], (1, 0, 2))
         some = tf.minimum(tf.reduce_sum(mask, axis=1), 1)
         return log_z * some, gamma, follows[1:, :, 0], left, right, exact
@@ -715,20 +725,20 @@ if keras.backend.backend() == "tensorflow":
 
         return tf.cond(exact, multiplied, summed_in_log_space)
 
-    def _scaled_forward(h, steps, follows, transitions):
+    def _scaled_forward(h, state, transitions):
         p = tf.exp(transitions - tf.reduce_max(transitions))
         e = tf.exp(h - tf.reduce_max(h, axis=-1, keepdims=True))
 
         def step(carry, inputs):
-            (alpha, _), (e_t, step_t, follows_t) = carry, inputs
-            after = tf.where(follows_t > 0, tf.matmul(alpha, p), 1) * e_t
+            (alpha, _), (e_t, state_t) = carry, inputs
+            after = tf.where(state_t > 1, tf.matmul(alpha, p), 1) * e_t
             norm = tf.reduce_sum(after, axis=-1, keepdims=True)
-            real = step_t > 0
+            real = state_t > 0
             return tf.where(real, after / norm, alpha), tf.where(real, norm, 1)
 
         norm = tf.reduce_sum(e[0], axis=-1, keepdims=True)
         alpha = e[0] / norm
-        alphas, norms = tf.scan(step, (e[1:], steps[1:], follows[1:]), (alpha, norm))
+        alphas, norms = tf.scan(step, (e[1:], state[1:]), (alpha, norm))
         alphas = tf.concat([alpha[None], alphas], axis=0)
         norms = tf.concat([norm[None], norms], axis=0)
         exact = tf.reduce_all(alphas > 1e-25) & (tf.reduce_min(transitions) > FORBIDDEN / 2)
@@ -752,18 +762,18 @@ if keras.backend.backend() == "tensorflow":
         log_z += t_max * tf.reduce_sum(follows, axis=0)
         return log_z[:, 0], alphas * betas, alphas[:-1], weighted
 
-    def _in_log_space(h, steps, follows, transitions):
+    def _in_log_space(h, state, follows, transitions):
         def forward(alpha, inputs):
-            h_t, step_t, follows_t = inputs
+            h_t, state_t = inputs
             after = tf.reduce_logsumexp(alpha[:, :, None] + transitions, axis=1)
-            return advance(step_t + follows_t, alpha, after, h_t)
+            return advance(state_t, alpha, after, h_t)
 
         def backward(beta, inputs):
             h_t, follows_t = inputs
             before = tf.reduce_logsumexp(transitions + (h_t + beta)[:, None, :], axis=2)
             return tf.where(follows_t > 0, before, beta)
 
-        alphas = tf.scan(forward, (h[1:], steps[1:], follows[1:]), h[0])
+        alphas = tf.scan(forward, (h[1:], state[1:]), h[0])
         alphas = tf.concat([h[:1], alphas], axis=0)
         last = tf.zeros_like(h[0])
         betas = tf.scan(backward, (h[1:], follows[1:]), last, reverse=True)
