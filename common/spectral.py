@@ -32,6 +32,7 @@ def power_iteration(w, u, iterations=1):
         where u and v are the singular vectors. They are held constant, since at the maximum σ does
         not change with them to first order.
     """
+    w, u = ops.convert_to_tensor(w), ops.convert_to_tensor(u)
     constant = ops.stop_gradient(w)
     for _ in range(iterations):
         v = _direction(ops.matmul(u, constant))
@@ -119,7 +120,7 @@ class SpectralNorm(layers.Wrapper):
         self.input_spec = self.layer.input_spec
         rows = math.prod(self.layer.kernel.shape[:-1])
         self.u = self.add_weight(name="u", shape=(rows,), initializer="random_normal",
-                                 trainable=False, dtype="float32")
+                                 trainable=False, dtype="float32", autocast=False)
 
     def call(self, inputs, training=False):
         w = self.weight()
