@@ -206,7 +206,7 @@ def _by_kernel(q, k, v, mask, causal):
     """
     backend = keras.backend.backend()
     if backend == "torch":
-        y = ops.dot_product_attention(q, k, v, mask=mask, is_causal=causal)
+        return _by_torch(q, k, v, mask, causal)
     elif backend == "jax":
         try:
             y = ops.dot_product_attention(q, k, v, mask=mask, is_causal=causal,
@@ -216,6 +216,30 @@ def _by_kernel(q, k, v, mask, causal):
     else:
         return None
     return y if mask is None else _without_blind(y, _visible(mask, causal, q, k))
+
+
+def _by_torch(q, k, v, mask, causal):
+    """attend by scaled_dot_product_attention.
+
+    It hides a key by adding −∞ to its score, and NaN stays NaN. So a key that holds no number gets zeros
+    first, and whoever sees that key gets NaN afterwards. On a CPU its scores overflow in float16.
+    """
+    dtype = v.dtype
+    if keras.backend.standardize_dtype(dtype) == "float16" and q.device.type == "cpu":
+        q, k, v = [ops.cast(t, "float32") for t in (q, k, v)]
+    if mask is None and not causal:
+        return ops.cast(ops.dot_product_attention(q, k, v), dtype)
+    no_number = ops.logical_not(ops.all(ops.isfinite(k), axis=(2, 3)))                # (batch, keys)
+    k = ops.where(no_number[..., None, None], ops.zeros_like(k), k)
+    if mask is None:
+        y = ops.dot_product_attention(q, k, v, is_causal=True)
+        seen = ops.cumsum(ops.cast(no_number, "int32"), axis=1) > 0
+    else:
+        visible = _visible(mask, causal, q, k)
+        y = ops.dot_product_attention(q, k, v, mask=visible)
+        y = _without_blind(y, visible)
+        seen = ops.any(ops.logical_and(visible[:, 0], no_number[:, None]), axis=-1)
+    return ops.cast(ops.where(seen[..., None, None], float("nan"), y), dtype)
 
 
 def _visible(mask, causal, q, k):

@@ -301,6 +301,12 @@ def gradients(function, *tensors):
 
         both = jax.value_and_grad(scalar, tuple(range(len(tensors))), has_aux=True)
         (_, y), found = jax.jit(both)(*tensors)
+    elif keras.backend.backend() == "torch":
+        import torch
+
+        inputs = [ops.convert_to_tensor(t).requires_grad_() for t in tensors]
+        total, y = scalar(*inputs)
+        found = torch.autograd.grad(total, inputs)
     else:
         import tensorflow as tf
 
@@ -337,7 +343,7 @@ def test_chunks_and_their_gradients_are_those_of_the_plain_formula(kind, causal,
         np.testing.assert_allclose(b, a, atol=1e-5)
         assert np.abs(a).max() > 0.1
     np.testing.assert_array_equal(short[0], plain[0])             # not above the threshold
-    if kind == "none":
+    if kind == "none" and keras.backend.backend() != "torch":     # whose kernel takes any length
         assert np.abs(short[0] - chunks[0]).max() > 0             # so the two are two
 
 
@@ -382,6 +388,7 @@ def largest_tensor(program):
     return max(math.prod(map(int, shape.split(","))) for shape in shapes)
 
 
+@pytest.mark.skipif(keras.backend.backend() == "torch", reason="reads a program of XLA")
 def test_chunks_grow_linearly_with_the_length_by_definition(monkeypatch):
     """No tensor of the compiled program, forward and backward, has an element for each pair of steps."""
     monkeypatch.setattr(attention, "CHUNK", 16)
@@ -571,7 +578,7 @@ def test_decoding_in_a_compiled_loop_is_the_whole_sequence_by_definition():
         import jax
 
         loop = jax.jit(loop)
-    else:
+    elif keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 
         loop = tf.function(loop)
