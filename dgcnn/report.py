@@ -1,9 +1,10 @@
 """What a trained model is worth: its answers, scored as the competition did, and a picture of one.
 
 Exact match (EM): the answer is one of those that are right, after half and full width, case, simplified and
-traditional, blanks and punctuation are made alike. F1: of the characters, the best over the right answers.
-Their mean is the score of the article's leaderboard. Where no answer is right, none is: EM and F1 are 1 for
-"no answer", else 0.
+traditional are made alike and blanks, punctuation and the kit's symbols are dropped; or it has the same parts
+between those, in any order. F1: of the characters that are left, the best over the right answers. Their mean
+is the score of the article's leaderboard. Where no answer is right, none is: EM and F1 are 1 for "no answer",
+else 0.
 """
 
 import collections
@@ -25,21 +26,37 @@ FONTS = ["Noto Sans CJK SC", "Noto Sans CJK JP", "Noto Sans SC", "Source Han San
          "Droid Sans Fallback"]
 COLOURS = {"start": "C0", "end": "C1", "attention": "C2"}
 SHOWN = 80               # characters of a text in the picture, at most
+# What the competition's kit drops besides punctuation. Other symbols, such as ℃, count: 5℃ is not 5.
+SYMBOLS = frozenset("$+<=>^`|~¢¤¥¨°±×÷ˇˉ№←↑→↓∈∑√∞∠∨∩∴∵∶≈≌≠≡≤≥≮≯⊙⊥⌒■□▲△◆◇◎●★☆♀♂々〓￣")
 
 
 # ---------------------------------------------------------------------------------------------------- answers
 
 def normalise_answer(text):
-    """What answers are compared by: normalised, without blanks and punctuation."""
-    kept = [character for character in normalise(text) if not is_mark(character)]
-    return "".join(kept) or "".join(text.split())
+    """What answers are compared by: normalised, without blanks, punctuation and symbols."""
+    return "".join(parts_of(text)) or "".join(normalise(text).split())
+
+
+def parts_of(text):
+    """What stands between blanks, punctuation and symbols in a text, normalised."""
+    kept = [" " if is_mark(character) or character in SYMBOLS else character for character in normalise(text)]
+    return "".join(kept).split()
 
 
 def exact_match(answer, right):
     """1 where the answer is one of those that are right; "" is right where there is none."""
     if not right:
         return float(not answer)
-    return float(normalise_answer(answer) in map(normalise_answer, right))
+    return float(any(is_same(answer, text) for text in right))
+
+
+def is_same(answer, right):
+    """Whether two answers are one for the competition: 上海、北京 is 北京 上海. A point parts, too, so 5.1 is
+    1.5."""
+    if normalise_answer(answer) == normalise_answer(right):
+        return True
+    parts = set(parts_of(answer))
+    return bool(parts) and parts == set(parts_of(right))
 
 
 def character_f1(answer, right):

@@ -568,6 +568,38 @@ def test_scores_as_the_competition_counts():
     assert report.character_f1("aab", ["ab"]) == pytest.approx(0.8)
     assert report.character_f1("", []) == 1
     assert report.character_f1("水", ["山"]) == report.character_f1("", ["山"]) == 0
+
+
+@pytest.mark.parametrize("answer, right", [
+    ("~30°", "30"), ("3+5", "35"), ("<100>", "100"), ("４×４", "44"), ("±2", "2"), ("＄5", "5"),
+    ("５￥", "5"), ("→√2", "2"), ("佐々木", "佐木"), ("★★五星", "五星"), ("№1", "1"), ("3∶2", "32"),
+    ("a=b", "AB"),
+])
+def test_symbols_do_not_count(answer, right):
+    """The competition's kit drops them on both sides, before EM and before F1."""
+    for given, wanted in [(answer, right), (right, answer)]:
+        assert report.exact_match(given, [wanted]) == 1
+        assert report.character_f1(given, [wanted]) == 1
+
+
+@pytest.mark.parametrize("answer, right, same", [
+    ("上海 北京", "北京 上海", 1), ("上海、北京", "北京 上海", 1), ("上海、、 北京。", "《北京》上海", 1),
+    ("北京 北京", "北京", 1), ("上海　Ｂ", "b 上海", 1), ("5.1", "1.5", 1),       # a point parts, too
+    ("上海 北京 天津", "北京 上海", 0), ("上海", "北京 上海", 0), ("海上 北京", "北京 上海", 0),
+    ("上海北京", "北京 上海", 0), ("北京上海", "北京 上海", 1),
+])
+def test_parts_may_stand_in_any_order(answer, right, same):
+    assert report.exact_match(answer, [right]) == same
+    assert report.exact_match(answer, ["水", right]) == same
+
+
+def test_what_consists_of_symbols_alone_is_compared_as_it_stands():
+    assert report.exact_match("+", ["＋"]) == report.character_f1("+", ["+"]) == 1
+    assert report.exact_match("-", ["+"]) == report.exact_match("+", ["水"]) == 0
+    assert report.exact_match("5℃", ["5"]) == report.character_f1("-", ["+"]) == 0
+
+
+def test_rows_and_their_means():
     every = [Question("1", QUESTION, [Passage(TEXT, ("382米",)), Passage("水天")], "a", ("382米",)),
              Question("2", QUESTION, [Passage("白云3米")], "b"),
              Question("3", QUESTION, [Passage("春风")], "b")]
