@@ -238,6 +238,86 @@ class CapsuleLength(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable(package="kexue")
+class Mask(keras.layers.Layer):
+    """Keeps the capsules of the classes that are there, for a decoder that draws the image from them.
+
+        y = [T_1 v_1, …, T_k v_k]
+
+    T is what the targets say, or, where v comes alone, 1 for the longest v_j and 0 for the others. So one
+    layer serves training and prediction. 4819 has no formula for it and calls what follows 重构网络.
+
+    Symbols: T = y_true.
+
+    Args:
+        longest: how many capsules are kept where no targets come: 1, or how many things an image shows.
+        **kwargs: name, dtype and so on, as for any Keras layer.
+
+    Call arguments:
+        inputs: v, (batch, k, d); or a list [v, y_true], where y_true is k-hot, (batch, k), or the numbers of
+            single classes, (batch,) or (batch, 1). Soft labels weigh their capsules.
+
+    Output:
+        (batch, k · d), capsule after capsule.
+
+    Raises:
+        ValueError: inputs of other shapes, fewer capsules than `longest`, targets outside of [0, 1], or
+            numbers without a class; in a graph such values make the row NaN.
+
+    Precision: lengths are compared in float32, and class numbers are not rounded, under any dtype policy. Of
+        equal lengths the first counts. The output is of the layer's compute dtype.
+
+    Example:
+        v = np.random.normal(size=(2, 10, 16)).astype("float32")
+        longest, known = Mask()(v), Mask()([v, np.array([3, 7])])
+        print(np.flatnonzero(known[0]))                                       # 48 to 63
+        image = keras.layers.Dense(784, "sigmoid")(known)
+
+    Reference: Sabour, Frosst, Hinton, Dynamic Routing Between Capsules, https://arxiv.org/abs/1710.09829,
+        section 4.1; 苏剑林, 揭开迷雾，来一顿美味的Capsule盛宴, https://kexue.fm/archives/4819
+    """
+
+    def __init__(self, longest=1, **kwargs):
+        super().__init__(**kwargs, autocast=False)           # which would round class numbers
+        _check_positive(self.name, longest=longest)
+        self.longest = int(longest)
+
+    def call(self, inputs):
+        self.compute_output_shape(_shapes(inputs))
+        v, *targets = inputs if isinstance(inputs, (list, tuple)) else [inputs]
+        square = ops.sum(ops.square(ops.cast(v, "float32")), axis=-1)
+        if targets:
+            there = _k_hot(targets[0], square)
+            valid = ops.abs(there - 0.5) < 0.50001
+            _refuse_if_known(valid, there, "k-hot rows, with numbers from 0 to 1")
+            there = ops.where(ops.all(valid, axis=-1, keepdims=True), there, math.nan)
+            there = ops.reshape(there, ops.shape(square))    # what a graph does not know is not broadcast
+        else:
+            _, which = ops.top_k(square, self.longest)
+            there = ops.sum(ops.one_hot(which, v.shape[1], dtype="float32"), axis=1)
+        y = ops.cast(v, self.compute_dtype) * ops.cast(there, self.compute_dtype)[..., None]
+        return ops.reshape(y, (ops.shape(v)[0], v.shape[1] * v.shape[2]))
+
+    def compute_output_spec(self, inputs):
+        return keras.KerasTensor(self.compute_output_shape(_shapes(inputs)), self.compute_dtype)
+
+    def compute_output_shape(self, input_shape):
+        several = input_shape and isinstance(input_shape[0], (list, tuple))
+        v, *targets = shapes = input_shape if several else [input_shape]
+        right = len(v) == 3 and None not in v[1:] and v[1] >= self.longest and len(targets) < 2
+        if right and targets:
+            allowed = [(v[0], v[1]), (v[0],), (v[0], 1)]
+            right = any(_fits(targets[0], shape) for shape in allowed)
+        if not right:
+            raise ValueError(f"{self.name} expects v (batch, k, d) of at least longest={self.longest} "
+                             "capsules, or a list of v and y (batch, k), (batch,) or (batch, 1). "
+                             f"Received: shapes={[tuple(shape) for shape in shapes]}")
+        return (v[0], v[1] * v[2])
+
+    def get_config(self):
+        return {**super().get_config(), "longest": self.longest}
+
+
+@keras.saving.register_keras_serializable(package="kexue")
 def margin_loss(y_true, lengths, upper=0.9, lower=0.1, weight=0.25):
     """A sum over the classes, section 我的实验 of 4819:
 
@@ -332,6 +412,13 @@ def _k_hot(y_true, scores):
     there = ops.sum(one_hot, axis=-1) > 0
     _refuse_if_known(there, y, f"classes, whole numbers from 0 to {classes - 1}")
     return ops.where(there[..., None], one_hot, math.nan)
+
+
+def _shapes(inputs):
+    """The shape of a tensor, or those of a list of tensors."""
+    if isinstance(inputs, (list, tuple)):
+        return [tuple(x.shape) for x in inputs]
+    return tuple(inputs.shape)
 
 
 def _fits(shape, expected):

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from common.capsule import Capsule, CapsuleLength, MarginLoss, margin_loss, squash
+from common.capsule import Capsule, CapsuleLength, MarginLoss, Mask, margin_loss, squash
 from tests.common.helpers import load_elsewhere, numpy
 
 RNG = np.random.default_rng(0)
@@ -183,6 +183,98 @@ def test_saved_models_load_in_a_fresh_process(tmp_path):
     np.testing.assert_allclose(found, numpy(model(x)), rtol=1e-5, atol=1e-6)
 
 
+def kept(v, classes):
+    """A loop: row b has the numbers of the capsules in classes[b], and zeros for the others."""
+    rows = []
+    for capsules, there in zip(v, classes):
+        rows.append([x if j in there else 0 for j, capsule in enumerate(capsules) for x in capsule])
+    return np.array(rows)
+
+
+def test_mask_keeps_the_given_classes():
+    v = RNG.normal(size=(3, 4, 2)).astype("float32")
+    numbers, expected = np.array([2, 0, 3]), kept(v, [{2}, {0}, {3}])
+    one_hot = np.eye(4)[numbers]
+    others = (numbers.astype("uint8"), numbers.astype("float32"), one_hot > 0)
+    for y in (numbers, numbers[:, None], one_hot, *others):
+        np.testing.assert_array_equal(numpy(Mask()([v, y])), expected)
+    two = np.eye(4)[[2, 0, 3]] + np.eye(4)[[1, 3, 2]]
+    np.testing.assert_array_equal(numpy(Mask()([v, two])), kept(v, [{1, 2}, {0, 3}, {2, 3}]))
+    np.testing.assert_allclose(numpy(Mask()([v, 0.5 * one_hot])), expected / 2)       # soft labels weigh
+
+
+@pytest.mark.parametrize("longest", [1, 2, 4])
+def test_mask_without_classes_keeps_the_longest(longest):
+    v = RNG.normal(size=(5, 4, 2)).astype("float32")
+    order = np.argsort(-np.linalg.norm(v, axis=-1), axis=1)[:, :longest]
+    found = Mask(longest)(v)
+    np.testing.assert_array_equal(numpy(found), kept(v, [set(row) for row in order]))
+    assert tuple(found.shape) == (5, 8)
+    np.testing.assert_array_equal(numpy(Mask(longest)([v])), numpy(found))
+
+
+def test_mask_of_equal_capsules_keeps_no_more_than_it_should():
+    found = numpy(Mask(2)(np.ones((1, 4, 3), "float32")))
+    assert found.sum() == 6
+
+
+def test_mask_compares_lengths_in_float32():
+    """In float16 both squares are infinite, in bfloat16 both lengths are 1."""
+    for dtype, capsules in [("float16", [[0, 300], [0, 400]]), ("bfloat16", [[1, 0], [1, 0.0625]])]:
+        v = ops.cast(np.array([capsules]), dtype)
+        found = Mask(dtype=dtype)(v)
+        assert keras.backend.standardize_dtype(found.dtype) == dtype
+        np.testing.assert_array_equal(numpy(ops.cast(found, "float32"))[0], [0, 0, *capsules[1]])
+
+
+def test_class_numbers_of_mask_are_not_rounded():
+    """bfloat16 has no 257."""
+    v = np.ones((1, 300, 1), "float32")
+    found = numpy(ops.cast(Mask(dtype="mixed_bfloat16")([v, np.array([257.0], "float32")]), "float32"))
+    assert np.flatnonzero(found).tolist() == [257]
+
+
+def test_the_gradient_reaches_the_kept_capsules_alone():
+    """Steps of SGD on the sum of the outputs: kept numbers fall, the others stay."""
+    v = keras.Variable(RNG.normal(size=(1, 4, 2)).astype("float32"))
+
+    class Held(keras.layers.Layer):
+        def build(self, shape):
+            self.v = self.add_weight(shape=(4, 2), initializer=lambda shape, dtype: ops.cast(v[0], dtype))
+
+        def call(self, x):
+            return ops.broadcast_to(self.v, (ops.shape(x)[0], 4, 2))
+
+    before = numpy(v)[0]
+    x, y = keras.Input((1,)), keras.Input((), dtype="int32")
+    held = Held()
+    model = keras.Model([x, y], Mask()([held(x), y]))
+    model.compile(keras.optimizers.SGD(0.1), lambda _, out: ops.sum(out, axis=-1), run_eagerly=True)
+    model.fit([np.zeros((1, 1)), np.array([2])], np.zeros((1, 8)), verbose=0)
+    np.testing.assert_allclose(before - numpy(held.v), [[0, 0], [0, 0], [0.1, 0.1], [0, 0]], atol=1e-6)
+
+
+def test_mask_refuses_classes_that_are_none():
+    v = np.ones((2, 4, 3), "float32")
+    for wrong in (-1, 4, 1.5, np.nan):
+        with pytest.raises(ValueError, match="classes, whole numbers from 0 to 3.*Received: y_true="):
+            Mask()([v, np.array([0, wrong])])
+        with pytest.raises(ValueError, match="rows, with numbers from 0 to 1.*Received: y_true="):
+            Mask()([v, np.array([[0, 1, 0, 0], [0, 0, wrong, 0]])])
+        x, y = keras.Input((4, 3)), keras.Input(())
+        found = keras.Model([x, y], Mask()([x, y])).predict([v, np.array([0, wrong], "float32")], verbose=0)
+        assert np.isfinite(found[0]).all() and np.isnan(found[1]).all()
+
+
+def test_a_decoder_behind_a_mask_loads_in_a_fresh_process(tmp_path):
+    x = keras.Input((4, 3))
+    model = keras.Model(x, keras.layers.Dense(5)(Mask(2)(x)))
+    v = RNG.normal(size=(2, 4, 3)).astype("float32")
+    found, printed = load_elsewhere(model, v, "common.capsule", tmp_path, "print(model.layers[1].longest)")
+    np.testing.assert_allclose(found, numpy(model(v)), rtol=1e-5, atol=1e-6)
+    assert printed.split()[-1] == "2"
+
+
 def test_the_loss_is_the_loop():
     y = np.array([[1, 0, 0, 0], [0, 1, 0, 1]], "float32")
     lengths = RNG.uniform(0, 1, (2, 4)).astype("float32")
@@ -292,6 +384,10 @@ def test_a_built_layer_refuses_other_widths(share_weights):
     (lambda: Capsule(3, 3)(np.zeros((2, 3), "float32")),
      r"\(batch, n, input_dim\).*Received: shape=\(2, 3\)"),
     (lambda: Capsule(3, 3, share_weights=False)(keras.Input((None, 4))), "known without shared weights"),
+    (lambda: Mask(0), "longest to be an integer above 0. Received: longest=0"),
+    (lambda: Mask(5)(np.ones((2, 4, 3))), r"at least longest=5 capsules.*Received: shapes=\[\(2, 4, 3\)\]"),
+    (lambda: Mask()([np.ones((2, 4, 3)), np.ones((2, 3))]), r"y \(batch, k\).*Received: shapes=.*\(2, 3\)"),
+    (lambda: Mask()(keras.Input((None, 3))), r"v \(batch, k, d\).*Received: shapes=\[\(None, None, 3\)\]"),
 ])
 def test_wrong_inputs_are_named(make, message):
     with pytest.raises(ValueError, match=message):

@@ -18,7 +18,7 @@ import pytest
 from keras import layers, ops
 
 from common.attention import AttentionPooling1D, CrossAttention, SelfAttention
-from common.capsule import Capsule, CapsuleLength, MarginLoss, margin_loss
+from common.capsule import Capsule, CapsuleLength, MarginLoss, Mask, margin_loss
 from common.crf import CRF, CRFLoss, crf_loss
 from common.flow import AdditiveCoupling, AffineCoupling, Flow, Permutation, Reverse, Scale
 from common.gated_conv import GatedConv1D
@@ -54,6 +54,7 @@ class Row:
     not_built: list = dataclasses.field(default_factory=list)     # ... that the built layer cannot take
     others: list = dataclasses.field(default_factory=list)        # ... that it takes all the same
     apart: bool = False         # inputs are arguments of their own, not a list
+    alone: bool = False         # takes the first input by itself, too
     random: bool = False        # other outputs in each call
     given: bool = False         # holds layers that the user made, which have policies of their own
     empty: bool = True          # takes batches without rows
@@ -94,6 +95,12 @@ ROWS = {
     "AttentionPooling1D": Row(lambda **o: AttentionPooling1D(3, **o), **SEQUENCES),
     "Capsule": Row(lambda **o: Capsule(3, 4, **o), **SEQUENCES),
     "CapsuleLength": Row(lambda **o: CapsuleLength(**o), [(3, 4)], [], others=[[(5, 6)], [(1, 4)]]),
+    "Mask": Row(
+        lambda **o: Mask(2, **o), [(3, 4)], [[(4,)], [(5, 3, 4)], [(1, 4)]], others=[[(5, 6)], [(2, 1)]]),
+    "Mask of known classes": Row(
+        lambda **o: Mask(**o), [(3, 4), (3,)],
+        [[(3, 4), (2,)], [(3, 4), (4,)], [(3, 4), (3, 1)], [(4,), (4,)], [(3, 4), (3,), (3,)]],
+        others=[[(5, 6), (5,)], [(1, 4), (1,)]], alone=True),
     "PrimaryCapsules": Row(
         lambda **o: PrimaryCapsules(3, 2, **o), [(5, 6, 4)], [[(5, 4)], [(5, 6, 2, 4)]],
         [[(5, 6, 8)], [(5, 6, 2)], [(5, 6, 1)]], [[(1, 1, 4)], [(7, 3, 4)]]),
@@ -140,7 +147,7 @@ ROWS = {
 
 
 SEVERAL = [name for name, row in ROWS.items() if len(row.shapes) > 1]
-LISTS = [name for name in SEVERAL if not ROWS[name].apart]
+LISTS = [name for name in SEVERAL if not (ROWS[name].apart or ROWS[name].alone)]
 
 
 @dataclasses.dataclass
