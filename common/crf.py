@@ -86,17 +86,37 @@ def viterbi(potentials):
 
     def backward(tag, inputs):
         best, real_after = inputs[:-1], inputs[-1] > 0
-        before = ops.argmax(best + ops.take(transitions, tag, axis=1), axis=0)
-        tag = ops.where(real_after, ops.cast(before, "int32"), tag)
+        before = best_tag(best + ops.take(transitions, tag, axis=1))
+        tag = ops.where(real_after, before, tag)
         return tag, tag
 
     steps = ops.transpose(time_major(potentials), (0, 2, 1))
-    last, scores = ops.scan(forward, ops.zeros_like(steps[0, :-1]), steps)
+    last, scores = scan(forward, ops.zeros_like(steps[0, :-1]), steps)
     scores = ops.concatenate([scores, next_step(steps)[:, -1:]], axis=1)
-    last = ops.cast(ops.argmax(last, axis=0), "int32")
-    _, tags = ops.scan(backward, last, scores, reverse=True)
+    _, tags = scan(backward, best_tag(last), scores, reverse=True)
     tags = ops.reshape(ops.transpose(tags)[:, :ops.shape(mask)[1]], ops.shape(mask))
     return ops.where(mask > 0, tags, -1)
+
+
+def scan(step, start, inputs, reverse=False):
+    """ops.scan for a step that puts out its state; on TensorFlow a loop that exports to ONNX and LiteRT.
+
+    tf2onnx does not know the loop of ops.scan, and reads a tf.scan that goes backward in the wrong
+    order, without an error. docs/export.md puts another loop in the place of this one.
+    """
+    if keras.backend.backend() != "tensorflow":
+        return ops.scan(step, start, inputs, reverse=reverse)
+    inputs = inputs[::-1] if reverse else inputs
+    states = tf.scan(lambda state, x: step(state, x)[0], inputs, start)
+    return states[-1], states[::-1] if reverse else states
+
+
+def best_tag(scores):
+    """The numbers of the best tags, (batch,) int32, for scores (K, batch)."""
+    if keras.backend.backend() == "tensorflow":
+        # ops.argmax tells −0 from 0 by their bits, which ONNX cannot.
+        return tf.argmax(scores, axis=0, output_type="int32")
+    return ops.cast(ops.argmax(scores, axis=0), "int32")
 
 
 def unpack(potentials):
@@ -119,7 +139,7 @@ def time_major(potentials):
     h, mask, _ = unpack(potentials)
     numbers, first, _ = _ends(mask)
     state = mask * (1 + ops.cast(numbers > first, "float32"))
-    steps = ops.concatenate([h, state[..., None]], axis=-1)
+    steps = ops.concatenate([h, ops.expand_dims(state, -1)], axis=-1)
     if potentials.shape[1] in (None, h.shape[-1]):
         steps = ops.pad(steps, [[0, 0], [0, 1], [0, 0]])
     return ops.transpose(steps, (1, 0, 2))
@@ -263,8 +283,8 @@ class CRF(keras.layers.Layer):
         real, h = _read_mask(mask, h)
         numbers, first, last = _ends(real)
         first, last = ops.cast(numbers == first, "float32"), ops.cast(numbers == last, "float32")
-        h += first[..., None] * start + last[..., None] * end
-        steps = ops.concatenate([h, real[..., None]], axis=-1)
+        h += ops.expand_dims(first, -1) * start + ops.expand_dims(last, -1) * end
+        steps = ops.concatenate([h, ops.expand_dims(real, -1)], axis=-1)
         rows = ops.pad(transitions, [[0, 0], [0, 1]])
         rows = ops.broadcast_to(rows, (ops.shape(h)[0], *rows.shape))
         return ops.concatenate([steps, rows], axis=1)
@@ -314,7 +334,7 @@ def _read_mask(mask, h):
         neither = ops.logical_and(mask != 0, mask != 1)
         h = ops.where(neither[..., None], float("nan"), h)
     real = ops.cast(ops.cast(mask, "bool"), "float32")
-    return real, ops.where(real[..., None] > 0, h, 0.0)        # 0 even where padding holds NaN
+    return real, ops.where(ops.expand_dims(real, -1) > 0, h, 0.0)        # 0 even where padding holds NaN
 
 
 def _read_constraints(constraints, defaults):

@@ -233,4 +233,7 @@ def _check_mask(layer, mask, shape):
 
 def _clean(x, mask):
     """x with zeros at padding, even where it held NaN."""
-    return x if mask is None else ops.where(ops.cast(mask, "bool")[..., None], x, ops.zeros_like(x))
+    if mask is None:
+        return x
+    # LiteRT knows no mask[..., None] of two unknown sizes.
+    return ops.where(ops.expand_dims(ops.cast(mask, "bool"), -1), x, ops.zeros_like(x))
