@@ -5,15 +5,16 @@
     numbers_of(["5%", "12.5%"])         ([5.0, 12.5], "%")
 """
 
+import itertools
 import math
 import re
-import unicodedata
 
 from nl2sql.numerals import cell_number
 
 EMPTY = {"", "-", "--", "—", "——", "/", "\\", "n/a", "na", "nan", "null", "none", "#n/a",
          "无", "暂无", "未知"}
-BREAKS = ("Cc", "Zl", "Zp")           # Unicode's categories of control characters and ends of lines
+LONGEST_EMPTY = max(map(len, EMPTY))
+BREAKS = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")      # control characters and ends of lines
 EXACT = 2 ** 53                       # floats hold whole numbers up to here
 
 
@@ -30,14 +31,18 @@ def cell_text(value):
 
 def clean(value):
     """A cell or a name as one line of text without NUL and surrounding blanks."""
-    text = "".join(" " if unicodedata.category(c) in BREAKS else c for c in cell_text(value))
-    text = text.encode("utf-8", "replace").decode("utf-8")       # half a surrogate pair becomes ?
+    text = value if isinstance(value, str) else cell_text(value)
+    if not text.isprintable():
+        text = BREAKS.sub(" ", text).encode("utf-8", "replace").decode("utf-8")     # half a pair becomes ?
     return " ".join(text.split())
 
 
 def is_empty(cell):
     """Whether a cell says nothing: it is blank, or holds one of the usual signs for that."""
-    return cell is None or clean(cell).lower() in EMPTY
+    if cell is None:
+        return True
+    text = clean(cell)
+    return len(text) <= LONGEST_EMPTY and text.lower() in EMPTY
 
 
 def kind_of(cells):
@@ -48,8 +53,9 @@ def kind_of(cells):
     found = [cell for cell in cells if not is_empty(cell)]
     if not found or are_codes(found):
         return "text"
-    numbers = [cell for cell in found if cell_number(cell) is not None]
-    return "real" if len(numbers) >= 0.9 * len(found) else "text"
+    others = (cell for cell in found if cell_number(cell) is None)
+    too_many = len(found) // 10 + 1                          # behind these the rest need not be looked at
+    return "text" if len(list(itertools.islice(others, too_many))) == too_many else "real"
 
 
 def are_codes(cells):
@@ -58,11 +64,11 @@ def are_codes(cells):
     Codes begin with 0, or are long and all of one length, or are whole numbers that a float cannot hold.
     """
     texts = [clean(cell) for cell in cells if isinstance(cell, str)]
-    if any(re.fullmatch(r"0\d+", text) for text in texts):
+    if any(text[:1] == "0" and len(text) > 1 and text.isdecimal() for text in texts):
         return True
     if any(isinstance(cell, int) and abs(cell) > EXACT for cell in cells):
         return True
-    lengths = {len(text) for text in texts if re.fullmatch(r"\d{11,}", text)}
+    lengths = {len(text) for text in texts if len(text) > 10 and text.isdecimal()}
     return len(lengths) == 1 and len(texts) == len(cells)
 
 
@@ -87,13 +93,14 @@ def unique_names(header):
 
     SQL takes names that differ in case alone for the same.
     """
-    names, taken = [], set()
+    names, taken, counts = [], set(), {}
     for i, name in enumerate(header, 1):
         base = name or f"列{i}"
-        candidate, count = base, 1
+        candidate, count = base, counts.get(base.lower(), 1)
         while candidate.lower() in taken:
             count += 1
             candidate = f"{base}_{count}"
+        counts[base.lower()] = count                     # the next one of this name goes on from here
         taken.add(candidate.lower())
         names.append(candidate)
     return names

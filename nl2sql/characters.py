@@ -21,9 +21,12 @@ SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 @functools.lru_cache(2**16)      # cells and questions come again and again
 def normalise(text):
     """Text whose full and half width, upper and lower case look alike; every character stays at its place."""
+    if text.isascii():
+        return text.lower()
     return "".join(map(_normal_form, text))
 
 
+@functools.cache
 def _normal_form(character):
     form = unicodedata.normalize("NFKC", character).lower()
     return form if len(form) == 1 else character

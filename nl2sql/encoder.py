@@ -27,7 +27,8 @@ from nl2sql.characters import normalise
 HEADER = 30                      # characters of a header that are read
 SEGMENTS = 1 + 3 * 8             # that a BERT of our own has: three marks, of eight columns
 CELL_MARK, NAME_MARK = 1, 2      # bits of a mark
-UNIT_IN_NAME = re.compile(r"[(\[【].*?[)\]】]|/.*")
+# of at most so many characters: each bracket would look through the whole name for its other half
+UNIT_IN_NAME = re.compile(r"[(\[【].{0,28}?[)\]】]|/.*")
 
 
 @dataclass
@@ -121,7 +122,7 @@ def named(question, header):
     """(start, end, column) where two characters or more stand in a column's name, its unit apart."""
     text, found = normalise(question), []
     for column, name in enumerate(header):
-        name = UNIT_IN_NAME.sub("", normalise(name))
+        name = UNIT_IN_NAME.sub("", normalise(name[:HEADER]))
         found += [(start, end, column) for start, end in shared_parts(text, name)]
     return found
 

@@ -52,7 +52,7 @@ class Number:
 def chinese_number(text):
     """三百二十 → 320, 一万五 → 15000, 二〇一八 → 2018, 三点五亿 → 350000000; None for what is no number."""
     if text.startswith("负"):
-        rest = chinese_number(text[1:])
+        rest = None if text.startswith("负负") else chinese_number(text[1:])
         return None if rest is None else -rest
     if "点" in text:
         return _with_point(text)
@@ -160,7 +160,10 @@ def cell_number(cell):
             return Number(float(cell)) if math.isfinite(cell) else None
         except OverflowError:                            # an integer of JSON may have a thousand digits
             return None
-    match = CELL.fullmatch(normalise(str(cell)).strip().replace("\N{MINUS SIGN}", "-"))
+    text = str(cell)
+    if text.isascii() and text.isdigit():                # most numbers are no more than digits
+        return Number(float(text))
+    match = CELL.fullmatch(normalise(text).strip().replace("\N{MINUS SIGN}", "-"))
     if match is None:
         return None
     return Number(float(match[1].replace(",", "")), factor_of(match[2]), bool(match[4]))

@@ -10,6 +10,7 @@ Files are read as people write them: a title above the header, dates in any orde
 import contextlib
 import functools
 import io
+import itertools
 import pathlib
 import re
 import sqlite3
@@ -242,7 +243,9 @@ def table_of_rows(rows, name):
         sortable, unit = rewritten(cells)
         if unit:
             notes.append(f"{clean(column)} is read as numbers, in {unit}")
-        columns.append([cell if is_empty(cell) else sortable.get(clean(cell), cell) for cell in cells])
+        if sortable:
+            cells = [cell if is_empty(cell) else sortable.get(clean(cell), cell) for cell in cells]
+        columns.append(cells)
     table = Table(header, list(zip(*columns)), name=name)
     table.notes[:0] = notes
     return table
@@ -259,10 +262,15 @@ def rewritten(cells):
     """({text: what is written for it}, unit), both empty but where all cells are days, times or measures."""
     texts = list(dict.fromkeys(clean(cell) for cell in cells if not is_empty(cell)))
     for pattern, form in SORTABLE:
-        found = [pattern.fullmatch(text) for text in texts]
-        if found and all(found):
+        if found := matches(pattern, texts):
             return {match[0]: form.format(*map(int, match.groups())) for match in found}, ""
-    found = [MEASURED.fullmatch(text) for text in texts]
-    if len(found) > 1 and all(found) and len({match[2] for match in found}) == 1:
+    found = matches(MEASURED, texts)
+    if len(found) > 1 and len({match[2] for match in found}) == 1:
         return {match[0]: match[1] for match in found}, found[0][2]
     return {}, ""
+
+
+def matches(pattern, texts):
+    """The matches of a pattern with all of some texts, or none where one of them is another kind of text."""
+    found = list(itertools.takewhile(bool, map(pattern.fullmatch, texts)))
+    return found if len(found) == len(texts) else []
