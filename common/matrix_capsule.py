@@ -47,6 +47,7 @@ def em_routing(votes, activations, beta_u, beta_a, routings=3, inverse_temperatu
     """
     if rivals is None:
         rivals = _rivals_of_one_place
+    beta_u, beta_a = ops.convert_to_tensor(beta_u), ops.convert_to_tensor(beta_a)
     log_children = ops.log(ops.maximum(activations, 1e-30))[..., None, :]      # ln a_i^last
     logits = ops.zeros_like(votes[..., 0])               # uniform: R_ij = 1 / number of i's parents
     for iteration in range(routings):
@@ -69,6 +70,7 @@ def m_step(votes, log_weights):
     mean. Products with matrices of one row stand for sums: TensorFlow then writes no product as
     large as the votes.
     """
+    votes, log_weights = ops.convert_to_tensor(votes), ops.convert_to_tensor(log_weights)
     log_amount = ops.logsumexp(log_weights, axis=-1, keepdims=True)
     r = ops.exp(log_weights - log_amount)[..., None, :]              # r_ij, (..., k, 1, n)
     mean = ops.matmul(r, votes)                                      # M_j = Σ_i r_ij V_ij

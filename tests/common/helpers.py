@@ -5,10 +5,15 @@ import pathlib
 import subprocess
 import sys
 
+import keras
 import numpy as np
+import pytest
 from keras import ops
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+
+# jit_compile=True, as a parameter of tests. torch.compile takes a minute or two for each model.
+COMPILED = pytest.param(True, marks=pytest.mark.slow) if keras.backend.backend() == "torch" else True
 
 
 def numpy(tensor):
@@ -21,6 +26,17 @@ def built(layer, rng, channels):
     if layer.bias is not None:
         layer.bias.assign(rng.normal(size=layer.bias.shape))
     return layer
+
+
+def assert_nan_or_refused(evaluate, loss, y, outputs):
+    """What a compiled model makes of targets that its loss cannot take: NaN in a graph, where values are
+    unknown.
+    PyTorch computes without a graph: an error."""
+    if keras.backend.backend() == "torch":
+        with pytest.raises(ValueError, match="Received: y_true="):
+            evaluate(loss, y, outputs)
+    else:
+        assert np.isnan(evaluate(loss, y, outputs))
 
 
 def run_elsewhere(code, folder):
