@@ -6,13 +6,14 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 ARTICLES := $(patsubst %/train.py,%,$(wildcard */train.py))
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: help test test-jax test-slow lint bench stress clean $(ARTICLES)
+.PHONY: help test test-jax test-torch test-slow lint bench stress clean $(ARTICLES)
 
 help:
 	@echo "make ARTICLE      train an article's model and draw its pictures; ARTICLE is one of: $(ARTICLES)"
 	@echo '                  (ARGS="--epochs 5 --model conv" passes options; see python ARTICLE/train.py --help)'
 	@echo "make test         check style and run the tests"
 	@echo "make test-jax     what runs on JAX: the layers against their oracles, two processes against one"
+	@echo "make test-torch   what runs on PyTorch: the layers; installs torch first"
 	@echo "make test-slow    run the long checks too"
 	@echo "make bench        measure speed beside what one would run instead"
 	@echo "make stress       kill, starve and attack every script for hours; counts what happened"
@@ -30,7 +31,9 @@ test: .venv/dev lint
 	.venv/bin/python -m pytest -n auto --maxprocesses 4 --dist worksteal $(ARGS)
 
 test-jax: .venv/dev
-	.venv/bin/python -m pytest -n auto --maxprocesses 4 -m "jax and not slow" $(ARGS)
+test-torch: .venv/dev .venv/torch
+test-jax test-torch: test-%:
+	.venv/bin/python -m pytest -n auto --maxprocesses 4 -m "$* and not slow" $(ARGS)
 
 test-slow: .venv/dev
 	.venv/bin/python -m pytest -m "slow or not slow" $(ARGS)
@@ -66,7 +69,11 @@ clean:
 	.venv/bin/python -m pip install --quiet -r requirements-dev.txt
 	@touch $@
 
-.venv/bench: .venv/run requirements-bench.txt
+.venv/torch: .venv/run requirements-torch.txt
+	.venv/bin/python -m pip install --quiet -r requirements-torch.txt
+	@touch $@
+
+.venv/bench: .venv/run requirements-bench.txt requirements-torch.txt
 	.venv/bin/python -m pip install --quiet -r requirements-bench.txt
 	@touch $@
 

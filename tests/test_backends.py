@@ -1,6 +1,7 @@
-"""The layers' own tests once more on the JAX backend, which must be chosen before Keras is imported, and a
-short run of each article on both backends and in each precision."""
+"""The layers' own tests once more on JAX and on PyTorch, which must be chosen before Keras is imported, and a
+short run of each article on each backend and in each precision."""
 
+import importlib.util
 import json
 import os
 import subprocess
@@ -14,21 +15,43 @@ import pytest
 from tests.articles import CASES, ROOT, run
 
 LAYERS = sorted(path.stem for path in (ROOT / "common").glob("*.py") if path.stem != "__init__")
+LAYER_TESTS = [f"common/test_{layer}.py" for layer in LAYERS]
+MORE_TESTS = ["common/test_contract.py", "common/test_crf_contract.py", "test_copyable.py"]
 ORACLES = ("definition or loop or enumeration or jacobian or inverse_undoes or numpy or closed_form or "
            "formula or padding or float32_under_any_policy or sigma or svd")
-ALL = pytest.param("test", marks=pytest.mark.slow)
+WITHOUT_TORCH = pytest.mark.skipif(importlib.util.find_spec("torch") is None,
+                                   reason="torch is not installed; make test-torch installs it")
+ON_JAX, ON_TORCH = [pytest.mark.jax], [pytest.mark.torch, WITHOUT_TORCH]
 ELSEWHERE = [("tensorflow", "mixed_bfloat16"), ("tensorflow", "mixed_float16"), ("jax", "float32"),
              ("jax", "mixed_bfloat16"), ("jax", "mixed_float16")]
+ELSEWHERE += [pytest.param("torch", precision, marks=WITHOUT_TORCH)
+              for precision in ("float32", "mixed_bfloat16", "mixed_float16")]
 
 
-@pytest.mark.jax
-@pytest.mark.skipif(keras.backend.backend() == "jax", reason="the whole suite is running on JAX already")
-@pytest.mark.parametrize("names", [ORACLES, ALL], ids=["oracles", "all"])
-@pytest.mark.parametrize("layer", LAYERS)
-def test_layers_on_jax(layer, names):
-    """make test-jax: the comparisons with the oracles; make test-slow: all."""
-    command = [sys.executable, "-m", "pytest", "-k", names, str(ROOT / f"tests/common/test_{layer}.py")]
-    environment = {**os.environ, "KERAS_BACKEND": "jax"}
+def suites():
+    """Which tests run on which backend: (backend, file, names of tests, marks of tests).
+
+    make test-jax compares with the oracles; make test-torch runs all but what torch.compile compiles; make
+    test-slow runs all.
+    """
+    for file in LAYER_TESTS + MORE_TESTS:
+        name = file.removesuffix(".py").split("test_")[1]
+        if file in LAYER_TESTS:
+            yield pytest.param("jax", file, ORACLES, "not slow", marks=ON_JAX, id=f"jax-oracles-{name}")
+        long = [*ON_JAX, pytest.mark.slow]
+        yield pytest.param("jax", file, "test", "not slow", marks=long, id=f"jax-all-{name}")
+        yield pytest.param("torch", file, "test", "not slow", marks=ON_TORCH, id=f"torch-{name}")
+        if "COMPILED" in (ROOT / "tests" / file).read_text():
+            long = [*ON_TORCH, pytest.mark.slow]
+            yield pytest.param("torch", file, "True", "slow", marks=long, id=f"torch-compiled-{name}")
+
+
+@pytest.mark.parametrize("backend, file, names, marks", list(suites()))
+def test_layers_on_another_backend(backend, file, names, marks):
+    if keras.backend.backend() == backend:
+        pytest.skip("the whole suite is running on this backend already")
+    command = [sys.executable, "-m", "pytest", "-m", marks, "-k", names, str(ROOT / "tests" / file)]
+    environment = {**os.environ, "KERAS_BACKEND": backend, "OMP_NUM_THREADS": "1"}    # a worker for each core
     result = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert result.returncode == 0, result.stdout[-3000:]
 
@@ -37,7 +60,7 @@ def test_layers_on_jax(layer, names):
 @pytest.mark.parametrize("backend, precision", ELSEWHERE)
 @pytest.mark.parametrize("article", [article for article, cases in CASES.items() if cases.BACKENDS])
 def test_a_short_run_of_each_article(tmp_path, article, backend, precision):
-    """On TensorFlow in float32: test_scripts.py. What the runs learn on both: benchmarks/backends.py."""
+    """On TensorFlow in float32: test_scripts.py. What the runs learn on each: benchmarks/backends.py."""
     options = ["--smoke", "--precision", precision, "--out", tmp_path]
     result = run(f"{article}/train.py", *options, KERAS_BACKEND=backend)
     assert f"keras on {backend}" in result.stdout

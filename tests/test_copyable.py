@@ -18,7 +18,7 @@ LAYERS = sorted(path for path in (ROOT / "common").glob("*.py") if path.stem != 
 
 @pytest.mark.parametrize("path", LAYERS, ids=lambda path: path.stem)
 def test_imports_keras_and_numpy_only(path):
-    allowed = {"keras", "numpy", "math", "tensorflow", "jax"}
+    allowed = {"keras", "numpy", "math", "tensorflow", "jax", "torch"}
     for node in ast.walk(ast.parse(path.read_text())):
         names = []
         if isinstance(node, ast.Import):

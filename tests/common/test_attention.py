@@ -20,7 +20,7 @@ from common.attention import (
     empty_cache,
     rotate,
 )
-from tests.common.helpers import built, load_elsewhere, numpy
+from tests.common.helpers import COMPILED, built, load_elsewhere, numpy
 
 
 def pooled_by_loops(x, kernel, bias, direction, act):
@@ -101,7 +101,7 @@ def test_gradients_are_finite_at_zero_at_huge_inputs_and_without_a_real_step():
         assert all(np.isfinite(numpy(w)).all() for w in model.weights)
 
 
-@pytest.mark.parametrize("jit_compile", [True] if keras.backend.backend() == "jax" else [False, True])
+@pytest.mark.parametrize("jit_compile", [COMPILED] if keras.backend.backend() == "jax" else [False, COMPILED])
 def test_learns_where_to_look_and_loads_in_a_fresh_process(tmp_path, jit_compile):
     """The vector beside the mark, wherever it stands: only attention can find it."""
     keras.utils.set_random_seed(0)
@@ -585,7 +585,7 @@ def test_decoding_in_a_compiled_loop_is_the_whole_sequence_by_definition():
     np.testing.assert_allclose(numpy(loop()), numpy(layer(x)), atol=1e-5)
 
 
-@pytest.mark.parametrize("jit_compile", [True] if keras.backend.backend() == "jax" else [False, True])
+@pytest.mark.parametrize("jit_compile", [COMPILED] if keras.backend.backend() == "jax" else [False, COMPILED])
 @pytest.mark.parametrize("plain_length", [2048, 0], ids=["plain", "chunks"])
 def test_attention_trains_saves_and_loads_in_a_fresh_process(
         tmp_path, jit_compile, plain_length, small_chunks):

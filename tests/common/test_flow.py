@@ -20,7 +20,7 @@ from common.flow import (
     Scale,
     gaussian_log_prob,
 )
-from tests.common.helpers import load_elsewhere, run_elsewhere
+from tests.common.helpers import COMPILED, load_elsewhere, run_elsewhere
 
 if keras.backend.backend() == "jax":
     import jax
@@ -167,7 +167,7 @@ def test_samples_follow_the_prior_and_the_temperature(prior, scipy_prior):
     np.testing.assert_array_equal(cold, numpy(flow.sample(20_000, temperature=0.5, seed=0)))
 
 
-@pytest.mark.parametrize("jit_compile", [False, True])
+@pytest.mark.parametrize("jit_compile", [False, COMPILED])
 def test_a_trained_flow_draws_from_the_distribution_of_its_data(jit_compile):
     """A bent band, y = x²/2 + noise. Kolmogorov-Smirnov in four directions; untrained samples fail it."""
     keras.utils.set_random_seed(0)

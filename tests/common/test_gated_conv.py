@@ -7,7 +7,7 @@ import pytest
 from keras import ops
 
 from common.gated_conv import GatedConv1D, gated_conv_stack
-from tests.common.helpers import built, load_elsewhere, numpy
+from tests.common.helpers import COMPILED, built, load_elsewhere, numpy
 
 VARIANTS = [("plain", "keep"), ("residual", "keep"), ("highway", "keep"), ("highway", "replace")]
 
@@ -173,7 +173,7 @@ def test_half_precision_is_near_float32(policy):
     half(x_half, mask=mask, training=True)
 
 
-@pytest.mark.parametrize("jit_compile", [True] if keras.backend.backend() == "jax" else [False, True])
+@pytest.mark.parametrize("jit_compile", [COMPILED] if keras.backend.backend() == "jax" else [False, COMPILED])
 def test_trains_and_loads_in_a_fresh_process(tmp_path, jit_compile):
     keras.utils.set_random_seed(0)
     characters = keras.Input((None,), dtype="int32")

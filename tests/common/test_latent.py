@@ -9,6 +9,7 @@ import pytest
 from keras import ops
 
 from common.latent import ClusterPrior, GaussianSampling
+from tests.common.helpers import COMPILED
 
 
 def added_loss(layer, inputs):
@@ -197,7 +198,7 @@ def small_model():
     return keras.Model(x, keras.layers.Dense(5)(z))
 
 
-@pytest.mark.parametrize("jit_compile", [False, True])
+@pytest.mark.parametrize("jit_compile", [False, COMPILED])
 def test_trains_saves_and_loads(tmp_path, jit_compile):
     keras.utils.set_random_seed(0)
     model = small_model()

@@ -7,7 +7,7 @@ import pytest
 from keras import layers, ops
 
 from common.spectral import SpectralNorm, power_iteration
-from tests.common.helpers import load_elsewhere, numpy
+from tests.common.helpers import COMPILED, load_elsewhere, numpy
 
 RNG = np.random.default_rng(0)
 LAYERS = {
@@ -215,7 +215,7 @@ def test_half_precision(policy):
     np.testing.assert_allclose(numpy(ops.cast(y, "float32")), raw / sigma(raw), atol=0.01)
 
 
-@pytest.mark.parametrize("jit_compile", [False, True])
+@pytest.mark.parametrize("jit_compile", [False, COMPILED])
 def test_trains_saves_and_loads_in_a_fresh_process(tmp_path, jit_compile):
     keras.utils.set_random_seed(0)
     model = critic()
