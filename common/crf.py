@@ -6,7 +6,7 @@ Copy this file into any Keras 3 project; it needs keras and numpy alone.
     x = keras.layers.Embedding(5000, 128, mask_zero=True)(inputs)
     tags, potentials = CRF(4)(keras.layers.Dense(4)(x))
     model = keras.Model(inputs, [tags, potentials])
-    model.compile("adam", loss=[None, crf_loss], metrics=[TagAccuracy(), None])
+    model.compile("adam", loss=[None, CRFLoss()], metrics=[TagAccuracy(), None])
     model.fit(characters, y)                          # y: integer tags, anything behind the mask
 
 Article: 苏剑林, 简明条件随机场CRF介绍, https://kexue.fm/archives/5542
@@ -130,6 +130,14 @@ def unpack(potentials):
     return potentials[:, :-k, :-1], potentials[:, :-k, -1], transitions
 
 
+def pack(h, mask, transitions):
+    """The other way round: scores, mask and transitions in one tensor (batch, T + K, K + 1)."""
+    steps = ops.concatenate([h, ops.expand_dims(mask, -1)], axis=-1)
+    rows = ops.pad(transitions, [[0, 0], [0, 1]])
+    rows = ops.broadcast_to(rows, (ops.shape(h)[0], *rows.shape))
+    return ops.concatenate([steps, rows], axis=1)
+
+
 def time_major(potentials):
     """What ops.scan walks over, (T, batch, K + 1): the scores of the steps, and in the last column 0
     at steps to skip, 1 at the first real step of a row, 2 at those that follow another one.
@@ -150,10 +158,10 @@ def next_step(steps):
     return ops.concatenate([steps[1:], ops.zeros_like(steps[:1])], axis=0)
 
 
-def advance(state, before, after, h_t):
-    """A step of a recursion forward: `before` as it is at a step to skip, h_t at a first step, and
-    after + h_t elsewhere; state is the last column of time_major."""
-    return ops.where(state > 0, ops.where(state > 1, after, 0.0) + h_t, before)
+def advance(state, before, after, h_t, first=0.0):
+    """A step of a recursion forward: `before` as it is at a step to skip, first + h_t at a first step,
+    and after + h_t elsewhere; state is the last column of time_major."""
+    return ops.where(state > 0, ops.where(state > 1, after, first) + h_t, before)
 
 
 def _ends(mask):
@@ -284,10 +292,7 @@ class CRF(keras.layers.Layer):
         numbers, first, last = _ends(real)
         first, last = ops.cast(numbers == first, "float32"), ops.cast(numbers == last, "float32")
         h += ops.expand_dims(first, -1) * start + ops.expand_dims(last, -1) * end
-        steps = ops.concatenate([h, ops.expand_dims(real, -1)], axis=-1)
-        rows = ops.pad(transitions, [[0, 0], [0, 1]])
-        rows = ops.broadcast_to(rows, (ops.shape(h)[0], *rows.shape))
-        return ops.concatenate([steps, rows], axis=1)
+        return pack(h, real, transitions)
 
     def compute_mask(self, inputs, mask=None):
         # Keras would multiply a loss on a masked output by the mask. Potentials carry it already.
@@ -374,30 +379,72 @@ def crf_loss(y_true, potentials):
         ValueError: targets of another shape. Called eagerly also targets that would give NaN, see
             check_tags.
     """
-    if len(potentials.shape) != 3:
-        raise ValueError("crf_loss expects the second output of CRF, (batch, T + K, K + 1). "
-                         f"Received: potentials.shape={tuple(potentials.shape)}")
-    _, mask, transitions = unpack(potentials)
-    tags = _read_tags(y_true, mask, transitions.shape[0])
+    mask, k = _check_potentials(potentials)
+    tags = _read_tags(y_true, mask, k)
     known = _concrete(mask)
     if known is not None and _concrete(y_true) is not None:
-        check_tags(_readable(y_true, tags), transitions.shape[0], known > 0)
+        check_tags(_readable(y_true, tags), k, known > 0)
     return -log_likelihood(potentials, tags)
 
 
 @keras.saving.register_keras_serializable(package="kexue")
+def partial_crf_loss(y_true, potentials):
+    """−log Σ p(y) in nats over all paths y that agree with what is known of each sentence.
+
+    For sentences of which only some tags are labelled, or some steps have several possible tags.
+
+    Args:
+        y_true: 0 and 1 (batch, T, K), 1 at each tag that a step may have; or integer tags (batch, T) or
+            (batch, T, 1), where −1 is an unknown tag. Where the mask is False it may be anything.
+        potentials: the second output of CRF.
+
+    Output:
+        (batch,). 0 where nothing is known, crf_loss where every tag is; about 1e9 where no allowed path
+        agrees. NaN for a sentence with a real step that may have no tag, or whose target is no tag.
+
+    Raises:
+        ValueError: targets of another shape. Called eagerly also targets that would give NaN.
+
+    Reference: Tsuboi et al., Training Conditional Random Fields Using Incomplete Annotations, COLING 2008
+    """
+    mask, k = _check_potentials(potentials)
+    possible = _read_sets(y_true, mask, k)
+    real = mask[..., None] > 0
+    without = ops.logical_and(mask > 0, ops.logical_not(ops.any(possible, axis=-1)))
+    known = _concrete(without)
+    if known is not None and known.any():
+        row, step = np.argwhere(known)[0]
+        target = _concrete(y_true)[row, step].tolist()
+        raise ValueError("y_true expects 0 and 1 with a 1 at each tag that a step may have, or tags "
+                         f"−1 to {k - 1}. Received: y_true[{row}, {step}]={target}")
+    h, mask, transitions = unpack(potentials)
+    h = ops.where(ops.logical_or(possible, ops.logical_not(real)), h, FORBIDDEN)
+    partition = fast_log_partition if keras.backend.backend() == "tensorflow" else log_partition
+    log_z, log_z_of_some = partition(potentials), partition(pack(h, mask, transitions))
+    # As in log_likelihood, where nothing is allowed.
+    loss = ops.where(log_z < FORBIDDEN / 2, 0.0, log_z) - log_z_of_some
+    return ops.where(ops.any(without, axis=1), float("nan"), loss)
+
+
+@keras.saving.register_keras_serializable(package="kexue")
 class CRFLoss(keras.losses.Loss):
-    """crf_loss as a class, which refuses weights that it cannot use.
+    """crf_loss or partial_crf_loss as a class, which refuses weights that it cannot use.
+
+    Args:
+        partial: y_true says which tags are possible, as partial_crf_loss has it.
+        reduction: "sum_over_batch_size", the mean over sentences; "token_mean", the sum divided by the
+            number of real steps; or another one of Keras' losses.
 
     Call arguments:
-        y_true, y_pred: as crf_loss has them.
+        y_true, y_pred: as crf_loss or partial_crf_loss has them.
         sample_weight: None, or weights of sentences (batch,) or (batch, 1).
 
     Output:
-        The mean over sentences of −log p(y_true) in nats, or what `reduction` says.
+        −log p(y_true) in nats, reduced. With "token_mean" a sentence of weight w counts as w sentences,
+        in the sum and in the number of steps.
 
     Raises:
-        ValueError: weights of steps, (batch, T), and what crf_loss raises.
+        ValueError: weights of steps, (batch, T), and what crf_loss and partial_crf_loss raise.
 
     Precision: float32 under any floatx.
 
@@ -409,19 +456,57 @@ class CRFLoss(keras.losses.Loss):
     Reference: 苏剑林, 简明条件随机场CRF介绍, https://kexue.fm/archives/5542
     """
 
-    def __init__(self, reduction="sum_over_batch_size", name="crf_loss", dtype="float32"):
-        super().__init__(name=name, reduction=reduction, dtype=dtype)
+    def __init__(self, partial=False, reduction="sum_over_batch_size", name="crf_loss", dtype="float32"):
+        self.token_mean = reduction == "token_mean"
+        keras_reduction = "mean_with_sample_weight" if self.token_mean else reduction
+        super().__init__(name=name, reduction=keras_reduction, dtype=dtype)
+        self.partial = partial
 
     def __call__(self, y_true, y_pred, sample_weight=None):
         if sample_weight is not None:
-            shape = tuple(ops.convert_to_tensor(sample_weight).shape)
-            if shape[1:] not in ((), (1,)):
+            sample_weight = ops.convert_to_tensor(sample_weight, dtype="float32")
+            if tuple(sample_weight.shape[1:]) not in ((), (1,)):
                 raise ValueError("sample_weight expects weights of sentences, (batch,): leave steps out by "
-                                 f"the mask of CRF. Received: sample_weight.shape={shape}")
+                                 f"the mask of CRF. Received: sample_weight.shape={sample_weight.shape}")
+        if self.token_mean:
+            # Keras' mean of loss / steps with these weights is the sum of losses by the sum of steps.
+            weight = 1.0 if sample_weight is None else ops.reshape(sample_weight, (-1,))
+            sample_weight = weight * _num_steps(y_pred)
         return super().__call__(y_true, y_pred, sample_weight)
 
     def call(self, y_true, y_pred):
-        return crf_loss(y_true, y_pred)
+        loss = partial_crf_loss(y_true, y_pred) if self.partial else crf_loss(y_true, y_pred)
+        return loss / ops.maximum(_num_steps(y_pred), 1.0) if self.token_mean else loss
+
+    def get_config(self):
+        reduction = "token_mean" if self.token_mean else self.reduction
+        return {**super().get_config(), "partial": self.partial, "reduction": reduction}
+
+
+def _num_steps(potentials):
+    """How many real steps a sentence has, (batch,)."""
+    mask, _ = _check_potentials(ops.convert_to_tensor(potentials, dtype="float32"))
+    return ops.sum(mask, axis=1)
+
+
+def _check_potentials(potentials):
+    """The mask (batch, T) and the number of tags of what should be the second output of CRF."""
+    if len(potentials.shape) != 3:
+        raise ValueError("the loss expects the second output of CRF, (batch, T + K, K + 1). "
+                         f"Received: potentials.shape={tuple(potentials.shape)}")
+    _, mask, transitions = unpack(potentials)
+    return mask, transitions.shape[0]
+
+
+def _read_sets(y_true, steps, num_tags):
+    """Partial targets → booleans (batch, T, K), False at all tags where a target is none."""
+    tags = _read_tags(y_true, steps, num_tags)
+    if len(y_true.shape) == 3 and y_true.shape[2] != 1:
+        y = ops.cast(y_true, "float32")
+        ones, zeros = y == 1, y == 0
+        return ops.logical_and(ones, ops.all(ops.logical_or(ones, zeros), axis=-1, keepdims=True))
+    unknown = ops.reshape(ops.equal(y_true, -1), ops.shape(steps))
+    return ops.logical_or(ops.one_hot(tags, num_tags, dtype="bool"), unknown[..., None])
 
 
 def _read_tags(y_true, steps, num_tags=None):
@@ -429,6 +514,10 @@ def _read_tags(y_true, steps, num_tags=None):
 
     steps is a tensor (batch, T). Without num_tags, one-hot targets may have any number of classes.
     """
+    if getattr(y_true.shape, "rank", 0) is None:
+        # TensorFlow forgets the rank where one compiled function has seen targets of several ranks.
+        raise ValueError("y_true expects targets of one rank in every call of a compiled model. "
+                         "Received: y_true.shape=unknown")
     shape, expected = tuple(y_true.shape), tuple(steps.shape)
     classes = shape[2] if len(shape) == 3 else 1
     if not _fits(shape[:2], expected) or len(shape) > 3 or classes not in (1, num_tags or classes):
@@ -555,47 +644,109 @@ def marginals(potentials):
 
 
 def k_best(potentials, k):
-    """The k paths of highest score, best first: paths (batch, k, T) int32 and their
-    log-probabilities (batch, k).
+    """The k paths of highest score, best first: paths (batch, k, T) int32 and their log-probabilities
+    (batch, k).
 
-    In NumPy, for looking at a model, not for training. Where a sentence has fewer than k paths, the
-    rest has log-probability −inf and tags 0. Steps where the mask is False have tag 0.
+    Where a sentence has fewer than k paths, the rest has log-probability −inf and tags 0. Steps where the
+    mask is False have tag 0. Works in graphs; gradients flow through the log-probabilities.
+
+    Raises:
+        ValueError: k that is no positive integer.
     """
-    parts = [ops.convert_to_numpy(part).astype("float64") for part in unpack(potentials)]
-    h, mask, transitions = parts
-    log_z = ops.convert_to_numpy(log_partition(potentials))
-    paths = np.zeros((len(h), k, h.shape[1]), "int32")
-    log_p = np.full((len(h), k), -np.inf)
-    for b, real in enumerate(mask > 0):
-        if not real.any():
-            log_p[b, 0] = 0
-            continue
-        best = _best_paths(h[b, real], transitions, k)
-        for rank, (score, path) in enumerate(best):
-            log_p[b, rank] = score - log_z[b]
-            paths[b, rank, real] = path
-    return paths, log_p
+    _check_k(k)
+    _, mask, transitions = unpack(potentials)
+    num_tags, steps = transitions.shape[0], time_major(potentials)
+    rows = ops.shape(steps)[1]
+    one = np.where(np.arange(k) == 0, 0, -np.inf).astype("float32")    # so many paths end in a first tag
+    none = np.where(np.arange(num_tags * k) == 0, 0, -np.inf).astype("float32").reshape(num_tags, k)
+
+    def forward(carry, inputs):
+        """carry: the scores of the k best paths that end in each tag, (batch, K, k), and the places in
+        the carry before where these paths come from."""
+        (best, _), h_t, state = carry, inputs[:, :-1, None], inputs[:, -1:, None]
+        pairs = best[:, None] + ops.transpose(transitions)[:, :, None]           # (batch, to, from, k)
+        after, before = ops.top_k(ops.reshape(pairs, (rows, num_tags, num_tags * k)), k)
+        carry = advance(state, best, after, h_t, first=one), ops.cast(before, "int32")
+        return carry, carry
+
+    def backward(place, inputs):
+        """place is (batch, k): number of the tag, times k, plus the rank among the paths that end there."""
+        before, state = inputs
+        before = ops.take_along_axis(ops.reshape(before, (rows, num_tags * k)), place, axis=1)
+        return ops.where(state > 1, before, place), place
+
+    best = ops.zeros_like(steps[0, :, :-1, None]) + none
+    (best, _), (_, before) = ops.scan(forward, (best, ops.zeros_like(best, dtype="int32")), steps)
+    score, place = ops.top_k(ops.reshape(best, (rows, num_tags * k)), k)
+    _, places = ops.scan(backward, ops.cast(place, "int32"), (before, steps[:, :, -1:]), reverse=True)
+    possible = score > FORBIDDEN / 2
+    log_p = ops.where(possible, score - log_partition(potentials)[:, None], -float("inf"))
+    paths = ops.transpose(places // k, (1, 2, 0))[:, :, :ops.shape(mask)[1]]
+    chosen = ops.logical_and(possible[:, :, None], mask[:, None] > 0)
+    return ops.where(chosen, paths, 0), log_p
 
 
-def _best_paths(h, transitions, k):
-    """Yields score and path of the at most k best paths of one sentence, best first; h is (T, K)."""
-    tags = h.shape[1]
-    scores, pointers = h[0][:, None], []                       # (K, kept paths that end in this tag)
-    for h_t in h[1:]:
-        every = scores[:, None, :] + transitions[:, :, None]                     # (from, to, kept)
-        every = every.transpose(1, 0, 2).reshape(tags, -1)                       # (to, from × kept)
-        order = np.argsort(-every, axis=1, kind="stable")[:, :k]
-        pointers.append((order // scores.shape[1], order % scores.shape[1]))
-        scores = np.take_along_axis(every, order, axis=1) + h_t[:, None]
-    for place in np.argsort(-scores, axis=None, kind="stable")[:k]:
-        tag, kept = np.unravel_index(place, scores.shape)
-        score, path = scores[tag, kept], [tag]
-        if score < FORBIDDEN / 2:
-            return
-        for tags_before, kept_before in reversed(pointers):
-            tag, kept = tags_before[tag, kept], kept_before[tag, kept]
-            path.append(tag)
-        yield score, path[::-1]
+@keras.saving.register_keras_serializable(package="kexue")
+class KBest(keras.layers.Layer):
+    """k_best as a layer, for functional models that put out the k best paths.
+
+    Args:
+        k: number of paths.
+        **kwargs: name and so on, as for any Keras layer.
+
+    Call arguments:
+        potentials: the second output of CRF, (batch, T + K, K + 1).
+
+    Output:
+        paths (batch, k, T) int32 and their log-probabilities (batch, k), best first, as k_best has them.
+
+    Raises:
+        ValueError: k that is no positive integer; potentials of another shape.
+
+    Precision: float32 under any dtype policy and any floatx.
+
+    Example:
+        emissions = keras.Input((None, 4))
+        tags, potentials = CRF(4)(emissions)
+        model = keras.Model(emissions, KBest(3)(potentials))
+        paths, log_p = model.predict(np.zeros((2, 5, 4)))
+        print(np.exp(log_p))                              # three of 4⁵ paths of one probability each
+
+    Reference: Huang and Chiang, Better k-best Parsing, IWPT 2005
+    """
+
+    def __init__(self, k, **kwargs):
+        super().__init__(**kwargs, autocast=False)
+        _check_k(k)
+        self.k = int(k)
+
+    def build(self, input_shape):
+        self.compute_output_shape(input_shape)
+        self.input_spec = keras.layers.InputSpec(ndim=3, axes={-1: input_shape[-1]})
+
+    def call(self, potentials):
+        self.compute_output_shape(potentials.shape)
+        return k_best(potentials, self.k)
+
+    def compute_output_spec(self, potentials):
+        paths, log_p = self.compute_output_shape(potentials.shape)
+        return keras.KerasTensor(paths, "int32"), keras.KerasTensor(log_p, "float32")
+
+    def compute_output_shape(self, input_shape):
+        shape = tuple(input_shape)
+        if len(shape) != 3 or shape[2] is None or shape[2] < 2 or (shape[1] or shape[2]) < shape[2] - 1:
+            raise ValueError(f"{self.name} expects the second output of CRF, (batch, T + K, K + 1). "
+                             f"Received: shape={shape}")
+        steps = None if shape[1] is None else shape[1] - (shape[2] - 1)
+        return (shape[0], self.k, steps), (shape[0], self.k)
+
+    def get_config(self):
+        return {**super().get_config(), "k": self.k}
+
+
+def _check_k(k):
+    if not isinstance(k, (int, np.integer)) or isinstance(k, bool) or k < 1:
+        raise ValueError(f"k expects a positive integer. Received: k={k!r}")
 
 
 def tag_constraints(labels, scheme=None):
@@ -687,10 +838,7 @@ if keras.backend.backend() == "tensorflow":
             outer.watch(inputs)
             with tf.GradientTape() as inner:
                 inner.watch(inputs[1:])
-                steps = tf.concat([h, mask[..., None]], axis=-1)
-                rows = tf.pad(transitions, [[0, 0], [0, 1]])[None]
-                rows = tf.tile(rows, [tf.shape(h)[0], 1, 1])
-                log_z = log_partition(tf.concat([steps, rows], axis=1))
+                log_z = log_partition(pack(h, mask, transitions))
             slopes = inner.gradient(log_z, inputs[1:], output_gradients=weights)
         return outer.gradient(slopes, inputs, output_gradients=list(upstreams),
                               unconnected_gradients="zero")

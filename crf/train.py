@@ -9,7 +9,7 @@ once, not over tags.
     g(y_t, y_{t+1})                          weight "transitions" of the layer "crf"
     f(y; x), eq. (4)                         crf.path_score
     Z(x) by the recursion, eq. (9)           crf.log_partition
-    −log P(y|x), eq. (7)                     crf_loss
+    −log P(y|x), eq. (7)                     crf_loss, as a class CRFLoss
     the best path                            the first output of the CRF layer, by Viterbi
 
     python crf/train.py                      our segmenter: F1 0.960 on SXU, three minutes on two idle cores
@@ -28,7 +28,7 @@ from typing import Annotated, ClassVar, Literal
 import keras
 from keras import layers, ops
 
-from common.crf import CRF, crf_loss, tag_constraints
+from common.crf import CRF, CRFLoss, tag_constraints
 from common.gated_conv import GatedConv1D
 from common.harness import cli, plots, training
 from crf import data, report
@@ -154,7 +154,7 @@ def train(config):
     val_batches = data.ValidationBatches(run, held_out, features)
     rate = training.cosine_rate(config.learning_rate, config.epochs * batches.steps)
     # jit_compile="auto": on CPUs the recursion alone is compiled
-    model.compile(keras.optimizers.Adam(rate), loss=[None, crf_loss], jit_compile="auto")
+    model.compile(keras.optimizers.Adam(rate), loss=[None, CRFLoss()], jit_compile="auto")
     model.fit(batches, validation_data=val_batches,
               **run.fit_options(Example(features, held_out), monitor="val_f1", best=max))
 

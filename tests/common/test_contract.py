@@ -19,7 +19,7 @@ from keras import layers, ops
 
 from common.attention import AttentionPooling1D, CrossAttention, SelfAttention
 from common.capsule import Capsule, CapsuleLength, MarginLoss, Mask, margin_loss
-from common.crf import CRF, CRFLoss, crf_loss
+from common.crf import CRF, CRFLoss, KBest, TagAccuracy, crf_loss, partial_crf_loss
 from common.flow import AdditiveCoupling, AffineCoupling, Flow, Permutation, Reverse, Scale
 from common.gated_conv import GatedConv1D
 from common.latent import ClusterPrior, GaussianSampling
@@ -116,6 +116,9 @@ ROWS = {
     "CRF": Row(
         lambda **o: CRF(4, **o), [(5, 4)], [[(5, 3)], [(5, 1)], [(5, 8)], [(4,)], [(5, 4, 1)]],
         others=[[(9, 4)], [(1, 4)]]),
+    "KBest": Row(
+        lambda **o: KBest(2, **o), [(9, 5)], [[(5,)], [(9, 5, 1)], [(3, 5)], [(9, 1)]], [[(9, 4)], [(9, 6)]],
+        [[(13, 5)], [(5, 5)]]),
     "AdditiveCoupling": Row(coupled(AdditiveCoupling, 2), given=True, **VECTORS),
     "AffineCoupling": Row(coupled(AffineCoupling, 4, split="half", swap=True), given=True, **VECTORS),
     "Reverse": Row(lambda **o: Reverse(**o), **VECTORS),
@@ -163,6 +166,9 @@ class LossRow:
 
 BINARY = {"outputs": (5,), "targets": [(5,)], "never": [(4,), (1,), (5, 2), (6,)]}
 CLASSES = {"outputs": (5,), "targets": [(), (1,)], "never": [(4,), (6,), (2,)], "classes": 5}
+PATHS = {
+    "outputs": (9, 5), "targets": [(5,), (5, 1)], "never": [(1,), (4,), (6,), (), (5, 3), (5, 5)], "classes": 4,
+}
 LOSSES = {
     "HardTruncatedLoss": LossRow(HardTruncatedLoss, hard_truncated_loss, **BINARY),
     "SoftTruncatedLoss": LossRow(SoftTruncatedLoss, soft_truncated_loss, **BINARY),
@@ -174,7 +180,8 @@ LOSSES = {
     "SpreadLoss": LossRow(
         lambda: SpreadLoss(0.5), lambda y, a: spread_loss(y, a, margin=0.5),
         **{**CLASSES, "never": [(4,), (7,), (5, 1)]}),
-    "CRFLoss": LossRow(CRFLoss, crf_loss, (9, 5), [(5,), (5, 1)], [(1,), (4,), (), (5, 3), (5, 5)], 4),
+    "CRFLoss": LossRow(CRFLoss, crf_loss, **PATHS),
+    "CRFLoss of sets": LossRow(lambda: CRFLoss(partial=True), partial_crf_loss, **PATHS),
 }
 
 
@@ -191,12 +198,12 @@ def defined():
 
 
 def test_every_layer_and_loss_has_a_row():
-    rows = {name.split()[0] for name in ROWS}
+    rows, losses = ({name.split()[0] for name in table} for table in (ROWS, LOSSES))
     functions = {row.function.__name__ for row in LOSSES.values()} | {"spread_loss"}
     found = list(defined())
     classes = [thing for thing in found if isinstance(thing, type)]
     missing = {c.__name__ for c in classes if issubclass(c, keras.layers.Layer)} - rows - {"Bijection"}
-    missing |= {c.__name__ for c in classes if issubclass(c, keras.losses.Loss)} - set(LOSSES)
+    missing |= {c.__name__ for c in classes if issubclass(c, keras.losses.Loss)} - losses
     missing |= {f.__name__ for f in found if f.__name__.endswith("_loss")} - functions
     assert len(classes) >= 20 and not missing, "rows are missing in tests/common/test_contract.py"
 
@@ -383,7 +390,7 @@ def test_a_second_call_in_a_graph_is_that_of_the_eager_layer(name):
 
 def predictions(name, batch=3):
     row = LOSSES[name]
-    if name == "CRFLoss":
+    if name.startswith("CRFLoss"):
         _, potentials = CRF(4)(arrays([(5, 4)], batch)[0])
         return potentials
     return ops.convert_to_tensor(arrays([row.outputs], batch)[0])
@@ -424,6 +431,36 @@ def test_sample_weights_weigh_rows(name):
     weights = np.array([1.0, 0.0, 3.0], "float32")
     expected = (numpy(row.function(y, outputs)) * weights).sum() / 3
     assert float(row.make()(y, outputs, sample_weight=weights)) == pytest.approx(expected, rel=1e-5)
+
+
+def test_a_sentence_has_one_weight_in_a_crf():
+    y, outputs = targets(LOSSES["CRFLoss"], (5,)), predictions("CRFLoss")
+    weights = np.array([1.0, 0.0, 3.0], "float32")
+    for loss in (CRFLoss(), CRFLoss(partial=True), CRFLoss(reduction="token_mean")):
+        same = float(loss(y, outputs, weights[:, None])), float(loss(y, outputs, weights))
+        assert same[0] == same[1]
+        with pytest.raises(ValueError, match=SAYS_WHAT_CAME):
+            loss(y, outputs, np.ones((3, 5)))
+
+
+@pytest.mark.parametrize("mask", [(3, 5, 1), (3, 1), (3, 6), (3,), (2, 5)])
+def test_masks_of_another_shape_are_refused_by_a_crf(mask):
+    emissions = arrays([(5, 4)])[0]
+    for layer in (CRF(4), built(ROWS["CRF"])):
+        with pytest.raises(ValueError, match=SAYS_WHAT_CAME):
+            layer(emissions, mask=np.ones(mask, bool))
+
+
+def test_accuracy_takes_tags_alone():
+    for shape in [(5,), (5, 1), (5, 4)]:
+        metric, y = TagAccuracy(), targets(LOSSES["CRFLoss"], shape)
+        if shape == (5, 4):
+            y = np.eye(4)[y.argmax(axis=-1)]
+        metric.update_state(y, np.zeros((3, 5), "int32"))
+        assert 0 <= float(metric.result()) <= 1
+    for shape, decoded in [((1,), (5,)), ((6,), (5,)), ((5,), (9, 5)), ((5,), ())]:
+        with pytest.raises(ValueError, match=SAYS_WHAT_CAME):
+            TagAccuracy().update_state(np.zeros((3, *shape), "int32"), np.zeros((3, *decoded), "int32"))
 
 
 @pytest.mark.parametrize("name", LOSSES)

@@ -77,7 +77,7 @@ def test_everything_against_the_enumeration_of_all_paths(time, tags, constraints
     layer, h, mask, y = make(6, time, tags, constraints=constraints, padding=padding)
     decoded, potentials = layer(h, mask=mask)
     decoded, log_z = numpy(decoded), numpy(log_partition(potentials))
-    p, (paths, log_p) = numpy(marginals(potentials)), k_best(potentials, 4)
+    p, (paths, log_p) = numpy(marginals(potentials)), [numpy(part) for part in k_best(potentials, 4)]
     for b, real in enumerate(mask):
         assert (decoded[b, ~real] == -1).all() and (p[b, ~real] == 0).all()
         if not real.any():
@@ -140,6 +140,13 @@ def loss_and_gradients(layer, h, mask, y):
         gradient = jax.grad(total, argnums=(0, 1), has_aux=True)
         (of_h, of_variables), losses = gradient(ops.convert_to_tensor(h), values)
         return numpy(losses), [numpy(g) for g in (of_h, *of_variables)]
+    if keras.backend.backend() == "torch":
+        import torch
+
+        h = ops.convert_to_tensor(h).requires_grad_()
+        losses = crf_loss(y, layer.potentials(h, mask))
+        values = [variable.value for variable in variables]
+        return numpy(losses), [numpy(g) for g in torch.autograd.grad(losses.sum(), [h, *values])]
     import tensorflow as tf
 
     with tf.GradientTape() as tape:
