@@ -167,7 +167,8 @@ class LossRow:
 BINARY = {"outputs": (5,), "targets": [(5,)], "never": [(4,), (1,), (5, 2), (6,)]}
 CLASSES = {"outputs": (5,), "targets": [(), (1,)], "never": [(4,), (6,), (2,)], "classes": 5}
 PATHS = {
-    "outputs": (9, 5), "targets": [(5,), (5, 1)], "never": [(1,), (4,), (6,), (), (5, 3), (5, 5)], "classes": 4,
+    "outputs": (9, 5), "targets": [(5,), (5, 1)], "classes": 4,
+    "never": [(1,), (4,), (6,), (), (5, 3), (5, 5)],
 }
 LOSSES = {
     "HardTruncatedLoss": LossRow(HardTruncatedLoss, hard_truncated_loss, **BINARY),
@@ -198,7 +199,8 @@ def defined():
 
 
 def test_every_layer_and_loss_has_a_row():
-    rows, losses = ({name.split()[0] for name in table} for table in (ROWS, LOSSES))
+    rows = {name.split()[0] for name in ROWS}
+    losses = {name.split()[0] for name in LOSSES}
     functions = {row.function.__name__ for row in LOSSES.values()} | {"spread_loss"}
     found = list(defined())
     classes = [thing for thing in found if isinstance(thing, type)]
