@@ -7,6 +7,7 @@ import http.client
 import os
 import pathlib
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -14,8 +15,10 @@ from dataclasses import dataclass
 
 from common.harness.reading import InputError, sha256_of
 
-# seconds of silence, bytes a second after those, bytes of a download
-TIMEOUT, SLOWEST, LARGEST = 20, 1000, 1 << 30
+TIMEOUT = 20            # seconds of silence
+WINDOW = 60             # seconds in which a download must bring SLOWEST bytes a second, headers included
+SLOWEST = 1000
+LARGEST = 1 << 30       # bytes of a download
 
 
 @dataclass
@@ -48,9 +51,10 @@ def fetch(download):
         return path
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    transfer = Transfer(download.url, part)
     try:
-        with urllib.request.urlopen(download.url, timeout=TIMEOUT) as response, open(part, "wb") as file:
-            _receive(response, file, download, path)
+        transfer.start()
+        _watch(transfer, download, path)
         found = sha256_of(part)
         if found != download.sha256:
             raise InputError(f"{download.url} sent something else than expected: sha256 {found} instead of "
@@ -61,26 +65,56 @@ def fetch(download):
     except (http.client.HTTPException, urllib.error.HTTPError, ValueError) as error:
         raise OSError(f"broken answer: {error!r}") from error
     finally:
+        transfer.given_up = True
         part.unlink(missing_ok=True)
     return path
 
 
-def _receive(response, file, download, path):
-    """Writes what comes to the file, with a bar of progress on a terminal, as long as it is neither too slow
-    nor too much."""
+class Transfer(threading.Thread):
+    """Writes what a URL sends to a file, in the background: a server that sends headers, "100 Continue" or
+    trailers for ever holds up this thread, and not the script."""
+
+    def __init__(self, url, path):
+        super().__init__(daemon=True)
+        self.url, self.path = url, path
+        self.received, self.total = 0, 0                # bytes
+        self.error, self.given_up = None, False
+
+    def run(self):
+        try:
+            with urllib.request.urlopen(self.url, timeout=TIMEOUT) as response, open(self.path, "wb") as file:
+                length = response.headers.get("Content-Length", "")
+                self.total = int(length) if length.isdecimal() else 0
+                while block := response.read1(1 << 20):    # what has come; read() would wait for all of it
+                    if self.given_up:
+                        return
+                    file.write(block)
+                    self.received += len(block)
+            if self.received < self.total:
+                raise OSError(f"the connection ended after {self.received:,} of {self.total:,} bytes")
+        except Exception as error:              # raised again by _watch
+            self.error = error
+
+
+def _watch(transfer, download, path):
+    """Returns when the transfer is whole, with a bar of progress on a terminal; raises where it fails, is too
+    slow or too much."""
     from tqdm import tqdm
 
-    length = response.headers.get("Content-Length", "")
-    total, received, start = int(length) if length.isdecimal() else 0, 0, time.monotonic()
-    with tqdm(total=total, unit="B", unit_scale=True, desc=path.name, disable=not sys.stderr.isatty()) as bar:
-        while block := response.read1(1 << 20):   # what has come, where read() would wait for the whole of it
-            file.write(block)
-            bar.update(len(block))
-            received, seconds = received + len(block), time.monotonic() - start
-            if seconds > TIMEOUT and received < SLOWEST * seconds:
-                raise TimeoutError(f"{received:,} bytes in {seconds:.0f} seconds")
-            if received > LARGEST:
-                raise InputError(f"{download.url} sent more than {LARGEST:,} bytes. Get the file elsewhere "
-                                 f"and put it at {path}, or use --data.")
-    if received < total:
-        raise OSError(f"the connection ended after {received:,} of {total:,} bytes")
+    before, end = 0, time.monotonic() + WINDOW
+    with tqdm(unit="B", unit_scale=True, desc=path.name, disable=not sys.stderr.isatty()) as bar:
+        while transfer.is_alive():
+            transfer.join(0.1)
+            bar.total = transfer.total or None
+            bar.update(transfer.received - bar.n)
+            if transfer.received > LARGEST:
+                break
+            if time.monotonic() > end:
+                if transfer.received - before < SLOWEST * WINDOW:
+                    raise TimeoutError(f"{transfer.received - before:,} bytes in {WINDOW} seconds")
+                before, end = transfer.received, time.monotonic() + WINDOW
+    if transfer.received > LARGEST:
+        raise InputError(f"{download.url} sent more than {LARGEST:,} bytes. Get the file elsewhere and put "
+                         f"it at {path}, or use --data.")
+    if transfer.error:
+        raise transfer.error

@@ -51,6 +51,11 @@ ANSWERS = {
     "silent": [1.5],
     "silent half way": [HEADER, CONTENT[:500], 1.5],
     "silent in the header": [HEADER[:20], 1.5],
+    "header one byte at a time": [HEADER[:20], b"x", 0.2, ...],
+    "continue for ever": [b"HTTP/1.1 100 Continue\r\n\r\n", 0.01, ...],
+    "headers for ever": [HEADER[:17], b"X: x\r\n", 0.2, ...],
+    "trailers for ever": [
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n", b"X: x\r\n", 0.01, ...],
     "one byte at a time": [HEADER, b"x", 0.2, ...],
     "endless": [b"HTTP/1.0 200 OK\r\n\r\n", CONTENT, ...],
 }
@@ -107,8 +112,8 @@ def downloads(place):
     if not WRITTEN:
         sys.addaudithook(_note)
     faults, accepted, refused = [], 0, 0
-    before = download.TIMEOUT, download.SLOWEST, download.LARGEST, dict(os.environ)
-    download.TIMEOUT, download.SLOWEST, download.LARGEST = 0.5, 1000, 1 << 20
+    before = download.TIMEOUT, download.WINDOW, download.LARGEST, dict(os.environ)
+    download.TIMEOUT, download.WINDOW, download.LARGEST = 0.5, 0.5, 1 << 20
     WATCHING.set()
     try:
         with server() as address:
@@ -139,7 +144,7 @@ def downloads(place):
             faults += together(address, place)
     finally:
         WATCHING.clear()
-        download.TIMEOUT, download.SLOWEST, download.LARGEST = before[:3]
+        download.TIMEOUT, download.WINDOW, download.LARGEST = before[:3]
         os.environ.clear()
         os.environ.update(before[3])
         urllib.request.install_opener(None)
