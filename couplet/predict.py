@@ -16,7 +16,7 @@ from typing import Annotated, Literal
 
 import tyro
 
-from common.harness import cli
+from common.harness import cli, console
 from common.harness.reading import InputError
 from common.harness.writing import ROOT
 from couplet.decoding import LONGEST, Rules, clean
@@ -45,10 +45,10 @@ class Config:
 
 def predict(config):
     robot = Robot.load(config.run, Rules(config.forbid, config.repeat, config.symbols))
-    from_file = not config.lines and not config.interactive and not sys.stdin.isatty()
+    from_file = not config.lines and not config.interactive and not console.is_typed()
     count = config.candidates or (1 if from_file else 5)
     failed = 0
-    for line in config.lines or typed(sys.stdin, prompt=not from_file):
+    for line in config.lines or console.read_lines("" if from_file else "上联："):
         try:
             show(robot, line, count, config.differ)
         except InputError as error:
@@ -58,29 +58,6 @@ def predict(config):
             failed += 1
     if failed and not config.interactive:
         raise InputError(f"{failed} lines could not be answered")
-
-
-def typed(stream, prompt):
-    """Lines of a stream, until an empty one where there is a prompt; empty lines of a file are left out."""
-    while True:
-        if prompt:
-            print("上联：", end="", flush=True)
-        line = line_of(stream)
-        if not line or (prompt and not line.strip()):
-            return
-        if line.strip():
-            yield line
-
-
-def line_of(stream):
-    """The next line of a stream, or "" at its end."""
-    try:
-        line = stream.readline()
-        line.encode()             # Python reads what is no UTF-8 from a terminal as halves of surrogate pairs
-        return line
-    except UnicodeError as error:
-        raise InputError("standard input should be text in UTF-8: convert it, for instance with "
-                         f"iconv -f gb18030 -t utf-8. Received: {error}") from error
 
 
 def show(robot, line, count, differ):

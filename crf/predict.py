@@ -15,8 +15,8 @@ from dataclasses import dataclass
 
 import tyro
 
-from common.harness import cli
-from common.harness.reading import decoded, read_text
+from common.harness import cli, console
+from common.harness.reading import read_text
 from crf.data import read_words
 from crf.segmenter import WEIGHTS, Segmenter, joined
 
@@ -45,7 +45,9 @@ def predict(config):
     folder = config.run or WEIGHTS / ("fast" if config.fast else "default")
     segmenter = Segmenter.load(folder, read_words(config.words) if config.words else ())
     text = text_of(config)
-    sys.stdout.reconfigure(encoding="utf-8", newline="")
+    sys.stdout.reconfigure(newline="")
+    if not sys.stdout.isatty():
+        sys.stdout.reconfigure(encoding="utf-8")           # every character comes out
     for block in blocks(text):
         if config.confidence:
             print_confidence(*segmenter.segment(block, confidence=True))
@@ -59,7 +61,7 @@ def text_of(config):
         return "\n".join(config.text) + "\n"
     if config.file:
         return read_text(config.file, keep_mark=True)
-    return decoded(sys.stdin.buffer.read(), "standard input")
+    return console.read_all()
 
 
 def blocks(text):

@@ -15,8 +15,8 @@ import json
 from dataclasses import dataclass
 from typing import Annotated
 
-from common.harness import cli
-from common.harness.reading import InputError, check_text, decoded
+from common.harness import cli, console
+from common.harness.reading import InputError, check_text
 from common.harness.writing import ROOT
 from dgcnn.reader import Reader
 from dgcnn.text import normalise
@@ -65,7 +65,7 @@ def read_passages(config):
     passages = [(str(path), _read(path)) for path in config.passage]
     passages += [(f"text {number}", text) for number, text in enumerate(config.text, 1)]
     if not passages:
-        lines = decoded(sys.stdin.buffer.read(), "standard input").splitlines()
+        lines = console.read_all().splitlines()
         passages = [(f"line {number}", line) for number, line in enumerate(lines, 1) if line.strip()]
     if not passages:
         raise InputError("expected a passage: --passage FILE, --text, or lines on standard input. "

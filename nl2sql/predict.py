@@ -14,18 +14,21 @@ from nl2sql import legacy_keras  # noqa: F401  (first: from here on `import kera
 
 # isort: split
 
-import io
+import itertools
 import json
 import unicodedata
 from dataclasses import dataclass
 from typing import Annotated
 
-from common.harness import cli
+from common.harness import cli, console
 from common.harness.reading import InputError
 from nl2sql.cells import cell_text
 from nl2sql.parser import WEIGHTS, Parser, answer, ask
 from nl2sql.sql import Database
 from nl2sql.table_files import read_table
+
+NOTHING_ASKED = ("expected --question, --interactive, or questions on standard input, one a line. "
+                 "Received: none")
 
 
 @dataclass
@@ -37,7 +40,7 @@ class Config:
     name: str = ""
     """Which sheet, table or id, where the file has several."""
     interactive: bool = False
-    """Questions from standard input, one a line."""
+    """Questions from the keyboard, one a line. What a file or a command sends is read without it, too."""
     json: bool = False
     """One JSON object for each question."""
     rows: Annotated[int, cli.Between(0)] = 20
@@ -47,19 +50,20 @@ class Config:
 
 
 def predict(config):
-    if bool(config.question) == config.interactive:
-        given = "both" if config.interactive else "neither"
-        raise InputError(f"expected --question or --interactive. Received: {given}")
+    if config.question and config.interactive:
+        raise InputError("expected --question or --interactive. Received: both")
+    if not config.question and not config.interactive and console.is_typed():
+        raise InputError(NOTHING_ASKED)
     table = read_table(config.table, config.name)
     for note in table.notes:
         print(f"note: {note}", file=sys.stderr)
     parser = Parser.load(config.run)
     with Database(table) as database:
-        for question in [config.question] if config.question else typed_questions(table):
+        for question in asked(table, config):
             try:
                 found = ask(parser, database, question)
             except InputError as error:
-                if not config.interactive:
+                if config.question:
                     raise
                 found = answer(question, notes=[str(error)])
             if config.json:
@@ -71,22 +75,27 @@ def predict(config):
 
 def typed_questions(table):
     """The questions from standard input, as they come; on a terminal an empty line ends."""
-    if isinstance(sys.stdin, io.TextIOWrapper):
-        sys.stdin.reconfigure(errors="replace")      # a question in another encoding ends nothing
-    terminal = sys.stdin.isatty()
-    if terminal:
+    prompt = ""
+    if console.is_typed():
         print(f"{table.name}: {', '.join(table.columns)}; {len(table.rows):,} rows. An empty line ends.")
-    while True:
-        if terminal:
-            print("? ", end="", flush=True)
-        try:
-            line = sys.stdin.readline()
-        except KeyboardInterrupt:
-            return
-        if line.strip():
+        prompt = "? "
+    try:
+        # a question in another encoding ends nothing
+        for line in console.read_lines(prompt, errors="replace"):
             yield line.strip()
-        elif terminal or not line:
-            return
+    except KeyboardInterrupt:
+        return
+
+
+def asked(table, config):
+    """The question that the command line names, or those from standard input."""
+    if config.question:
+        return [config.question]
+    questions = typed_questions(table)
+    first = next(questions, None)
+    if first is None and not config.interactive:
+        raise InputError(NOTHING_ASKED)
+    return itertools.chain([first], questions) if first else []
 
 
 def show(found, limit):

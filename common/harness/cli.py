@@ -20,8 +20,8 @@ import sys
 import typing
 from typing import Annotated, ClassVar, Literal
 
-from common.harness import folder, launch
-from common.harness.reading import InputError
+from common.harness import console, folder, launch
+from common.harness.reading import InputError, check_text
 from common.harness.writing import ROOT
 
 
@@ -91,7 +91,7 @@ def main(function, config_class, description):
     """Parses the command line and calls function(config); an InputError becomes one line and exit code 2."""
     import tyro
 
-    sys.stdout.reconfigure(errors="replace")
+    console.prepare_output()
     # TensorFlow warns of every second compiled function; ours are few and meant
     logging.getLogger("tensorflow").setLevel("ERROR")
     config = tyro.cli(config_class, description=description, config=(tyro.conf.FlagCreatePairsOff,))
@@ -129,7 +129,12 @@ def settle(config):
 
 
 def check(config):
-    """Raises InputError for the first option that is beyond its limits; None is within any."""
+    """Raises InputError for the first option that is beyond its limits, or no text; None is within any."""
+    for field in dataclasses.fields(config):
+        value = getattr(config, field.name)
+        for text in value if isinstance(value, tuple) else [value]:
+            if isinstance(text, str):
+                check_text(text, option(field.name))
     for name, limits in limits_of(type(config)):
         value = getattr(config, name)
         if value is not None and not limits.admits(value):

@@ -546,8 +546,8 @@ def test_interactive(parser, trained, tmp_path, monkeypatch, capsys):
     names = {"question", "rows", "columns", "query", "confidence", "notes"}
     assert all(set(answer) >= names for answer in answers)
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO("额一共多少\n".encode("gbk")), "utf-8"))
-    predict.predict(predict.Config(tmp_path / "a.csv", interactive=True, json=True, run=trained[1].folder))
-    # an answer that shows why, and no traceback
+    predict.predict(predict.Config(tmp_path / "a.csv", json=True, run=trained[1].folder))
+    # --interactive is not needed where nobody types; an answer that shows why, and no traceback
     assert "\ufffd" in json.loads(capsys.readouterr().out)["question"]
 
 
@@ -570,7 +570,7 @@ def test_nothing_asked_and_too_many_columns(parser, monkeypatch, capsys):
 
 
 @pytest.mark.parametrize("options, message", [
-    ({}, "expected --question or --interactive. Received: neither"),
+    ({}, "expected --question, --interactive, or questions on standard input, one a line. Received: none"),
     ({"question": "x", "interactive": True}, "Received: both"),
     ({"question": "x", "rows": -1}, "--rows expects at least 0. Received: -1"),
     ({"question": "x", "table": pathlib.Path("/nowhere.csv")}, "--table expects"),
@@ -578,7 +578,8 @@ def test_nothing_asked_and_too_many_columns(parser, monkeypatch, capsys):
     ({"question": "。"}, "a question expects words"),
     ({"question": "长" * 999}, "at most 64 characters. Received: 999"),
 ])
-def test_what_cannot_be_asked(trained, tmp_path, options, message):
+def test_what_cannot_be_asked(trained, tmp_path, monkeypatch, options, message):
+    monkeypatch.setattr("sys.stdin", io.StringIO("\n"))
     pandas.DataFrame({"城市": ["广州"]}).to_csv(tmp_path / "a.csv", index=False)
     with pytest.raises(InputError, match=message):
         options = {"table": tmp_path / "a.csv", "run": trained[1].folder, **options}

@@ -1,0 +1,84 @@
+"""Standard input as text, and characters that a terminal cannot show.
+
+Input is UTF-8, or else in the encoding of the console: on a Chinese Windows, files are mostly the one, and
+what other commands print is the other.
+
+No Keras in here.
+"""
+
+import codecs
+import sys
+
+from common.harness.reading import InputError, check_text
+
+_noted = set()
+
+
+def is_typed():
+    """Whether somebody types the standard input, rather than a file or another command sending it."""
+    return sys.stdin is not None and sys.stdin.isatty()
+
+
+def read_all():
+    """All of standard input, without a byte order mark."""
+    return "".join(_lines("strict"))
+
+
+def read_lines(prompt="", errors="strict"):
+    """Yields the lines of standard input as they come, without their ends and without empty ones.
+
+    Args:
+        prompt: printed before each line; with one, an empty line ends.
+        errors: "strict", or "replace" for ? in the place of what is no text.
+
+    Raises:
+        InputError: a line that is no text, unless it is replaced.
+    """
+    lines = _lines(errors)
+    while True:
+        print(prompt, end="", flush=True)
+        line = next(lines, "")
+        if line.strip():
+            yield line.rstrip("\r\n")
+        elif prompt or not line:
+            return
+
+
+def _lines(errors):
+    """The lines of standard input, with their ends."""
+    source = sys.stdin if is_typed() else getattr(sys.stdin, "buffer", sys.stdin)
+    first = True
+    for number, line in enumerate(iter(source.readline, source.readline(0)) if source else (), 1):
+        text = line if isinstance(line, str) else _decoded(line, number, errors)
+        if errors == "strict":
+            check_text(text, f"line {number} of standard input")      # terminals send what is no text, too
+        yield text.removeprefix("\ufeff") if first else text
+        first = False
+
+
+def _decoded(line, number, errors):
+    for encoding in ("utf-8", sys.stdin.encoding or "utf-8"):
+        try:
+            return line.decode(encoding)
+        except UnicodeDecodeError:
+            continue
+    if errors != "strict":
+        return line.decode("utf-8", errors)
+    raise InputError("standard input should be text in UTF-8: convert it, for instance with "
+                     f"iconv -f gb18030 -t utf-8. Received: line {number}={line[:30]!r}")
+
+
+def prepare_output():
+    """Prints ? for characters that the terminal cannot show, and says so once, on standard error."""
+    codecs.register_error("note_and_replace", _note_and_replace)
+    sys.stdout.reconfigure(errors="note_and_replace")
+
+
+def _note_and_replace(error):
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    if error.encoding not in _noted:
+        _noted.add(error.encoding)
+        print(f"note: the output is in {error.encoding}, which lacks some of these characters: they are "
+              "printed as ?. Set PYTHONIOENCODING=utf-8 for all of them", file=sys.stderr)
+    return "?" * (error.end - error.start), error.end

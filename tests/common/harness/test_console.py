@@ -1,0 +1,87 @@
+"""Standard input in the encodings in which it comes, and output on terminals that lack characters."""
+
+import dataclasses
+import io
+import os
+import subprocess
+import sys
+
+import pytest
+
+from common.harness import cli, console
+from common.harness.reading import InputError
+from common.harness.writing import ROOT
+
+TEXT = "江南春\n\n白日依山尽\r\n"
+
+
+def sends(monkeypatch, content, encoding):
+    """Standard input of a console in an encoding, into which a file or a command sends bytes."""
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content), encoding))
+
+
+@pytest.mark.parametrize("sent, console_encoding", [
+    ("utf-8", "utf-8"), ("utf-8", "gbk"), ("gbk", "gbk"), ("utf-8-sig", "gbk"), ("utf-8", "cp936")])
+def test_what_comes_is_read_as_utf_8_or_else_as_the_console_has_it(sent, console_encoding, monkeypatch):
+    sends(monkeypatch, TEXT.encode(sent), console_encoding)
+    assert console.read_all() == TEXT
+    sends(monkeypatch, TEXT.encode(sent), console_encoding)
+    assert list(console.read_lines()) == ["江南春", "白日依山尽"]
+
+
+@pytest.mark.parametrize("content, encoding", [
+    (TEXT.encode("gbk"), "utf-8"), (b"\xff\xfe\xff", "gbk"), (TEXT.encode("utf-16"), "utf-8")])
+def test_what_is_no_text_is_named_with_its_line_or_replaced(content, encoding, monkeypatch):
+    sends(monkeypatch, b"first\n" + content, encoding)
+    with pytest.raises(InputError, match="UTF-8.*iconv.*Received: line 2="):
+        console.read_all()
+    sends(monkeypatch, b"first\n" + content, encoding)
+    lines = list(console.read_lines(errors="replace"))
+    assert lines[0] == "first" and "\ufffd" in lines[1]
+
+
+def test_a_terminal_is_asked_until_an_empty_line(monkeypatch, capsys):
+    class Terminal(io.StringIO):
+        def isatty(self):
+            return True
+
+    monkeypatch.setattr(sys, "stdin", Terminal("江南\n山\n\n水\n"))
+    assert console.is_typed()
+    assert list(console.read_lines("上联：")) == ["江南", "山"]
+    assert capsys.readouterr().out == "上联：" * 3
+    # as Python reads other bytes from terminals
+    monkeypatch.setattr(sys, "stdin", Terminal("白\udcff云\n"))
+    with pytest.raises(InputError, match="line 1 of standard input should be text that UTF-8 can write"):
+        list(console.read_lines("? "))
+
+
+def test_nothing_is_connected(monkeypatch):
+    monkeypatch.setattr(sys, "stdin", None)
+    assert not console.is_typed() and console.read_all() == "" and list(console.read_lines()) == []
+
+
+def test_characters_that_the_output_lacks_are_noted_once():
+    code = """
+from common.harness import console
+console.prepare_output()
+print("你好 😀")
+print("é😀 再见")
+"""
+    environment = {**os.environ, "PYTHONIOENCODING": "gbk", "PYTHONPATH": str(ROOT)}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, check=True)
+    assert done.stdout.decode("gbk").split("\n")[:2] == ["你好 ?", "é? 再见"]
+    [note] = done.stderr.decode("gbk").splitlines()
+    assert note.startswith("note: the output is in gbk, which lacks some of these characters")
+
+
+@dataclasses.dataclass
+class Config:
+    word: str = ""
+    words: tuple[str, ...] = ()
+
+
+@pytest.mark.parametrize("config, name", [
+    (Config("\udcff"), "--word"), (Config("a", ("b", "c\udcff")), "--words")])
+def test_options_of_bytes_that_are_no_text_are_refused(config, name):
+    with pytest.raises(InputError, match=f"{name} should be text that UTF-8 can write"):
+        cli.check(config)
