@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from common.harness import datasets
+from common.harness.archives import Gzip
 from common.harness.datasets import Images
 from common.harness.download import Download, cache_folder, fetch
 from common.harness.images import PICTURES, Pictures, open_picture, parts_of_pictures, read_npz
@@ -51,7 +52,7 @@ def load(data="", size=32):
 
 def read_path(data, size):
     """The images that a path names, an .npz file or a folder of pictures."""
-    path = pathlib.Path(data).expanduser()
+    path = paths.named(data)
     if not path.exists():
         raise InputError(f"--data expects {', '.join(datasets.DOWNLOADS)}, cifar10, digits or a path that "
                          f"exists. Received: {data}")
@@ -138,7 +139,7 @@ def from_cifar10_archive(path, records=RECORDS):
         records: how many records each of the six has to hold.
     """
     try:
-        with tarfile.open(path, "r:gz") as archive:
+        with Gzip(path) as file, tarfile.open(fileobj=file, mode="r:") as archive:
             members = _members(archive, path)
             x_train, y_train = _records(archive, members, CIFAR10_TRAIN, records)
             x_test, y_test = _records(archive, members, CIFAR10_TEST, records)

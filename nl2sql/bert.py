@@ -19,12 +19,12 @@ import io
 import json
 import pathlib
 import warnings
-import zipfile
 
 import numpy as np
 import tensorflow as tf
 
-from common.harness.reading import InputError, check_unpacked, read_text
+from common.harness.archives import read_arrays
+from common.harness.reading import InputError, read_text
 from common.harness.writing import write_json, write_whole
 from nl2sql.characters import Characters
 from nl2sql.encoder import SEGMENTS
@@ -89,7 +89,7 @@ def read_bert(folder):
     Raises:
         InputError: not such a folder, or its files do not belong together.
     """
-    folder = pathlib.Path(folder).expanduser()
+    folder = paths.named(folder, "--bert")
     if not folder.is_dir():
         raise InputError("expected a folder with bert_config.json, vocab.txt and weights. "
                          f"Received: {folder}")
@@ -131,12 +131,11 @@ def read_config(folder):
 def read_weights(path):
     """The arrays of weights.npz, as float32 by name."""
     try:
-        with zipfile.ZipFile(path) as archive:
-            check_unpacked(path, sum(member.file_size for member in archive.infolist()))
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
+        arrays = read_arrays(path, model=True)
         if wrong := [name for name, array in arrays.items() if array.dtype.kind != "f"]:
             raise ValueError(f"{wrong[0]} holds {arrays[wrong[0]].dtype}, not floating-point numbers")
+        if wrong := [name for name, array in arrays.items() if not np.isfinite(array).all()]:
+            raise ValueError(f"{wrong[0]} holds numbers that are not finite")
         return {name: array.astype("float32") for name, array in arrays.items()}
     except InputError:
         raise

@@ -12,6 +12,7 @@ import time
 
 import numpy as np
 
+from common.harness.archives import read_arrays
 from common.harness.folder import new_state
 from common.harness.reading import InputError
 from common.harness.writing import shown, write_whole
@@ -23,12 +24,14 @@ def read_checkpoint(path):
     """(state of the run, values of the variables) of a checkpoint.npz, all of it read: damage is told before
     training."""
     try:
-        with np.load(path, allow_pickle=False) as file:
-            state = json.loads(str(file["state"]))
-            values = [file[f"v{i}"] for i in range(len(file.files) - 1)]
-        if not _makes_sense(state) or not all(isinstance(value, np.ndarray) for value in values):
+        arrays = read_arrays(path, model=True)
+        state = json.loads(str(arrays.pop("state")))
+        values = [arrays[f"v{i}"] for i in range(len(arrays))]
+        if not _makes_sense(state):
             raise ValueError("what it says of the run makes no sense")
         return state, values
+    except InputError:
+        raise
     except Exception as error:     # zipfile, json and NumPy raise a dozen kinds for a file that is not theirs
         raise InputError(f"{path} is damaged ({error}); model.keras beside it holds the best "
                          "epoch.") from error

@@ -3,13 +3,13 @@
 No Keras in here.
 """
 
-import gzip
-import zipfile
+import math
 import zlib
 
 import numpy as np
 
-from common.harness.reading import TESTED, InputError, check_unpacked, too_large, unpacked_limit
+from common.harness.archives import Gzip, read_arrays
+from common.harness.reading import TESTED, InputError, check_unpacked, too_large
 
 PICTURES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp"}
 ARRAYS = ("x_train", "y_train", "x_test", "y_test")
@@ -57,13 +57,7 @@ class Pictures:
 def read_npz(path):
     """The arrays x_train, x_test and, if there are labels, y_train, y_test of an .npz file, as a dict."""
     try:
-        with zipfile.ZipFile(path) as archive:
-            check_unpacked(path, sum(member.file_size for member in archive.infolist()))
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {key: file[key] for key in ARRAYS if key in file.files}
-        for key, value in arrays.items():
-            if not isinstance(value, np.ndarray):
-                raise ValueError(f"{key} is no array")
+        arrays = read_arrays(path, ARRAYS)
     except InputError:
         raise
     # zipfile and NumPy raise a dozen kinds for a file that is not theirs, MemoryError too
@@ -75,8 +69,14 @@ def read_npz(path):
         raise InputError(f"{path} should hold the arrays x_train and x_test. Missing: {', '.join(missing)}")
     for key in ("y_train", "y_test"):
         if key in arrays and arrays[key].dtype.kind == "u":
-            arrays[key] = arrays[key].astype("int64")
+            arrays[key] = as_labels(arrays[key], path)
     return arrays
+
+
+def as_labels(array, path):
+    """Unsigned labels as int64, which may take eight times as much."""
+    check_unpacked(path, 8 * array.size)
+    return array.astype("int64")
 
 
 def read_idx(folder, found):
@@ -88,20 +88,24 @@ def read_idx(folder, found):
         if path is None:
             raise InputError(f"{folder} should hold MNIST's four idx files. Missing: {stem}-*-ubyte[.gz]")
         array = _idx_array(path, rank=3 if key[0] == "x" else 1)
-        arrays[key] = array if key[0] == "x" else array.astype("int64")
+        arrays[key] = array if key[0] == "x" else as_labels(array, path)
     return arrays
 
 
 def _idx_array(path, rank):
     """The array in an idx file of unsigned bytes: two zeros, 8, the rank, big-endian sizes, the bytes."""
     try:
-        with gzip.open(path) if path.suffix == ".gz" else open(path, "rb") as file:
-            content = file.read(unpacked_limit(path) + 1)
-        check_unpacked(path, len(content))
-        if content[:4] != bytes([0, 0, 8, rank]):
-            raise ValueError(f"starts with {content[:4].hex()}")
-        shape = np.frombuffer(content, ">u4", count=rank, offset=4).tolist()
-        return np.frombuffer(content, np.uint8, offset=4 + 4 * rank).reshape(shape)
+        with Gzip(path) if path.suffix == ".gz" else open(path, "rb") as file:
+            start = file.read(4 + 4 * rank)
+            if start[:4] != bytes([0, 0, 8, rank]):
+                raise ValueError(f"starts with {start[:4].hex()}")
+            shape = np.frombuffer(start, ">u4", count=rank, offset=4).tolist()
+            size = math.prod(shape)
+            check_unpacked(path, size)
+            array = np.zeros(size, np.uint8)
+            if file.readinto(array) < size or file.read(1):
+                raise ValueError(f"does not hold {size:,} bytes behind its header, as that says")
+        return array.reshape(shape)
     except (ValueError, OSError, EOFError, zlib.error) as error:
         raise InputError(f"{path} should be an idx file of unsigned bytes, but cannot be read as one: "
                          f"{error}. Nothing was changed; get the file again.") from error

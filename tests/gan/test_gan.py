@@ -518,7 +518,7 @@ def test_an_archive_that_would_fill_the_memory_is_refused_before_it_is_unpacked(
     member.size = 1 << 40
     path = tmp_path / "bomb.tar.gz"
     path.write_bytes(gzip.compress(member.tobuf()))
-    with pytest.raises(InputError, match="unpacks to more than 200 times its size"):
+    with pytest.raises(InputError, match="unpacks to more than"):
         data.from_cifar10_archive(path)
 
 

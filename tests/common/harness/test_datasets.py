@@ -192,8 +192,8 @@ def test_what_unpacks_to_far_more_than_its_size_is_refused(tmp_path, monkeypatch
     monkeypatch.setattr(reading, "BOMB_BYTES", 100_000)
     zeros = np.zeros((1000, 28, 28), "uint8")
     np.savez_compressed(tmp_path / "bomb.npz", x_train=zeros, x_test=zeros)
-    with pytest.raises(InputError, match="unpacks to more than 200 times its size"):
+    with pytest.raises(InputError, match="unpacks to more than"):
         load_images(str(tmp_path / "bomb.npz"))
     write_idx(tmp_path / "train-images-idx3-ubyte.gz", zeros)
-    with pytest.raises(InputError, match="unpacks to more than 200 times its size"):
+    with pytest.raises(InputError, match="unpacks to more than"):
         load_images(str(tmp_path))
