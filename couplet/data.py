@@ -7,6 +7,7 @@ import numpy as np
 from common.harness import datasets, streams
 from common.harness.batches import LineBatches, ShuffledBatches
 from common.harness.download import cache_folder
+from common.harness.paths import named_path
 from common.harness.reading import InputError, parse_rows, read_text, sha256_of, sha256_of_all, too_large
 from common.harness.vocab import PADDING, UNKNOWN, is_han
 
@@ -183,7 +184,7 @@ def extra_files(name):
         places = [datasets.find(f"poetry/lvshi_couplets_{length}_simp.tsv") for length in (5, 7)]
         files = [path for path in places if path]
     else:
-        path = pathlib.Path(name).expanduser()
+        path = named_path(name, "--extra")
         files = [path] if path.is_file() else []
     if not files:
         raise InputError("--extra expects verse, with the folder poetry in KEXUE_DATA, or files of couplets; "

@@ -11,6 +11,7 @@ from common.harness import devices, streams
 from common.harness.batches import LineBatches, ShuffledBatches
 from common.harness.datasets import Texts
 from common.harness.order import EpochBatches
+from common.harness.paths import named_path
 from common.harness.reading import InputError, read_text, sha256_of, too_large
 from common.harness.vocab import UNKNOWN
 from crf.features import LONGEST_WORD, word_features
@@ -60,15 +61,18 @@ def load_corpus(data="", test=""):
 
 def _find_corpus(data, test):
     """(name, file of sentences, file of test sentences or None) for --data and --test."""
+    test = named_path(test, "--test") if test else None
+    if test and not (test.exists() and not test.is_dir()):
+        raise InputError(f"--test expects a file of segmented sentences. Received: {test}")
     if data == "sample":
-        return "sample", SAMPLE, None
+        return "sample", SAMPLE, test
     if data in ("", *CORPORA):
         return _find_named(data, test)
-    path = pathlib.Path(data).expanduser()
+    path = named_path(data)
     if not path.is_file():
         raise InputError(f"--data expects {', '.join(CORPORA)}, sample or a file of segmented sentences. "
                          f"Received: {data}")
-    return path.stem, path, test or None
+    return path.stem, path, test
 
 
 def _find_named(data, test):
@@ -76,7 +80,7 @@ def _find_named(data, test):
     name = data or "sxu"
     folder = pathlib.Path(os.environ.get("KEXUE_DATA", "")) / "cws"
     path = folder / f"{name}_train.utf8"
-    path_test = pathlib.Path(test or folder / f"{name.removesuffix('_slice')}_test_gold.utf8")
+    path_test = test or folder / f"{name.removesuffix('_slice')}_test_gold.utf8"
     if os.environ.get("KEXUE_DATA") and path.is_file():
         return name, path, path_test if path_test.is_file() else None
     advice = (f"get {CORPORA[name]} and name its files with --data and --test, or put them into cws/ of the "
@@ -85,7 +89,7 @@ def _find_named(data, test):
         raise InputError(f"{name} is not there: {advice}.")
     print(f"NOTE: training on the built-in sentences, not on {name.upper()}.\n"
           f"      The numbers in the README need it: {advice}.", flush=True)
-    return "sample", SAMPLE, None
+    return "sample", SAMPLE, test
 
 
 def read_sentences(path):

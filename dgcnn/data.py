@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from common.harness import datasets
 from common.harness.download import cache_folder
+from common.harness.paths import is_there, named_path
 from common.harness.reading import InputError, check_text, sha256_of, sha256_of_all
 from dgcnn.text import normalise
 
@@ -81,12 +82,13 @@ def _find(data):
                 f"{HOMES}: put\n      the JSON files into {cache_folder() / 'mrc'}, or name them with "
                 f"--data.")
         return [datasets.find_text(data, ["mrc"], SAMPLE, note)]
-    whole = pathlib.Path(data).expanduser()
-    paths = [whole] if whole.exists() else [pathlib.Path(name).expanduser() for name in data.split()]
-    for path in paths or [whole]:
+    found = []
+    for name in [data] if is_there(data) or not data.strip() else data.split():
+        path = named_path(name)
         if not path.exists():
             raise InputError(f"--data expects sample or paths that exist. Received: {path}")
-    return paths
+        found.append(path)
+    return found
 
 
 def _files_in(paths):

@@ -1,10 +1,10 @@
 """Word vectors: from a file of word2vec, GloVe or fastText, or trained on the passages at hand."""
 
 import collections
-import pathlib
 
 import numpy as np
 
+from common.harness.paths import named_path
 from common.harness.reading import InputError
 from dgcnn.data import texts_of
 from dgcnn.text import normalise, segment
@@ -52,7 +52,7 @@ def load_vectors(path, counts, most):
         InputError: no such file, not vectors, a pickle of gensim, or lines of different dimensions, with the
             line.
     """
-    path = pathlib.Path(path).expanduser()
+    path = named_path(path, "--vectors")
     if not path.is_file():
         raise InputError(f"--vectors expects a file of word vectors. Received: {path}")
     if path.suffix in PICKLES:

@@ -12,14 +12,14 @@ are too short, `sel` with a column twice, test questions without `sql`.
 
 import hashlib
 import json
-import pathlib
 from dataclasses import dataclass, field
 
 from common.harness import datasets
+from common.harness.paths import named_path
 from common.harness.reading import InputError, sha256_of_all
 from nl2sql.grammar.builtin import generate
 from nl2sql.sql import Query
-from nl2sql.tables import Table, json_lines, table_of
+from nl2sql.tables import Table, json_lines, table_of, tables_in
 
 FILES = {"train": "train", "valid": "val", "test": "test"}       # part → how TableQA's files begin
 USES = {"train": "train on", "valid": "validate with", "test": "test on"}
@@ -75,7 +75,7 @@ def find_folder(data):
             return folder
         print(NOTE, flush=True)
         return None
-    folder = pathlib.Path(data).expanduser()
+    folder = named_path(data)
     if not folder.is_dir():
         raise InputError(f"--data expects sample or a folder with TableQA's train.json, train.tables.json, "
                          f"val.json and val.tables.json. Received: {data}")
@@ -157,10 +157,7 @@ def read_records(questions, tables):
     Raises:
         InputError: a line that is not of TableQA's form, or a question about a table that is not there.
     """
-    known = {}
-    for line, where in json_lines(tables):
-        table = table_of(line, where)
-        known[table.id] = table
+    known = {name: table_of(line, where) for name, (line, where) in tables_in(tables).items()}
     return [record_of(line, known, where) for line, where in json_lines(questions)]
 
 

@@ -5,6 +5,7 @@ import pathlib
 from dataclasses import dataclass, field
 
 from common.harness import datasets
+from common.harness.paths import named_path
 from common.harness.reading import InputError, read_text, sha256_of
 from nl2sql.cells import clean
 from nl2sql.corpus import is_corpus, load_corpus
@@ -80,7 +81,7 @@ def load_material(data=""):
     names = [name.strip() for name in data.split(",") if name.strip()]
     found = Material(names or default_names())
     for name in found.names:
-        path = pathlib.Path(name).expanduser()
+        path = named_path(name)
         if name == "sample" or path.is_dir():
             corpus = load_corpus(name)
             found.records += corpus.train

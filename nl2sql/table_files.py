@@ -8,7 +8,7 @@ Files are read as people write them: a title above the header, dates in any orde
 """
 
 import contextlib
-import functools
+import csv
 import io
 import itertools
 import pathlib
@@ -16,17 +16,25 @@ import re
 import sqlite3
 import time
 
-from common.harness.reading import InputError
+from common.harness.paths import named_path
+from common.harness.reading import InputError, read_bytes
 from nl2sql.cells import clean, is_empty
 from nl2sql.numerals import cell_number
 from nl2sql.sql import quoted
-from nl2sql.tables import Table, json_lines, table_of
+from nl2sql.tables import COLUMNS, Table, checked_rows, table_of, tables_in
+from nl2sql.workbooks import open_workbook
 
 ENCODINGS = ("utf-8-sig", "gb18030", "big5")
 PRIVATE = re.compile("[\ue000-\uf8ff]")            # what most texts in Big5 have when they are read as GBK
 EXCEL = (".xlsx", ".xlsm", ".xls", ".ods")
+OLDER, OLDER_START = (".xls", ".ods"), b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"      # or one with a password
+FIRST_LINE = re.compile(r"[^\r\n]*")
+CSV_BYTES = 1 << 26
 SQLITE = (".db", ".sqlite", ".sqlite3")
-VIEW_SECONDS = 5                                   # a view that computes longer is given up
+SECONDS = 2                                        # what takes a database longer is given up
+# What SQLite takes for a row, or for a text: functions search no longer ones
+LIMITS = {sqlite3.SQLITE_LIMIT_LENGTH: 1 << 18, sqlite3.SQLITE_LIMIT_COLUMN: COLUMNS,
+          sqlite3.SQLITE_LIMIT_LIKE_PATTERN_LENGTH: 50, sqlite3.SQLITE_LIMIT_ATTACHED: 0}
 TABLES = r"""SELECT name, type FROM sqlite_master
     WHERE type IN ('table', 'view') AND name NOT LIKE 'sqlite\_%' ESCAPE '\'"""
 # (what all cells of a column look like, how they are written so that SQL, which compares texts, orders them)
@@ -48,7 +56,7 @@ def read_table(path, name=""):
         InputError: no such file, nothing in it, damaged, locked, or in an encoding that is neither UTF-8, GBK
             nor Big5.
     """
-    path = pathlib.Path(path).expanduser()
+    path = named_path(path, "--table")
     start, ending = first_bytes(path), path.suffix.lower()
     if start == b"SQLite format 3\0" or ending in SQLITE:
         table = read_sqlite(path, name)
@@ -93,33 +101,41 @@ def choose(found, name, path, kind):
 
 def read_tableqa_table(path, name):
     """The Table of a line of TableQA's train.tables.json."""
-    tables = [table_of(line, where) for line, where in json_lines(path)]
-    by_id = {table.id: table for table in tables}
-    return by_id[choose(by_id, name, path, "table")]
+    tables = tables_in(path)
+    return table_of(*tables[choose(tables, name, path, "table")])
 
 
 # -------------------------------------------------------------------------------------------------------- CSV
 
 def read_csv(path):
     """The Table of a text whose cells are separated by commas, tabs, semicolons or bars."""
-    import pandas
-
     text = decoded_csv(path)
-    first = text.lstrip().splitlines()[0]
+    first = FIRST_LINE.match(text.lstrip())[0]
     separator = max(",\t;|", key=first.count)             # of several as frequent the comma
+    lines = csv.reader(io.StringIO(text, newline=""), delimiter=separator, skipinitialspace=True)
     try:
-        frame = pandas.read_csv(io.StringIO(text), sep=separator, header=None, dtype=str,
-                                keep_default_na=False, skip_blank_lines=True, on_bad_lines="error",
-                                engine="python", skipinitialspace=True)
-    except (pandas.errors.ParserError, pandas.errors.EmptyDataError, ValueError) as error:
-        reason = str(error).strip()[:200]
-        raise InputError(f"{path} should be a CSV table, but cannot be read as one: {reason}") from error
-    return table_of_rows(rows_of(frame), path.stem)
+        rows = checked_rows(rows_of(lines), path)
+    except (csv.Error, ValueError) as error:
+        raise InputError(f"{path} should be a CSV table, but cannot be read as one: {error}") from error
+    return table_of_rows(rows, path.stem)
+
+
+def rows_of(lines):
+    """The rows that are not empty; none is longer than the first, and shorter ones end in empty cells."""
+    width = 0
+    for row in lines:
+        if not row:
+            continue
+        width = width or len(row)
+        if len(row) > width:
+            raise ValueError(f"expected {width:,} cells in line {lines.line_num:,} as in the first. "
+                             f"Received: {len(row):,}")
+        yield row
 
 
 def decoded_csv(path):
     """The text of a CSV file, whose encoding nobody tells: GBK and Big5 can each be read as the other."""
-    content, readings = path.read_bytes(), []
+    content, readings = read_bytes(path, "a CSV table", CSV_BYTES), []
     for encoding in ENCODINGS:
         with contextlib.suppress(UnicodeDecodeError):
             readings.append(content.decode(encoding))
@@ -141,46 +157,20 @@ def checked_csv(text, path):
     return text
 
 
-def rows_of(frame):
-    """The rows of a pandas table; NaN stands there for an empty cell, and where a row ends early."""
-    rows = frame.values.tolist()
-    for row in rows:
-        row[:] = [None if cell != cell else cell for cell in row]
-    return rows
-
-
 # ------------------------------------------------------------------------------------------------------ Excel
 
 def read_excel(path, name):
     """The Table of a sheet; a sheet without cells is no choice."""
-    import pandas
-
-    try:
-        with pandas.ExcelFile(path) as book:
-            read = functools.partial(pandas.read_excel, book, header=None, dtype=object,
-                                     keep_default_na=False, na_values=[""])      # NA is a text, and no gap
-            filled = [sheet for sheet in book.sheet_names if sheet == name or len(read(sheet, nrows=1))]
-            sheet = choose(dict.fromkeys(filled or book.sheet_names), name, path, "sheet")
-            frame = read(sheet)
-    except InputError:
-        raise
-    except ImportError as error:
-        raise InputError(f"{path} needs another package: {error}") from error
-    except Exception as error:    # openpyxl raises many kinds for a damaged file, from KeyError to BadZipFile
-        reason = str(error)[:200]
-        raise InputError(f"{path} should be an Excel file, but cannot be read as one: {reason}") from error
-    rows = [list(map(excel_cell, row)) for row in rows_of(frame)]
-    rows = [row for row in rows if row.count(None) < len(row)]
+    if path.suffix.lower() in OLDER or first_bytes(path)[:8] == OLDER_START:
+        raise InputError(f"{path} should be an Excel file in today's format (.xlsx), without a password. "
+                         "Save it as such, or as CSV.")
+    with open_workbook(path) as book:
+        filled = [sheet for sheet in book.sheets if sheet == name or book.is_filled(sheet)]
+        sheet = choose(dict.fromkeys(filled or book.sheets), name, path, "sheet")
+        rows = checked_rows(book.rows(sheet), path)
     if not rows:
         raise InputError(f"{path} holds nothing in the sheet {sheet}: expected a header and rows.")
     return table_of_rows(rows, sheet)
-
-
-def excel_cell(cell):
-    """Excel's days are midnights, which are written as days; other cells stay."""
-    if hasattr(cell, "isoformat"):
-        return str(cell).removesuffix(" 00:00:00")
-    return cell
 
 
 # ----------------------------------------------------------------------------------------------------- SQLite
@@ -195,6 +185,9 @@ def read_sqlite(path, name):
         with contextlib.closing(sqlite3.connect(address, uri=True, timeout=2)) as connection:
             rows, name = select_all(connection, name, path)
     except sqlite3.OperationalError as error:
+        if "interrupt" in str(error):
+            raise InputError(f"{path} should hold a table that is read in {SECONDS} seconds. "
+                             "Received: one that computes longer, and was given up") from error
         if "locked" in str(error) or "busy" in str(error):
             raise InputError(f"{path} is locked by another program. Close it, or give a copy.") from error
         raise InputError(f"{path} cannot be read as an SQLite database: {error}. "
@@ -213,15 +206,16 @@ def has_closed_log(path):
 def select_all(connection, name, path):
     """(rows with the header first, name) of a table or view of an open database."""
     connection.text_factory = lambda content: content.decode("utf-8", "replace")
+    for limit, most in LIMITS.items():
+        connection.setlimit(limit, most)
+    end = time.monotonic() + SECONDS                       # a column of a table can compute as a view does
+    connection.set_progress_handler(lambda: time.monotonic() > end, 1_000)
     connection.execute("PRAGMA trusted_schema = OFF")
     tables = dict(connection.execute(TABLES))
     name = choose(tables, name, path, "table")
-    if tables[name] == "view":
-        end = time.monotonic() + VIEW_SECONDS
-        connection.set_progress_handler(lambda: time.monotonic() > end, 10_000)
     cursor = connection.execute(f"SELECT * FROM {quoted(name)}")
     header = [column[0] for column in cursor.description]
-    return [header, *map(list, cursor)], name
+    return checked_rows(itertools.chain([header], map(list, cursor)), path), name
 
 
 # --------------------------------------------------------------------------------------- as people write them
@@ -232,6 +226,8 @@ def table_of_rows(rows, name):
     Dates become 2019-03-01 and times 09:30 if all cells of a column are such, since SQL compares them as
     texts. 12人 becomes 12 if all cells end alike.
     """
+    width = max(map(len, rows))
+    rows = [[*row, *itertools.repeat(None, width - len(row))] for row in rows]
     notes = []
     while len(rows) > 2 and is_title(rows[0], rows[1]):
         title = " ".join(map(clean, rows[0])).strip()

@@ -36,6 +36,7 @@ import numpy as np
 
 from common.harness import cli, plots
 from common.harness.order import by_length
+from common.harness.paths import named_path
 from common.harness.reading import InputError
 from common.harness.writing import shown
 from nl2sql.augment import Samples
@@ -175,7 +176,7 @@ def find_bert(config):
     if config.bert == "none":
         return None
     if config.bert:
-        return pathlib.Path(config.bert).expanduser().resolve()
+        return named_path(config.bert, "--bert").resolve()
     results = list(pathlib.Path(config.out).glob("nl2sql/bert-*/results.json"))
     if not results:
         print("NOTE: beginning with random weights; run nl2sql/pretrain.py first, or name a BERT with "

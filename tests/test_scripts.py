@@ -10,6 +10,7 @@ import dataclasses
 import importlib
 import json
 import math
+import pathlib
 import re
 
 import numpy as np
@@ -122,6 +123,27 @@ def test_bad_options_are_named_before_anything_is_written(tmp_path, article, opt
     with pytest.raises(InputError, match=message):
         script.train(cli.settle(config))
     assert not (tmp_path / "out").exists() and not list((tmp_path / "EMPTY").iterdir())
+
+
+# options that are paths, beside those of type Path
+PATHS = {"data", "vectors", "extra", "bert", "test"}
+
+
+@pytest.mark.parametrize("script", [f"{article}.train" for article in KERAS_3])
+def test_paths_that_cannot_be_used_are_named(script, tmp_path):
+    train = importlib.import_module(script)
+    for field in dataclasses.fields(train.Config):
+        if field.name not in PATHS and "Path" not in str(field.type):
+            continue
+        for text in ("x" * 300, "~nosuchuser/x", "/dev/zero", "/proc/self/maps"):
+            value = pathlib.Path(text) if "Path" in str(field.type) else text
+            options = {"out": tmp_path / "out", "data": train.Config.builtin, field.name: value}
+            if text.startswith("~") and isinstance(value, pathlib.Path):
+                continue                                   # a folder of that name may be made
+            with pytest.raises(InputError, match=f"--{field.name} expects.*Received: "):
+                train.train(cli.settle(train.Config(**options)))
+                pytest.fail(f"{field.name}={value}")
+    assert not (tmp_path / "out").exists()
 
 
 def beyond(config_class, name, end, direction):

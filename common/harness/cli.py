@@ -21,6 +21,7 @@ import typing
 from typing import Annotated, ClassVar, Literal
 
 from common.harness import console, folder, launch
+from common.harness.paths import named_path
 from common.harness.reading import InputError, check_text
 from common.harness.writing import ROOT
 
@@ -135,6 +136,8 @@ def check(config):
         for text in value if isinstance(value, tuple) else [value]:
             if isinstance(text, str):
                 check_text(text, option(field.name))
+            if isinstance(text, pathlib.Path):
+                named_path(text, option(field.name))
     for name, limits in limits_of(type(config)):
         value = getattr(config, name)
         if value is not None and not limits.admits(value):

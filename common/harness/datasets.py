@@ -16,6 +16,7 @@ import numpy as np
 
 from common.harness.download import Download, cache_folder, fetch
 from common.harness.images import PICTURES, read_idx, read_npz, read_pictures
+from common.harness.paths import named_path
 from common.harness.reading import InputError, sha256_of, sha256_of_all
 
 
@@ -105,7 +106,7 @@ def load_images(data="", size=28, stream=False):
     elif data == "digits":
         images = builtin_digits(size)
     else:
-        path = pathlib.Path(data).expanduser()
+        path = named_path(data)
         if not path.exists():
             raise InputError(f"--data expects {', '.join(DOWNLOADS)}, digits or a path that exists. "
                              f"Received: {data}")
@@ -133,9 +134,15 @@ def builtin_digits(size=28):
                   x[:1500], y[:1500], x[1500:], y[1500:])
 
 
+def own_folder():
+    """The folder that KEXUE_DATA names, or None."""
+    folder = os.environ.get("KEXUE_DATA")
+    return named_path(folder, "KEXUE_DATA") if folder else None
+
+
 def find(*names):
     """The first of these files or folders in the folder named by KEXUE_DATA, else in the cache, or None."""
-    folders = [pathlib.Path(os.environ["KEXUE_DATA"])] if os.environ.get("KEXUE_DATA") else []
+    folders = [own] if (own := own_folder()) else []
     places = [folder / name for folder in [*folders, cache_folder()] for name in names]
     return next((place for place in places if place.exists()), None)
 
@@ -153,7 +160,7 @@ def find_text(data, names, sample, note):
     """
     if data == "sample":
         return sample
-    path = pathlib.Path(data).expanduser() if data else find(*names)
+    path = named_path(data) if data else find(*names)
     if path is None:
         print(note, flush=True)
         return sample
@@ -182,9 +189,9 @@ def groups_of(keys):
 def _find_images(name, size, required):
     """A named data set from KEXUE_DATA, the cache or its home; else the built-in digits, unless it was asked
     for."""
-    if folder := os.environ.get("KEXUE_DATA"):
+    if folder := own_folder():
         for place in (f"{name}/{name}.npz", f"{name}.npz", name):
-            if (path := pathlib.Path(folder) / place).exists():
+            if (path := folder / place).exists():
                 return _read_images(path, size, name)
     downloads = DOWNLOADS[name]
     try:
