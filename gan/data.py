@@ -1,6 +1,5 @@
 """Images for GANs: grey or colour, 28 to 64 pixels high and wide, as uint8 (n, size, size, channels)."""
 
-import pathlib
 import tarfile
 from dataclasses import replace
 
@@ -11,6 +10,7 @@ from common.harness.archives import Gzip
 from common.harness.datasets import Images
 from common.harness.download import Download, cache_folder, fetch
 from common.harness.images import PICTURES, Pictures, open_picture, parts_of_pictures, read_npz
+from common.harness.paths import named_path
 from common.harness.reading import InputError, check_unpacked, sha256_of, sha256_of_all, too_large
 
 CIFAR10 = Download(
@@ -52,7 +52,7 @@ def load(data="", size=32):
 
 def read_path(data, size):
     """The images that a path names, an .npz file or a folder of pictures."""
-    path = paths.named(data)
+    path = named_path(data)
     if not path.exists():
         raise InputError(f"--data expects {', '.join(datasets.DOWNLOADS)}, cifar10, digits or a path that "
                          f"exists. Received: {data}")

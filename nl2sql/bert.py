@@ -24,6 +24,7 @@ import numpy as np
 import tensorflow as tf
 
 from common.harness.archives import read_arrays
+from common.harness.paths import named_path
 from common.harness.reading import InputError, read_text
 from common.harness.writing import write_json, write_whole
 from nl2sql.characters import Characters
@@ -89,7 +90,7 @@ def read_bert(folder):
     Raises:
         InputError: not such a folder, or its files do not belong together.
     """
-    folder = paths.named(folder, "--bert")
+    folder = named_path(folder, "--bert")
     if not folder.is_dir():
         raise InputError("expected a folder with bert_config.json, vocab.txt and weights. "
                          f"Received: {folder}")
