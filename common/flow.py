@@ -22,7 +22,7 @@ class Bijection(keras.layers.Layer):
     """Base of the layers below: a subclass has `forward` and `inverse`.
 
     Each of the two maps (batch, dim) to the changed tensor, (batch, dim), and the log-determinant,
-    (batch,).
+    (batch,). Images are flattened first; see Flow.
 
     The flow itself runs in the precision of its input, float32 at least, whatever the dtype policy:
     only the networks inside couplings follow the policy, so a coupling stays invertible when its
@@ -84,8 +84,9 @@ class Bijection(keras.layers.Layer):
         right = len(shape) == 2 and (dim is None or shape[1] in (dim, None))
         if not right:
             expected = "" if dim is None else f" with dim={dim}"
-            raise ValueError(f"{self.name} expects inputs of shape (batch, dim){expected}; flatten "
-                             f"images first. Received: shape={tuple(shape)}")
+            raise ValueError(f"{self.name} expects inputs of shape (batch, dim){expected}; images go through "
+                             "keras.layers.Flatten first, and samples are reshaped after. "
+                             f"Received: shape={tuple(shape)}")
 
     def compute_output_shape(self, input_shape):
         self.check(input_shape)
@@ -122,22 +123,24 @@ class AdditiveCoupling(Bijection):
     Symbols: m = network.
 
     Args:
-        network: layer or model that maps (batch, dim/2) → (batch, dim/2). It keeps its own dtype
-            policy.
+        network: layer or model that maps the part which stays to numbers for the part which changes,
+            (batch, dim/2) → (batch, dim/2). Where dim is odd, x₁ has one number more than x₂: of 5
+            the network maps 3 to 2 and, with swap, 2 to 3. It keeps its own dtype policy.
         split: "interleaved": x₁ = x₀ x₂ x₄ …, x₂ = x₁ x₃ x₅ …; "half": the first and the second half.
         swap: change x₁ by a function of x₂ instead.
         **kwargs: name, dtype and so on, as for any Keras layer.
 
     Call arguments:
-        inputs: (batch, dim), dim even.
+        inputs: (batch, dim), dim at least 2. Where it is odd, alternate swap from coupling to
+            coupling: Reverse between them does not do it, as its docstring says.
         inverse: whether to run backwards.
 
     Output:
         a tuple of the changed tensor (batch, dim) and the log-determinant (batch,).
 
     Raises:
-        ValueError: dim is odd or the input not of rank 2, the network's output has another size, or
-            split is unknown.
+        ValueError: dim is below 2 or the input not of rank 2, the network's output has another size,
+            or split is unknown.
 
     Precision: float32 at least. The inverse repeats the same m of the same input, so it is exact up
         to the rounding of one addition, in bfloat16 networks too.
@@ -179,28 +182,35 @@ class AdditiveCoupling(Bijection):
         if self.split == "interleaved":
             x1, x2 = x[:, ::2], x[:, 1::2]
         else:
-            x1, x2 = x[:, :self.dim // 2], x[:, self.dim // 2:]
+            first, _ = self.sizes()
+            x1, x2 = x[:, :first], x[:, first:]
         return (x2, x1) if self.swap else (x1, x2)
+
+    def sizes(self):
+        """How many numbers x₁ and x₂ have."""
+        return self.dim - self.dim // 2, self.dim // 2
 
     def merge(self, stays, changes):
         """What parts took apart."""
         x1, x2 = (changes, stays) if self.swap else (stays, changes)
         if self.split == "half":
             return ops.concatenate([x1, x2], axis=-1)
-        return ops.reshape(ops.stack([x1, x2], axis=-1), (-1, self.dim))
+        _, pairs = self.sizes()
+        merged = ops.reshape(ops.stack([x1[:, :pairs], x2], axis=-1), (-1, 2 * pairs))
+        return ops.concatenate([merged, x1[:, pairs:]], axis=-1) if self.dim % 2 else merged
 
     def build(self, input_shape):
         super().build(input_shape)
-        if self.dim % 2:
-            raise ValueError(f"{self.name} splits its input into two equal parts and expects an even "
-                             f"number of dimensions. Received: shape={tuple(input_shape)}")
-        half = self.dim // 2
+        if self.dim < 2:
+            raise ValueError(f"{self.name} splits its input into two parts and expects two dimensions or "
+                             f"more. Received: shape={tuple(input_shape)}")
+        stays, changes = reversed(self.sizes()) if self.swap else self.sizes()
         if not self.network.built:
-            self.network.build((None, half))
-        expected = (None, self.outputs_for_each * half)
-        maps = f"{self.name} expects a network that maps {half} to {expected[1]} numbers"
+            self.network.build((None, stays))
+        expected = (None, self.outputs_for_each * changes)
+        maps = f"{self.name} expects a network that maps {stays} to {expected[1]} numbers"
         try:
-            found = self.network(keras.KerasTensor((None, half), self.network.compute_dtype)).shape
+            found = self.network(keras.KerasTensor((None, stays), self.network.compute_dtype)).shape
         except ValueError as error:
             raise ValueError(f"{maps}. Received: network={self.network}, which says: {error}") from error
         if tuple(found) != expected:
@@ -232,7 +242,8 @@ class AffineCoupling(AdditiveCoupling):
     Symbols: b = bound.
 
     Args:
-        network: layer or model that maps (batch, dim/2) → (batch, dim): first ŝ, then t.
+        network: layer or model that maps (batch, dim/2) → (batch, dim): first ŝ, then t. Where dim is
+            odd, of 5 it maps 3 to 4 numbers and, with swap, 2 to 6.
         split, swap: as for AdditiveCoupling.
         bound: b, the largest |s|.
         **kwargs: name, dtype and so on, as for any Keras layer.
@@ -279,7 +290,9 @@ class AffineCoupling(AdditiveCoupling):
 class Reverse(Bijection):
     """Reverses the order of the dimensions, so that the next coupling changes what this one left.
 
-    Section 交错中前进, equation (13).
+    Section 交错中前进, equation (13). That holds where dim is even. Where it is odd, what stood in an
+    even place does so again, and the number in the middle stays there, so couplings with Reverse
+    between them leave x₁, or that number, unchanged for ever: alternate `swap` instead.
 
     Call arguments:
         inputs: (batch, dim).
@@ -407,6 +420,10 @@ class Flow(Bijection):
 
     Flow is itself such a layer, so flows nest. As a layer of a functional model it gives z and the
     log-determinant; the methods give the rest.
+
+    Images go through it flattened, as in the article: flow(keras.layers.Flatten()(images)). That moves
+    numbers and no volume, so log q is that of the image; samples are reshaped. A coupling's network may
+    reshape its half to convolve it.
 
     Args:
         layers: list of Bijections, in the direction from x to z. A layer may stand in it twice, and

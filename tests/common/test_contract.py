@@ -121,6 +121,8 @@ ROWS = {
         [[(13, 5)], [(5, 5)]]),
     "AdditiveCoupling": Row(coupled(AdditiveCoupling, 2), given=True, **VECTORS),
     "AffineCoupling": Row(coupled(AffineCoupling, 4, split="half", swap=True), given=True, **VECTORS),
+    "AdditiveCoupling of an odd number": Row(
+        coupled(AdditiveCoupling, 2), [(5,)], [[()], [(1,)], [(2, 5)]], [[(6,)], [(4,)], [(3,)]], given=True),
     "Reverse": Row(lambda **o: Reverse(**o), **VECTORS),
     "Permutation": Row(lambda **o: Permutation(0, **o), **VECTORS),
     "Scale": Row(lambda **o: Scale("random_normal", **o), **VECTORS),

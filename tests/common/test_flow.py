@@ -52,10 +52,10 @@ def network(outputs, dtype="float64", scale=1.0):
 
 
 def make(name, dim, dtype="float64", scale=1.0):
-    if name.startswith("additive"):
-        net = network(dim // 2, dtype, scale)
-    elif name.startswith("affine"):
-        net = network(dim, dtype, scale)
+    first, second = dim - dim // 2, dim // 2                 # of an odd number the first part has one more
+    changed = {"additive": second, "additive half swapped": first}
+    changed |= {"affine": 2 * first, "affine half": 2 * second}
+    net = network(changed.get(name, 1), dtype, scale)
     normal = keras.initializers.RandomNormal(stddev=scale, seed=5)
     makers = {
         "additive": lambda: AdditiveCoupling(net, dtype=dtype),
@@ -79,8 +79,9 @@ def data(rows, dim, seed=0, dtype="float64"):
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("dtype, tolerance", [("float32", 1e-5), ("float64", 1e-10)])
-def test_inverse_undoes_forward_and_the_log_determinants_cancel(name, dtype, tolerance):
-    layer, x = make(name, 8, dtype), data(50, 8, dtype=dtype)
+@pytest.mark.parametrize("dim", [8, 7, 3, 2])
+def test_inverse_undoes_forward_and_the_log_determinants_cancel(name, dtype, tolerance, dim):
+    layer, x = make(name, dim, dtype), data(50, dim, dtype=dtype)
     z, log_det = layer(x)
     again, minus = layer(z, inverse=True)
     assert keras.backend.standardize_dtype(z.dtype) == dtype
@@ -90,11 +91,11 @@ def test_inverse_undoes_forward_and_the_log_determinants_cancel(name, dtype, tol
 
 
 @settings(max_examples=15 if keras.backend.backend() == "tensorflow" else 3, deadline=None)
-@given(st.lists(st.sampled_from(NAMES), min_size=1, max_size=6), st.integers(1, 5),
+@given(st.lists(st.sampled_from(NAMES), min_size=1, max_size=6), st.integers(2, 11),
        st.integers(1, 9), st.integers(0, 99))
-def test_every_composition_is_invertible(names, half, rows, seed):
-    flow = Flow([make(name, 2 * half) for name in names], dtype="float64")
-    x = data(rows, 2 * half, seed)
+def test_every_composition_is_invertible(names, dim, rows, seed):
+    flow = Flow([make(name, dim) for name in names], dtype="float64")
+    x = data(rows, dim, seed)
     z, log_det = flow(x)
     again, minus = flow(z, inverse=True)
     scale = max(1, np.abs(numpy(z)).max(), np.abs(x).max())
@@ -108,16 +109,77 @@ MIXED = ["affine", "permutation", "affine half", "scale"]
 
 
 @pytest.mark.parametrize("names", [*([name] for name in NAMES), MIXED])
+@pytest.mark.parametrize("dim", [6, 5, 3])
 @pytest.mark.skipif(TORCH, reason="differences of 10⁻⁶ need networks in float64")
-def test_log_determinant_is_that_of_the_numerical_jacobian(names):
-    flow = Flow([make(name, 6) for name in names], dtype="float64")
-    x, step = data(3, 6), 1e-6
+def test_log_determinant_is_that_of_the_numerical_jacobian(names, dim):
+    flow = Flow([make(name, dim) for name in names], dtype="float64")
+    x, step = data(3, dim), 1e-6
     _, log_det = flow(x)
     for row, found in zip(x, numpy(log_det)):
-        moved = np.concatenate([row + step * np.eye(6), row - step * np.eye(6)])
+        moved = np.concatenate([row + step * np.eye(dim), row - step * np.eye(dim)])
         z = numpy(flow(moved)[0])
-        jacobian = ((z[:6] - z[6:]) / (2 * step)).T
+        jacobian = ((z[:dim] - z[dim:]) / (2 * step)).T
         assert np.linalg.slogdet(jacobian)[1] == pytest.approx(found, abs=1e-6)
+
+
+@pytest.mark.parametrize("split, swap, stays", [
+    ("interleaved", False, [0, 2, 4]), ("interleaved", True, [1, 3]),
+    ("half", False, [0, 1, 2]), ("half", True, [3, 4]),
+])
+@pytest.mark.parametrize("kind", [AdditiveCoupling, AffineCoupling])
+def test_of_an_odd_number_the_first_part_has_one_more(kind, split, swap, stays):
+    """The parts that stay, by their places; all others change, each by a function of those."""
+    changes = [place for place in range(5) if place not in stays]
+    net = network(kind.outputs_for_each * len(changes))
+    layer, x = kind(net, split, swap, dtype="float64"), data(4, 5)
+    z = numpy(layer(x)[0])
+    np.testing.assert_array_equal(z[:, stays], x[:, stays])
+    raw = numpy(net(x[:, stays]))
+    if kind is AdditiveCoupling:
+        expected = x[:, changes] - raw
+    else:
+        s, t = raw[:, :len(changes)], raw[:, len(changes):]
+        expected = (x[:, changes] - t) * np.exp(-s / (1 + np.abs(s) / 2))
+    np.testing.assert_allclose(z[:, changes], expected, rtol=1e-5 if TORCH else 1e-10)
+
+
+def changed_places(layers, dim):
+    """Which of the inputs come out of a Flow otherwise than moved about: as no output's copy."""
+    x = data(1, dim)
+    z = numpy(Flow(layers, dtype="float64")(x)[0])
+    return [place for place in range(dim) if x[0, place] not in z[0]]
+
+
+@pytest.mark.parametrize("split", ["interleaved", "half"])
+def test_reverse_between_couplings_needs_an_even_number_and_swap_does_not(split):
+    """As the docstring of Reverse says: an odd number leaves something that no coupling changes."""
+    for dim, all_change in [(6, True), (5, False)]:
+        couplings = [AdditiveCoupling(network(dim // 2), split, dtype="float64") for _ in range(2)]
+        layers_ = [couplings[0], Reverse(dtype="float64"), couplings[1]]
+        assert (len(changed_places(layers_, dim)) == dim) is all_change
+    sizes = [(2, False), (3, True)]
+    swapped = [AdditiveCoupling(network(n), split, swap, dtype="float64") for n, swap in sizes]
+    assert len(changed_places(swapped, 5)) == 5
+
+
+def test_images_go_through_a_flow_flattened():
+    """As the docstring of Flow says: the network sees an image, and the density is that of the image."""
+    def convolutions():
+        return keras.Sequential([
+            keras.Input((4 * 4 * 3 // 2,)), layers.Reshape((4, 2, 3)),
+            layers.Conv2D(6, 3, padding="same", activation="tanh"), layers.Conv2D(3, 3, padding="same"),
+            layers.Flatten(),
+        ])
+
+    images = keras.Input((4, 4, 3))
+    flow = Flow([AdditiveCoupling(convolutions(), "half", swap=swap) for swap in (False, True)])
+    model = keras.Model(images, flow(layers.Flatten()(images)))
+    x = np.random.default_rng(0).normal(size=(2, 4, 4, 3)).astype("float32")
+    z, log_det = model.predict(x, verbose=0)
+    again = numpy(flow(z, inverse=True)[0]).reshape(2, 4, 4, 3)
+    np.testing.assert_allclose(again, x, atol=1e-5)
+    np.testing.assert_allclose(numpy(flow.log_prob(x.reshape(2, 48))), numpy(gaussian_log_prob(z)) + log_det,
+                               rtol=1e-5)
 
 
 @pytest.mark.parametrize("prior", list(PRIORS))
@@ -235,10 +297,12 @@ np.testing.assert_allclose(log_prob, expected["log_prob"], rtol=1e-5)
 
 
 @pytest.mark.parametrize("call, message", [
-    (lambda: AdditiveCoupling(network(2))(data(2, 5)), "even number of dimensions"),
+    (lambda: AdditiveCoupling(network(1))(data(2, 1)), r"two dimensions or more.*Received: shape=\(2, 1\)"),
+    (lambda: AdditiveCoupling(network(3))(data(2, 5)), "maps 3 to 2 numbers"),
+    (lambda: AffineCoupling(network(4), swap=True)(data(2, 5)), "maps 2 to 6 numbers"),
     (lambda: AdditiveCoupling(network(3))(data(2, 4)), "maps 2 to 2 numbers"),
     (lambda: AffineCoupling(network(2))(data(2, 4)), "maps 2 to 4 numbers"),
-    (lambda: Flow([Reverse()])(np.zeros((2, 28, 28))), r"shape \(batch, dim\)"),
+    (lambda: Flow([Reverse()])(np.zeros((2, 28, 28))), r"shape \(batch, dim\).*keras.layers.Flatten"),
     (lambda: Flow([]), "at least one"),
     (lambda: Flow([layers.Dense(2)]), "that are Bijections"),
     (lambda: Flow([Reverse()], prior="uniform"), "gaussian, logistic"),
