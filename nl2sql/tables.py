@@ -16,6 +16,11 @@ from nl2sql.cells import clean, is_empty, kind_of, numbers_of, unique_names
 from nl2sql.matcher import Matcher
 from nl2sql.numerals import header_unit
 
+# What a table may hold: cells, empty ones too, that are understood in two seconds; columns as in SQLite; and
+# characters of a cell as in Excel.
+CELLS, COLUMNS, CHARACTERS = 300_000, 2_000, 32_767
+CORPUS_CELLS = 1_000_000               # of all tables of a file of TableQA
+
 
 @dataclass
 class Table:
@@ -86,6 +91,29 @@ def columns_of(rows, width):
     return [list(column) for column in zip(*rows)]
 
 
+def checked_rows(rows, where, width=0):
+    """Rows as they come, as a list; refused as soon as they are more than a table may hold.
+
+    Args:
+        rows: an iterable of lists of cells, which need not be of one length.
+        where: for the message.
+        width: columns that the table has at least.
+    """
+    kept = []
+    for row in rows:
+        kept.append(row)
+        width = max(width, len(row))
+        if width > COLUMNS or width * len(kept) > CELLS:
+            raise InputError(f"{where} should hold a table of at most {COLUMNS:,} columns and {CELLS:,} "
+                             f"cells, empty ones too. Received: {width:,} columns in {len(kept):,} rows or "
+                             "more")
+        longest = max((len(cell) for cell in row if isinstance(cell, (str, bytes))), default=0)
+        if longest > CHARACTERS:
+            raise InputError(f"{where} should hold cells of at most {CHARACTERS:,} characters, as in Excel. "
+                             f"Received: {longest:,} in row {len(kept):,}")
+    return kept
+
+
 def texts_of(cells):
     """The cells of a column of texts, None for an empty one."""
     return [None if cell is None else clean(cell) or None for cell in cells]
@@ -113,12 +141,47 @@ def json_lines(path):
         yield value, f"{path}, line {i}"
 
 
+def tables_in(path):
+    """id → (line, where it stands) of train.tables.json, each line of the form of a table, each id once."""
+    found, cells = {}, 0
+    for line, where in json_lines(path):
+        check_line(line, where)
+        name = str(line["id"])
+        if name in found:
+            raise InputError(f"{where}: expected each id once. "
+                             f"Received: {name:.40}, as in {found[name][1]}")
+        found[name] = line, where
+        cells += len(line["rows"]) * len(line["header"])
+        if cells > CORPUS_CELLS:
+            raise InputError(f"{path} should hold tables of at most {CORPUS_CELLS:,} cells in all. "
+                             f"Received: more, up to {where}")
+    return found
+
+
+def check_line(line, where):
+    """InputError for an object that is no table in TableQA's form."""
+    header, rows = line.get("header"), line.get("rows")
+    if "id" not in line or not isinstance(header, list) or not isinstance(rows, list):
+        raise InputError(f"{where}: expected a table with id, header and rows, both of them lists. "
+                         f"Received: {str(line)[:60]}")
+    checked_rows([header], where)
+    for number, row in enumerate([header, *rows]):
+        part = f"row {number}" if number else "the header"
+        if not isinstance(row, list):
+            raise InputError(f"{where}: expected {part} as a list. Received: {str(row)[:60]}")
+        if not all(map(is_cell, row)):
+            raise InputError(f"{where}: expected texts and numbers in {part}. Received: {str(row)[:60]}")
+    checked_rows(rows, where, len(header))
+
+
+def is_cell(value):
+    return value is None or isinstance(value, (str, int, float))
+
+
 def table_of(line, where):
     """The Table of a line of train.tables.json."""
-    try:
-        rows = [list(row) for row in line["rows"]]
-        return Table(list(line["header"]), rows, line.get("types"), str(line.get("name") or "table"),
-                     str(line.get("title") or ""), str(line["id"]))
-    except (KeyError, TypeError) as error:
-        raise InputError(f"{where}: expected a table with id, header and rows. "
-                         f"Received: {error!r:.100}") from error
+    types = line.get("types")
+    if not isinstance(types, (list, type(None))):
+        raise InputError(f"{where}: expected types as a list of text and real. Received: {str(types)[:60]}")
+    name, title = str(line.get("name") or "table"), str(line.get("title") or "")
+    return Table(line["header"], line["rows"], types, name, title, str(line["id"]))

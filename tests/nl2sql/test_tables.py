@@ -11,8 +11,9 @@ from common.harness.reading import InputError
 from nl2sql import table_files
 from nl2sql.sql import Database, Query
 from nl2sql.table_files import read_table, table_of_rows
-from nl2sql.tables import Table
+from nl2sql.tables import Table, checked_rows
 from tests.nl2sql import corpus
+from tests.stress import bombs
 
 SALES = "城市,年份,销售额（万元）\n广州,2018,120.5\n深圳,2019,300\n"
 ROWS = [["广州", 2018, 120.5], ["深圳", "2019", 300]]
@@ -100,12 +101,55 @@ def test_a_database_with_a_closed_write_ahead_log_gets_no_files_beside_it(tmp_pa
 
 
 def test_a_view_that_never_ends_is_given_up(tmp_path, monkeypatch):
-    monkeypatch.setattr(table_files, "VIEW_SECONDS", 0.2)
+    monkeypatch.setattr(table_files, "SECONDS", 0.2)
     with contextlib.closing(sqlite3.connect(tmp_path / "x.db")) as connection:
         connection.execute("CREATE VIEW v AS WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c) "
                            "SELECT n FROM c WHERE n < 0")
-    with pytest.raises(InputError, match="cannot be read as an SQLite database: interrupted"):
+    with pytest.raises(InputError, match="read in 0.2 seconds"):
         read_table(tmp_path / "x.db")
+
+
+@pytest.mark.parametrize("name, message", [
+    ("SQLite with a generated column of 800 MB", "string or blob too big"),
+    ("SQLite with a view of 800 MB", "string or blob too big"),
+    ("CSV with a header of 1,000,000 columns", "at most 2,000 columns.*Received: 1,000,001 columns"),
+    ("CSV with 2,000 columns and 1,000,000 short rows", "300,000 cells.*Received: 2,000 columns in 151 rows"),
+    ("CSV with a cell of 9 MB", "field limit"),
+    ("TableQA with a text as header", "line 1: expected a table with id, header and rows"),
+    ("TableQA with texts as rows", "line 1: expected row 1 as a list. Received: ab"),
+    ("TableQA with objects as rows", "line 1: expected row 1 as a list"),
+    ("TableQA with lists as cells", "line 1: expected texts and numbers in row 1"),
+    ("TableQA with two tables of one id", "line 2: expected each id once. Received: t, as in .*line 1"),
+    ("TableQA with 1,000,000 columns", "at most 2,000 columns"),
+])
+def test_files_that_would_fill_the_memory_or_the_day(tmp_path, name, message):
+    _, path = bombs.made(name, tmp_path)
+    with pytest.raises(InputError, match=message) as found:
+        read_table(path)
+    assert "\n" not in str(found.value)
+
+
+def test_limits_of_tables(tmp_path, monkeypatch):
+    assert checked_rows([["a"], ["b", "c"]], "x") == [["a"], ["b", "c"]]
+    monkeypatch.setattr("nl2sql.tables.CELLS", 6)
+    monkeypatch.setattr("nl2sql.tables.CHARACTERS", 5)
+    assert len(checked_rows([["a"], ["b"], ["c", "12345"]], "x")) == 3
+    for rows in ([["a", "b"]] * 4, [["a"]] * 7, [["a"]] * 4 + [["a", "b"]]):
+        with pytest.raises(InputError, match="x should hold a table of at most 2,000 columns and 6 cells"):
+            checked_rows(iter(rows), "x")
+    with pytest.raises(InputError, match="at most 5 characters.*Received: 6 in row 2"):
+        checked_rows([["a"], ["b", "123456"]], "x")
+    with pytest.raises(InputError, match="6 cells"):
+        checked_rows([[1], [2], [3]], "x", width=3)
+    monkeypatch.setattr("nl2sql.tables.CORPUS_CELLS", 3)
+    with pytest.raises(InputError, match="at most 3 cells in all.*line 2"):
+        read_table(bombs.tableqa(tmp_path, {}, {"id": "u"}), "t")
+
+
+def test_a_table_whose_column_takes_hours_is_given_up_as_a_view_is(tmp_path, monkeypatch):
+    monkeypatch.setattr(table_files, "SECONDS", 0.2)
+    with pytest.raises(InputError, match="read in 0.2 seconds"):
+        read_table(bombs.slow_column(tmp_path))
 
 
 def test_csv_files_as_they_come(tmp_path):
@@ -113,6 +157,8 @@ def test_csv_files_as_they_come(tmp_path):
     path.write_text("城市,人口\n广州,1868\n深圳\n", encoding="utf-8")
     table = read_table(path)
     assert table.rows == [["广州", 1868.0], ["深圳", None]] and table.name == "table_sqlite_export"
+    path.write_text("城市,人口\r广州,1868\r\r深圳,1756\r", encoding="utf-8", newline="")
+    assert read_table(path).rows == [["广州", 1868.0], ["深圳", 1756.0]]
     path.write_bytes("縣市,人口\n臺北市,2602418\n高雄市,2773093\n".encode("big5"))
     assert read_table(path).cells(0) == ["臺北市", "高雄市"]
 

@@ -1,0 +1,138 @@
+"""Workbooks against openpyxl, which wrote them and reads them in its own way, and bombs."""
+
+import datetime
+
+import openpyxl
+import pytest
+from openpyxl.cell.rich_text import CellRichText, TextBlock
+from openpyxl.cell.text import InlineFont
+from openpyxl.utils.datetime import CALENDAR_MAC_1904
+
+from common.harness.reading import InputError
+from nl2sql import tables, workbooks
+from nl2sql.table_files import read_table
+from nl2sql.workbooks import open_workbook, shows_days
+from tests.stress import bombs
+
+CELLS = [
+    ["文字", " 空 格 ", "a\nb", "=\"x\"", "0012", "<&>", "😀"],
+    [1, -2, 0, 10**14, 12345678901234567, 2**40, 7],
+    [1.5, -0.25, 1e-9, 1e20, 1 / 3, 3.0, 100.10],
+    [True, False, None, "#N/A", None, None, "end"],
+    [datetime.date(2019, 3, 1), datetime.datetime(2019, 3, 1, 9, 30), datetime.datetime(1900, 1, 5),
+     datetime.datetime(2024, 2, 29, 23, 59, 59), datetime.time(9, 30), datetime.date(1999, 12, 31), None],
+]
+
+
+def shown(cell):
+    """What a cell should be read as, from what openpyxl says of it."""
+    if isinstance(cell, (datetime.datetime, datetime.time)):
+        return str(cell).removesuffix(" 00:00:00")
+    return None if cell in ("", "#N/A") else cell
+
+
+@pytest.mark.parametrize("later", [False, True])
+def test_cells_are_what_openpyxl_reads(tmp_path, later):
+    path, book = tmp_path / "x.xlsx", openpyxl.Workbook()
+    if later:
+        book.epoch = CALENDAR_MAC_1904
+    for row in CELLS if not later else CELLS[:4]:
+        book.active.append(row)
+    rich = CellRichText("普通", TextBlock(InlineFont(b=True), "粗体"))
+    book.active.append([None, rich, None, datetime.datetime(2024, 5, 6, 7, 8, 9)])
+    book.active["C4"].value = "#N/A"
+    book.active["C4"].data_type = "e"
+    book.active.cell(40, 3).value = "far"
+    book.active.cell(60, 5).number_format = "0.00"          # an empty cell that has a format
+    book.save(path)
+    oracle = openpyxl.load_workbook(path, data_only=True).active
+    expected = [trimmed(list(map(shown, row))) for row in oracle.iter_rows(values_only=True)]
+    with open_workbook(path) as found:
+        rows = found.rows(*found.sheets)
+    assert rows == list(filter(None, expected))
+    assert list(map(type, rows[1])) == [int] * 7
+    assert list(map(type, rows[2])) == [float, float, float, int, float, int, float]
+
+
+def trimmed(row):
+    """A row up to its last cell that is not empty."""
+    while row and row[-1] is None:
+        row = row[:-1]
+    return row
+
+
+def test_texts_that_cells_name_by_numbers(tmp_path, monkeypatch):
+    texts = ['<t>城市</t>', '<t xml:space="preserve"> 广 </t>', "<r><t>深</t></r><r><t>圳</t></r>",
+             '<t>東京</t><rPh sb="0" eb="2"><t>とうきょう</t></rPh>', "<t>&lt;&#25991;</t>", ""]
+    content = "".join(f"<si>{text}</si>" for text in texts)
+    rows = "".join(f'<row r="{i + 1}"><c r="A{i + 1}" t="s"><v>{i}</v></c></row>' for i in range(6))
+    path = bombs.with_texts(tmp_path, rows, bombs.TEXTS_START + content.encode() + b"</sst>")
+    oracle = openpyxl.load_workbook(path).active
+    expected = [row for row in oracle.iter_rows(values_only=True) if row != (None,) and row != ("",)]
+    with open_workbook(path) as found:
+        assert found.rows("Sheet") == list(map(list, expected)) and len(expected) == 5
+    monkeypatch.setattr(workbooks, "CELLS", 5)
+    with pytest.raises(InputError, match="more texts than that"):
+        read_table(path)
+
+
+@pytest.mark.parametrize("form, days", [
+    ("yyyy-mm-dd", True), ('yyyy"年"m"月"', True), ("[$-804]aaaa d", True), ("h:mm", True),
+    ("General", False),
+    ('0.00"m"', False), ("#,##0.00;[Red]-#,##0.00", False), ("0\\d", False), ("0%", False), ("@", False),
+    ('0"' + "d" * 300, False), ("[h]:mm", True),
+])
+def test_formats_that_show_days(form, days):
+    assert shows_days(form) == days
+
+
+def test_sheets(tmp_path):
+    book = openpyxl.Workbook()
+    book.active.title = "甲"
+    book.create_sheet("乙").append(["x"])
+    book.create_chartsheet("图")
+    book.save(tmp_path / "x.xlsx")
+    with open_workbook(tmp_path / "x.xlsx") as found:
+        assert list(found.sheets) == ["甲", "乙"]
+        assert [found.is_filled(name) for name in found.sheets] == [False, True]
+        assert found.rows("甲") == [] and found.rows("乙") == [["x"]]
+
+
+@pytest.mark.parametrize("make, message", [
+    (bombs.far_cell, "at most 2,000 columns .*Received: 16,384 columns"),
+    (bombs.far_row, "rows 1 to 1,048,576.*Received: row 99999999999"),
+    (bombs.entities, "document type"),
+])
+def test_bombs(tmp_path, make, message):
+    with pytest.raises(InputError, match=message):
+        read_table(make(tmp_path))
+
+
+def test_limits_on_what_is_unpacked(tmp_path, monkeypatch):
+    cells = "".join(f'<row r="{i}"><c r="A{i}"><v>1</v></c></row>' for i in range(2, 102))
+    path = bombs.workbook(tmp_path, cells)
+    assert len(read_table(path).rows) == 100
+    limits = [(workbooks, "UNPACKED", 9000, "unpacks to more than 9,000"),
+              (workbooks, "ELEMENTS", 200, "tags"), (workbooks, "CELLS", 99, "at most .* 99 cells"),
+              (tables, "CELLS", 99, "99 cells")]
+    for module, name, value, message in limits:
+        with monkeypatch.context() as patched, pytest.raises(InputError, match=message):
+            patched.setattr(module, name, value)
+            read_table(path)
+
+
+@pytest.mark.parametrize("cell", [
+    '<c r="A2" t="s"><v>9</v></c>', '<c r="A2"><v>x</v></c>', '<c r="AAAA2"><v>1</v></c>',
+    '<c r="2"><v>1</v></c>', '<c r="A2" s="x"><v>1</v></c>', "<c><v>" + "1" * 5000 + "</v></c>", "<c>",
+])
+def test_cells_that_are_none(tmp_path, cell):
+    with pytest.raises(InputError, match="should be an Excel file"):
+        read_table(bombs.workbook(tmp_path, f'<row r="2">{cell}</row>'))
+
+
+def test_older_files_and_those_with_a_password(tmp_path):
+    locked = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
+    for name, content in [("x.xls", b"any"), ("x.ods", b"PK\3\4"), ("x.xlsx", locked)]:
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(InputError, match="Save it as such, or as CSV"):
+            read_table(tmp_path / name)
