@@ -8,6 +8,7 @@ No Keras in here.
 
 import io
 import json
+import math
 import time
 
 import numpy as np
@@ -27,8 +28,9 @@ def read_checkpoint(path):
         arrays = read_arrays(path, model=True)
         state = json.loads(str(arrays.pop("state")))
         values = [arrays[f"v{i}"] for i in range(len(arrays))]
-        if not _makes_sense(state):
-            raise ValueError("what it says of the run makes no sense")
+        wrong = wrong_in(state)
+        if wrong:
+            raise ValueError(f"what it says of the run makes no sense: {wrong}")
         return state, values
     except InputError:
         raise
@@ -37,16 +39,48 @@ def read_checkpoint(path):
                          "epoch.") from error
 
 
-def _makes_sense(state):
-    return (isinstance(state, dict) and set(state) == set(new_state()) and isinstance(state["log"], list)
-            and state["epoch"] == len(state["log"]) and isinstance(state["seconds"], float))
+def wrong_in(state):
+    """What is wrong with the state of a run, or None."""
+    if not isinstance(state, dict) or set(state) != set(new_state()):
+        return f"expected {', '.join(new_state())}"
+    log = state["log"]
+    if not isinstance(log, list) or state["epoch"] != len(log):
+        return "a row of the log for each epoch is missing"
+    for number, row in enumerate(log, 1):
+        if not isinstance(row, dict) or row.get("epoch") != number or "seconds" not in row:
+            return f"row {number} of the log is not that of epoch {number}"
+        if not all(map(_is_number, row.values())):
+            return f"row {number} of the log holds more than finite numbers"
+    if not _is_number(state["seconds"]) or state["seconds"] < 0:
+        return "seconds is no time"
+    if state["best"] is not None and not _is_number(state["best"]):
+        return "best is no number"
+    return None
+
+
+def _kind_of(array):
+    """Shape and type of a variable's value; integers are of other types on another backend."""
+    return array.shape, "integer" if array.dtype.kind in "iu" else array.dtype.name
+
+
+def _is_number(value):
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def restore_state(run):
-    """Gives a reopened run the state that its checkpoint holds, if there is one."""
+    """Gives a reopened run the state that its checkpoint holds, if there is one.
+
+    Raises:
+        InputError: a damaged checkpoint, or one of more epochs than the run has.
+    """
     path = run.path("checkpoint.npz")
-    if path.exists():
-        run.state, _ = read_checkpoint(path)
+    if not path.exists():
+        return
+    state, _ = read_checkpoint(path)
+    if state["epoch"] > run.config.epochs:
+        raise InputError(f"{path} belongs to another run than config.json beside it, which has "
+                         f"{run.config.epochs} epochs. Received: {state['epoch']} finished epochs")
+    run.state = state
 
 
 class CheckpointMethods:
@@ -86,7 +120,7 @@ class CheckpointMethods:
         path = self.run.path("checkpoint.npz")
         _, saved = read_checkpoint(path)
         variables = self._variables()
-        if [value.shape for value in saved] != [tuple(variable.shape) for variable in variables]:
+        if [_kind_of(value) for value in saved] != [_kind_of(self.as_array(v)) for v in variables]:
             raise InputError(f"{path} belongs to another model than config.json beside it.")
         for variable, value in zip(variables, saved):
             variable.assign(value)

@@ -20,7 +20,7 @@ except ImportError:      # Windows
     fcntl = None
 
 from common.harness import provenance
-from common.harness.reading import InputError
+from common.harness.reading import InputError, read_text
 from common.harness.writing import remove_parts, shown, write_json, write_whole
 
 LOCKS = {}               # run folders of this process → handles that lock them
@@ -167,7 +167,7 @@ def saved_config(config):
     """
     folder = pathlib.Path(config.resume)
     try:
-        saved = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        saved = json.loads(read_text(folder / "config.json"))
         if not isinstance(saved, dict) or set(saved) != set(as_json(config)):
             raise ValueError("its config.json is not this script's")
         hints = typing.get_type_hints(type(config))
@@ -176,7 +176,7 @@ def saved_config(config):
             raise ValueError(f"its config.json has {wrong[0]} = {saved[wrong[0]]!r:.60}")
         if (folder / "results.json").exists():
             raise ValueError("that run is finished")
-    except (OSError, ValueError, RecursionError) as error:
+    except (OSError, ValueError, RecursionError, InputError) as error:
         raise InputError(f"--resume expects the folder of a run of this script that was stopped. "
                          f"Received: {folder} ({error})") from error
     return saved

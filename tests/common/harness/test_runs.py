@@ -239,6 +239,45 @@ def test_resume_refuses_what_is_no_stopped_run(config, tmp_path):
         cli.settle(dataclasses.replace(config, resume=run.folder))
 
 
+ROW = {"epoch": 1, "loss": 0.5, "seconds": 1.5}
+STATE = {"epoch": 1, "best": 0.5, "seconds": 1.5, "log": [ROW]}
+
+
+@pytest.mark.parametrize("changes, message", [
+    ({"log": [3]}, "row 1 of the log is not that of epoch 1"),
+    ({"log": [{"epoch": 1}]}, "row 1 of the log is not that of epoch 1"),
+    ({"log": [ROW | {"epoch": 2}]}, "row 1 of the log is not that of epoch 1"),
+    ({"log": [ROW | {"loss": "low"}]}, "row 1 of the log holds more than finite numbers"),
+    ({"log": [ROW | {"loss": float("nan")}]}, "row 1 of the log holds more than finite numbers"),
+    ({"log": [ROW | {"loss": [0.5]}]}, "row 1 of the log holds more than finite numbers"),
+    ({"log": []}, "a row of the log for each epoch"), ({"epoch": 2}, "a row of the log for each epoch"),
+    ({"epoch": "1"}, "a row of the log for each epoch"), ({"log": {"1": ROW}}, "a row of the log for each"),
+    ({"best": "x"}, "best is no number"), ({"best": float("inf")}, "best is no number"),
+    ({"seconds": -1}, "seconds is no time"), ({"seconds": None}, "seconds is no time"),
+    ({"more": 1}, "expected epoch, best, seconds, log"),
+    ({"epoch": 100, "log": [ROW | {"epoch": n} for n in range(1, 101)]},
+     "belongs to another run than config.json beside it, which has 4 epochs. Received: 100 finished epochs"),
+])
+def test_checkpoints_that_make_no_sense_are_named(config, changes, message):
+    run = training.start(config, "test", "a")
+    np.savez(run.path("checkpoint.npz"), state=np.array(json.dumps(STATE | changes)))
+    with pytest.raises(InputError, match=message):
+        training.start(cli.settle(dataclasses.replace(config, resume=run.folder)), "test", "a")
+
+
+@pytest.mark.parametrize("kind", ["float64", "float16", "int32"])
+def test_checkpoints_whose_arrays_are_of_another_type_are_named(config, kind):
+    run, _ = fit(dataclasses.replace(config, epochs=1))
+    saved = json.loads(run.path("config.json").read_text())
+    run.path("config.json").write_text(json.dumps(saved | {"epochs": 2}))
+    with np.load(run.path("checkpoint.npz")) as file:
+        arrays = dict(file)
+    arrays["v0"] = arrays["v0"].astype(kind)
+    np.savez(run.path("checkpoint.npz"), **arrays)
+    with pytest.raises(InputError, match="belongs to another model than config.json"):
+        fit(cli.settle(dataclasses.replace(config, resume=run.folder, epochs=2)))
+
+
 def test_a_place_that_cannot_be_written(config, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="--out expects a folder that can be written"):
