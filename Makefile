@@ -6,7 +6,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 ARTICLES := $(patsubst %/train.py,%,$(wildcard */train.py))
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: help test test-jax test-torch test-slow lint bench stress clean $(ARTICLES)
+.PHONY: help test test-jax test-torch test-export test-slow lint bench stress clean $(ARTICLES)
 
 help:
 	@echo "make ARTICLE      train an article's model and draw its pictures; ARTICLE is one of: $(ARTICLES)"
@@ -14,6 +14,7 @@ help:
 	@echo "make test         check style and run the tests"
 	@echo "make test-jax     what runs on JAX: the layers against their oracles, two processes against one"
 	@echo "make test-torch   what runs on PyTorch: the layers; installs torch first"
+	@echo "make test-export  a tagger as ONNX, LiteRT and SavedModel beside the Keras model; installs converters first"
 	@echo "make test-slow    run the long checks too"
 	@echo "make bench        measure speed beside what one would run instead"
 	@echo "make stress       kill, starve and attack every script for hours; counts what happened"
@@ -34,6 +35,9 @@ test-jax: .venv/dev
 test-torch: .venv/dev .venv/torch
 test-jax test-torch: test-%:
 	.venv/bin/python -m pytest -n auto --maxprocesses 4 -m "$* and not slow" $(ARGS)
+
+test-export: .venv/dev .venv/export
+	.venv/bin/python -m pytest -m export tests/test_export.py $(ARGS)
 
 test-slow: .venv/dev
 	.venv/bin/python -m pytest -m "slow or not slow" $(ARGS)
@@ -71,6 +75,10 @@ clean:
 
 .venv/torch: .venv/run requirements-torch.txt
 	.venv/bin/python -m pip install --quiet -r requirements-torch.txt
+	@touch $@
+
+.venv/export: .venv/run requirements-export.txt
+	.venv/bin/python -m pip install --quiet -r requirements-export.txt
 	@touch $@
 
 .venv/bench: .venv/run requirements-bench.txt requirements-torch.txt
