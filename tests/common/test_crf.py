@@ -23,6 +23,7 @@ from common.crf import (
     marginals,
     path_score,
     tag_constraints,
+    viterbi,
 )
 from tests.common.helpers import numpy, run_elsewhere
 
@@ -332,6 +333,20 @@ def test_an_exported_model_decodes_with_its_mask(tmp_path):
     served = loaded.serve(x.astype("int32"))
     np.testing.assert_array_equal(numpy(served), model.predict(x, verbose=0)[0])
     assert (numpy(served)[1, 2:] == -1).all()
+    for lengths in [[1], [9, 0, 4], [30, 2, 30, 1, 17]]:            # other batch sizes and lengths
+        x, _ = sentences(lengths, max(lengths))
+        served = loaded.serve(x.astype("int32"))
+        np.testing.assert_array_equal(numpy(served), model.predict(x, verbose=0)[0])
+
+
+@pytest.mark.parametrize("padding", ["right", "left", "holes"])
+def test_the_decoder_that_exports_agrees_with_the_plain_one(padding, monkeypatch):
+    layer, h, mask, _ = make(6, 40, 5, seed=7, padding=padding)
+    potentials = layer.potentials(h, mask)
+    tags = numpy(viterbi(potentials))
+    monkeypatch.setattr("common.crf.scan", ops.scan)
+    monkeypatch.setattr("common.crf.best_tag", lambda scores: ops.cast(ops.argmax(scores, axis=0), "int32"))
+    np.testing.assert_array_equal(tags, numpy(viterbi(potentials)))
 
 
 def test_frozen_shared_nested_and_followed_by_layers():
