@@ -13,11 +13,12 @@ from common import crf, gated_conv  # noqa: F401 (gated_conv holds a layer of th
 from common.harness.models import load_model
 from common.harness.reading import InputError
 from common.harness.vocab import UNKNOWN
-from crf.data import LENGTHS, B, S, in_batches
+from crf.data import LABELS, LENGTHS, B, S, in_batches
 from crf.features import CODE_POINTS, Features, codes, word_features
 
 WEIGHTS = pathlib.Path(__file__).resolve().parent / "weights"
 SENTENCE_ENDS, CLOSERS, PAUSES = "。！？!?；;…", "”’」』）)》】\"", "，、,：:"
+LEGAL = crf.tag_constraints(LABELS)["transitions"]
 BATCH = 1 << 14     # characters that the model sees at once
 
 
@@ -72,9 +73,31 @@ class Segmenter:
 
     def word_starts(self, text, confidence=False):
         """(len(text),) booleans, True where a word begins; and the chosen tags' probabilities, or None."""
+        starts = np.ones(len(text), bool)
+        sure = np.ones(len(text), "float32") if confidence else None
+        for where, real, tags, potentials in self._predicted(text):
+            starts[where[real]] = np.isin(tags[real], (B, S))
+            starts[where[:, 0]] = True                   # whatever a model without constraints says
+            if confidence:
+                p = np.asarray(crf.marginals(potentials))
+                p = np.take_along_axis(p, np.maximum(tags, 0)[..., None], axis=2)
+                sure[where[real]] = p[real, 0]
+        return starts, sure
+
+    def illegal_pairs(self, text):
+        """How many pairs of neighbouring tags no segmentation has, such as B B, and how many pairs there are."""
+        legal = np.array(LEGAL)
+        illegal, pairs = 0, 0
+        for _, real, tags, _ in self._predicted(text):
+            inside = real[:, 1:]
+            illegal += int((~legal[tags[:, :-1], tags[:, 1:]] & inside).sum())
+            pairs += int(inside.sum())
+        return illegal, pairs
+
+    def _predicted(self, text):
+        """Yields, batch by batch, the places of characters in the text, (pieces, length), which of them are no
+        padding, their tags, and the potentials."""
         points = codes(text)
-        starts = np.ones(len(points), bool)
-        sure = np.ones(len(points), "float32") if confidence else None
         encoded = self.features.encode(points)
         for pieces, length in bucketed(self._pieces(points)):
             where = pieces[:, :1] + np.arange(length)
@@ -82,13 +105,7 @@ class Segmenter:
             room = pieces[:, 1:] - where
             where = np.minimum(where, len(points) - 1)
             tags, potentials = self.model.predict_on_batch(model_inputs(*encoded, where, real, room))
-            starts[where[real]] = np.isin(tags[real], (B, S))
-            starts[pieces[:, 0]] = True                  # whatever a model without constraints says
-            if confidence:
-                p = np.asarray(crf.marginals(potentials))
-                p = np.take_along_axis(p, np.maximum(tags, 0)[..., None], axis=2)
-                sure[where[real]] = p[real, 0]
-        return starts, sure
+            yield where, real, tags, potentials
 
     def _pieces(self, points):
         """(pieces, 2): where each piece that the model sees at once begins and ends.

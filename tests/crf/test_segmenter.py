@@ -236,6 +236,23 @@ def test_confidence_is_a_probability_and_agrees_with_the_words(segmenter):
     assert words == segmenter.segment("今天天气不错，我们去公园散步吧。") and all(0 < p <= 1 for p in sure)
 
 
+def test_illegal_pairs_are_counted_within_sentences(segmenter):
+    """By hand: of the tags that a model says, those neighbours that tags_of never makes."""
+    class Says:
+        """Puts out the same tags for any text, in the order of data.LABELS: B B M S E S."""
+
+        def predict_on_batch(self, inputs):
+            rows, length = inputs[0].shape
+            return np.tile(np.resize([0, 0, 1, 3, 2, 3], length), (rows, 1)), None
+
+    told = Segmenter(Says(), segmenter.features)
+    assert told.illegal_pairs("今天天气不错") == (3, 5)                 # B B, M S, S E
+    assert told.illegal_pairs("今天\n天气") == (2, 2)                   # no pair across a line's end
+    assert told.illegal_pairs("今") == told.illegal_pairs("") == (0, 0)
+    illegal, pairs = segmenter.illegal_pairs("结婚的和尚未结婚的都来了。" * 10)
+    assert illegal == 0 and pairs > 100
+
+
 def test_user_words_are_known_words(segmenter):
     text = "我们在蓝莲花谷吃饭，今天天气不错。"
     own = Segmenter.load(WEIGHTS / "fast", words=["蓝莲花谷"])
