@@ -85,7 +85,7 @@ class Segmenter:
         return starts, sure
 
     def illegal_pairs(self, text):
-        """How many pairs of neighbouring tags no segmentation has, such as B B, and how many pairs there are."""
+        """(illegal, all): pairs of neighbouring tags, of which those such as B B are in no segmentation."""
         legal = np.array(LEGAL)
         illegal, pairs = 0, 0
         for _, real, tags, _ in self._predicted(text):
@@ -95,8 +95,8 @@ class Segmenter:
         return illegal, pairs
 
     def _predicted(self, text):
-        """Yields, batch by batch, the places of characters in the text, (pieces, length), which of them are no
-        padding, their tags, and the potentials."""
+        """Yields, batch by batch, the places of characters in the text, (pieces, length), which of them are
+        no padding, their tags, and the potentials."""
         points = codes(text)
         encoded = self.features.encode(points)
         for pieces, length in bucketed(self._pieces(points)):
