@@ -1,13 +1,27 @@
-"""Trained models as .keras files: saved whole and without the optimizer, loaded in Keras' safe mode."""
+"""Trained models as .keras files: saved whole and without the optimizer, loaded in Keras' safe mode.
 
+What a file makes Keras do is bounded by its size: nothing in it is packed, its configuration describes no
+more weights than it holds, and is built in seconds.
+"""
+
+import contextlib
+import io
+import math
 import pathlib
 import re
-import zipfile
+import time
 
+import h5py
 import keras
+import numpy as np
 
-from common.harness.reading import InputError
+from common.harness.archives import open_archive
+from common.harness.reading import InputError, model_limit
 from common.harness.writing import replacing
+
+MEMBERS = ("metadata.json", "config.json", "model.weights.h5")
+CONFIG_BYTES = 1 << 20               # our largest has 27,000
+SECONDS = 4                          # of computing, until the last layer of a model is built
 
 
 def save_model(model, path):
@@ -39,13 +53,87 @@ def load_model(path):
     if not path.is_file():
         raise InputError(f"expected a run folder with model.keras or a .keras file. Received: {path}")
     try:
-        # the older .h5 files know no safe mode; a sum for each part shows damage
-        with zipfile.ZipFile(path) as archive:
-            damaged = archive.testzip()
-        if damaged:
-            raise ValueError(f"its part {damaged} does not have the checksum that it was saved with")
-        return keras.models.load_model(path, compile=False, safe_mode=True)
+        numbers = numbers_in(weights_of(path))
+        keras.ops.zeros(())          # so that what a backend does once is not counted
+        with bounded(numbers, SECONDS, path):
+            return keras.models.load_model(path, compile=False, safe_mode=True)
+    except InputError:
+        raise
     # Keras raises many kinds, from zipfile's to TypeError, for a file that is not its own
     except Exception as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise InputError(f"{path} is not a model of this script or is damaged: {reason[:200]}") from error
+
+
+def weights_of(path):
+    """The HDF5 file in a .keras file, which has Keras' three members and no others, none of them packed.
+
+    Older .h5 files know no safe mode, and are no archives. The checksum of each member is compared."""
+    with open_archive(path, model_limit(path)) as archive:
+        if sorted(archive.names) != sorted(MEMBERS):
+            others = ", ".join(sorted(set(archive.names) ^ set(MEMBERS)))
+            raise ValueError(f"it should hold {', '.join(MEMBERS)}, and nothing else. "
+                             f"Missing or more: {others[:80]}")
+        for name in MEMBERS[:2]:
+            if sum(map(len, archive.pieces(name))) > CONFIG_BYTES:
+                raise ValueError(f"its {name} should have at most {CONFIG_BYTES:,} bytes")
+        return archive.read(MEMBERS[2])
+
+
+def numbers_in(content):
+    """How many numbers an HDF5 file of weights holds, after a look at all of them.
+
+    Raises:
+        ValueError: it claims more than it holds, refers to other files, or holds what is no finite number.
+    """
+    numbers, room = 0, len(content)
+    with h5py.File(io.BytesIO(content), "r") as file:
+        for name, item in datasets_in(file):
+            room -= item.nbytes
+            if room < 0 or item.external or item.is_virtual or item.dtype.kind not in "fiub":
+                raise ValueError(f"its weights should be numbers, and in the file: {name} is not")
+            if item.dtype.kind == "f" and not np.isfinite(item[()]).all():
+                raise ValueError(f"its weights should be finite numbers: some in {name} are not")
+            numbers += item.size
+    return numbers
+
+
+def datasets_in(file):
+    """(name, dataset) of an HDF5 file; links to elsewhere are not followed."""
+    found = []
+
+    def note(name, item):
+        if isinstance(item, h5py.Dataset):
+            found.append((name, item))
+
+    file.visititems(note)
+    return found
+
+
+@contextlib.contextmanager
+def bounded(numbers, seconds, path):
+    """Within this, layers may have so many weights in all, and compute so long. A configuration can ask for
+    200,000,000 filters: a weight is refused before it is made."""
+    made, called = keras.layers.Layer.add_weight, keras.layers.Layer.__call__
+    left, end = numbers, time.process_time() + seconds
+
+    def add_weight(layer, *arguments, shape=None, **options):
+        nonlocal left
+        asked = arguments[0] if arguments and shape is None else shape
+        left -= math.prod(asked or ())
+        if left < 0:
+            raise InputError(f"{path} should describe no more than the {numbers:,} weights that it holds. "
+                             f"Received: the layer {layer.name} with a weight of shape {tuple(asked)}")
+        return made(layer, *arguments, shape=shape, **options)
+
+    def call(layer, *arguments, **options):
+        if time.process_time() > end:
+            raise InputError(f"{path} should be a model that is built in {seconds:.0f} seconds. "
+                             "Received: one that takes longer, and was given up")
+        return called(layer, *arguments, **options)
+
+    keras.layers.Layer.add_weight, keras.layers.Layer.__call__ = add_weight, call
+    try:
+        yield
+    finally:
+        keras.layers.Layer.add_weight, keras.layers.Layer.__call__ = made, called

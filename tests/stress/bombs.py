@@ -225,7 +225,7 @@ def edited_model(folder, edit):
     """The same after edit(config), a function that changes config.json."""
     config = json.loads(model_parts()["config.json"])
     edit(config["config"]["layers"])
-    return model(folder, config=json.dumps(config).encode())
+    return model(folder, config=json.dumps(config, separators=(",", ":")).encode())
 
 
 def lying_model(folder):
@@ -262,18 +262,19 @@ def many_layers(folder):
     return edited_model(folder, edit)
 
 
-def endless_routing(folder):
-    """A layer that unrolls as many steps as its configuration says."""
-    import keras
+def long_chain(folder):
+    """A megabyte of layers, one behind the other."""
+    def edit(layers):
+        source = layers[0]["name"]
+        for i in range(2300):
+            history = {"shape": [None, 784], "dtype": "float32", "keras_history": [source, 0, 0]}
+            tensor = {"class_name": "__keras_tensor__", "config": history}
+            source = f"{i}"
+            layers.append({
+                "class_name": "ReLU", "module": "keras.layers", "name": source, "config": {"name": source},
+                "inbound_nodes": [{"args": [tensor], "kwargs": {}}]})
 
-    from common.capsule import Capsule
-
-    x = keras.Input((8, 4))
-    keras.Model(x, Capsule(2, 2, routings=2)(x)).save(folder / "model.keras")
-    with zipfile.ZipFile(folder / "model.keras") as archive:
-        parts = {name: archive.read(name) for name in archive.namelist()}
-    parts["config.json"] = parts["config.json"].replace(b'"routings": 2', b'"routings": 1000000000')
-    return write_zip(folder / "model.keras", parts)
+    return edited_model(folder, edit)
 
 
 def weights(folder, edit):
@@ -467,7 +468,6 @@ BOMBS = {
     "model with a layer of 200,000,000 units": (MODEL, wide_layer),
     "model with a layer of 200,000,000 filters": (MODEL, wide_convolution),
     "model with 20,000 layers": (MODEL, many_layers),
-    "model with a billion steps of routing": (MODEL, endless_routing),
     "model with a weight that is NaN": (MODEL, lambda folder: weights(folder, unfinite(float("nan")))),
     "model with a weight that is infinite": (MODEL, lambda folder: weights(folder, unfinite(float("inf")))),
     "model with weights that HDF5 packed": (MODEL, lambda folder: weights(folder, packed_weights)),
