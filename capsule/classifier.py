@@ -4,7 +4,8 @@ import keras
 import numpy as np
 from keras import ops
 
-from common.capsule import Capsule, CapsuleLength  # noqa: F401 (layers that the models hold)
+from capsule.pairs import k_hot
+from common.capsule import Capsule, CapsuleLength, Mask  # noqa: F401 (layers that the models hold)
 from common.harness.models import load_model
 from common.harness.reading import InputError
 from common.matrix_capsule import ClassCapsules, ConvCapsules, PrimaryCapsules  # noqa: F401
@@ -16,10 +17,13 @@ class Classifier:
     """uint8 images (n, height, width), of any size → a score in [0, 1] for each class.
 
     Args:
-        model: what one of the builders in capsule/train.py returns, trained or not.
+        model: what one of the builders in capsule/train.py returns, trained or not; with_decoder, too.
     """
 
     def __init__(self, model):
+        self.whole = model if len(model.inputs) > 1 else None
+        if self.draws:
+            model = keras.Model(model.inputs[0], model.outputs[0], name=model.name)
         self.model = model
 
     @classmethod
@@ -37,6 +41,11 @@ class Classifier:
         return self.model.name.removeprefix("capsule_")
 
     @property
+    def draws(self):
+        """Whether it was trained with --reconstruction."""
+        return self.whole is not None
+
+    @property
     def classes(self):
         """How many classes there are."""
         return self.model.outputs[0].shape[-1]
@@ -49,6 +58,14 @@ class Classifier:
     def scores(self, images):
         """The score of every class, (n, classes)."""
         return self.model.predict(as_inputs(images), batch_size=100, verbose=0)
+
+    def drawings(self, images, labels):
+        """What the decoder draws from one capsule of each image, that of its label: (n, 28, 28) in [0, 1].
+
+        Of an image of several digits that is the digit alone, in the middle."""
+        inputs = [as_inputs(images), k_hot(np.asarray(labels), self.classes)]
+        _, drawn = self.whole.predict(inputs, batch_size=100, verbose=0)
+        return drawn.reshape(-1, 28, 28)
 
     def vote_maps(self, images):
         """Where the votes for each class come from, for a model with dynamic routing.

@@ -37,7 +37,8 @@ def metrics(classifier, images, labels):
 # --------------------------------------------------------------------------------------------------- pictures
 
 def pictures(classifiers, images, labels, folder):
-    """Answers of the models, a dict by name, to two digits; and where votes come from in dynamic routing."""
+    """Answers of the models, a dict by name, to two digits; where votes come from in dynamic routing; and
+    what a decoder draws."""
     for name, make in PAIRS.items():
         both, pairs = make(images, labels)
         if not len(pairs):
@@ -46,6 +47,8 @@ def pictures(classifiers, images, labels, folder):
         for model_name, classifier in classifiers.items():
             if classifier.capsule:
                 save_vote_maps(classifier, both[:4], folder / f"votes_{model_name}_{name}.png")
+            if classifier.draws and name == "stacked":
+                save_drawings(classifier, both[:8], folder / "drawings.png")
 
 
 def save_vote_maps(classifier, images, path):
@@ -62,6 +65,22 @@ def save_vote_maps(classifier, images, path):
             share.set_title(f"share in {j}: {lengths[row, j]:.2f}", fontsize="small")
         for axis in axes:
             axis.set_axis_off()
+    _save(figure, path)
+
+
+def save_drawings(classifier, images, path):
+    """Images of two digits; below each, what the capsules of its two best classes hold of them."""
+    best = np.argsort(-classifier.scores(images), axis=1)[:, :2]
+    figure = Figure(figsize=(1.1 * len(images), 4.6), layout="constrained")
+    axes = figure.subplots(3, len(images), squeeze=False, height_ratios=[2, 1, 1])
+    for axis, image in zip(axes[0], images):
+        axis.imshow(image, cmap="gray")
+    for row, labels in zip(axes[1:], best.T):
+        for axis, drawn, label in zip(row, classifier.drawings(images, labels), labels):
+            axis.imshow(drawn, cmap="gray", vmin=0, vmax=1)
+            axis.set_title(f"{label}", fontsize="small")
+    for axis in axes.flat:
+        axis.set_axis_off()
     _save(figure, path)
 
 

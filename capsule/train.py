@@ -17,6 +17,7 @@ finds two in an image: pooling cannot.
     python capsule/train.py --routing none       the article's CNN with pooling, the same features
     python capsule/train.py --routing em         matrix capsules with EM routing
     python capsule/train.py --digits 2           trained on images of two digits: then pooling works, too
+    python capsule/train.py --reconstruction 0.0005    with the 重构网络 that draws the digit from its capsule
 """
 
 import pathlib
@@ -34,7 +35,7 @@ from keras import layers
 from capsule import report
 from capsule.classifier import Classifier, as_inputs
 from capsule.pairs import k_hot, partners
-from common.capsule import Capsule, CapsuleLength, margin_loss
+from common.capsule import Capsule, CapsuleLength, Mask, margin_loss
 from common.harness import cli, datasets, plots, training
 from common.harness.batches import ArrayBatches
 from common.harness.reading import InputError
@@ -86,6 +87,16 @@ def build_em(classes=10, routings=2):
     capsules = ConvCapsules(16, 3, routings=routings)(capsules)                 # 3 × 3
     _, a = ClassCapsules(classes, routings=routings, name="classes")(capsules)
     return keras.Model(x, a, name="capsule_em")
+
+
+def with_decoder(model, classes):
+    """重构网络 of Sabour et al., 4.1: the capsule of an image's class must be enough to draw the digit."""
+    y = keras.Input((classes,), name="y")
+    h = Mask(name="mask")([model.get_layer("classes").output, y])
+    h = layers.Dense(512, activation="relu")(h)
+    h = layers.Dense(1024, activation="relu")(h)
+    drawn = layers.Dense(28 * 28, activation="sigmoid", name="drawn")(h)
+    return keras.Model([*model.inputs, y], [*model.outputs, drawn], name=model.name)
 
 
 BUILDERS = {"dynamic": build_dynamic, "none": build_none, "em": build_em}
@@ -141,6 +152,11 @@ class Config(cli.BaseConfig):
     validation: Annotated[int, cli.Between(0)] = 5000
     """Last training images, at most a tenth, that choose the best epoch. 0: train on all of them, keep the
     last epoch."""
+    images: Annotated[int, cli.Between(0)] = 0
+    """First so many training images, with those for validation. 0: all of them."""
+    reconstruction: Annotated[float, cli.Between(0, 1)] = 0.0
+    """Weight of the squared error, a sum over the pixels, of a decoder that draws each training image from
+    the capsule of its digit. Sabour et al. have 0.0005; 0: no decoder."""
 
 
 def train(config):
@@ -150,15 +166,17 @@ def train(config):
     run = training.start(config, "capsule", config.routing)
     sizes = {"routings": config.routings} if config.routings else {}
     model = BUILDERS[config.routing](classes, **sizes)
+    if config.reconstruction:
+        model = with_decoder(model, classes)
 
     batches = ArrayBatches(run, x, y, preparation(run, x, y, classes))
     peak = 6e-3 if config.routing == "em" else 1e-3
     rate = training.learning_rate(config, config.epochs * batches.steps, cosine=peak, article=peak)
-    loss = spread_loss if config.routing == "em" else margin_loss
     # XLA slows convolutions on CPUs down; "auto" leaves it off there and on for a GPU
-    model.compile(keras.optimizers.Adam(rate), loss, jit_compile="auto")
+    model.compile(keras.optimizers.Adam(rate), **objective(config), jit_compile="auto")
+    monitor = "val_length_loss" if config.reconstruction else "val_loss"       # the classes choose the epoch
     model.fit(batches, validation_data=validation(config, x_val, y_val, classes), validation_batch_size=100,
-              **run.fit_options())
+              **run.fit_options(monitor=monitor))
 
     best = Classifier.load(run.folder)
     plots.save_curves(run.state["log"], run.path("loss.png"))
@@ -172,6 +190,12 @@ def settled(config):
     if config.routings and config.routing == "none":
         raise InputError("--routings expects --routing dynamic or em: pooling has no rounds. "
                          f"Received: {config.routings}")
+    if config.reconstruction and config.routing != "dynamic":
+        raise InputError("--reconstruction expects --routing dynamic, whose capsules are vectors that can be "
+                         f"drawn from. Received: {config.routing}")
+    if config.reconstruction and config.digits > 1:
+        raise InputError("--reconstruction expects --digits 1: it draws an image from the capsule of its one "
+                         f"digit. Received: {config.digits}")
     if config.shift is not None:
         return config
     return replace(config, shift=0 if config.recipe == "article" else 2)
@@ -183,6 +207,9 @@ def load(config):
     if images.y_train is None or images.y_test is None:
         raise InputError("capsule/train.py needs labels: --data with y_train and y_test, or with one "
                          f"subfolder a class. Received: {config.data} without labels")
+    if config.images:
+        first = slice(config.images)
+        images = replace(images, x_train=images.x_train[first], y_train=images.y_train[first])
     different = len(set(images.y_train))
     if config.digits > different:
         raise InputError(f"--digits expects at most {different}, one of each class: the digits of an image "
@@ -211,10 +238,10 @@ def preparation(run, x, y, classes):
 
     def prepare(images, labels, rng):                      # partners are new in every epoch
         images, labels = stack(images, labels, config.digits, rng, (x, y))
-        images = random_shift(images, config.shift, rng)
+        moved = random_shift(images, config.shift, rng)
         # The learning rate is small at the end: a margin that rose until then would hardly be learnt.
         progress = run.epoch / max(1, config.epochs // 2)
-        return as_inputs(images), targets(labels, classes, margin(config, progress))
+        return sample(config, moved, images, targets(labels, classes, margin(config, progress)))
 
     return prepare
 
@@ -224,12 +251,31 @@ def validation(config, x, y, classes):
     if len(x) == 0:
         return None
     x, y = stack(x, y, config.digits, np.random.default_rng(config.seed))
-    return as_inputs(x), targets(y, classes, margin(config, 1.0))
+    return sample(config, x, x, targets(y, classes, margin(config, 1.0)))
+
+
+def sample(config, moved, images, y):
+    """(inputs, targets) of the model. A decoder draws the image as it was before it moved: the votes of all
+    positions are added, so where a digit stands is nothing that its capsule could know."""
+    inputs = as_inputs(moved)
+    if not config.reconstruction:
+        return inputs, y
+    pixels = as_inputs(images).reshape(len(images), -1)
+    return (inputs, y), (y, pixels)
 
 
 def margin(config, progress):
     """m of spread_loss, from 0.2 at the start to 0.9 where progress is 1; 1 for margin_loss."""
     return spread_margin(progress) if config.routing == "em" else 1.0
+
+
+def objective(config):
+    """What compile is given: the loss of the classes and, of a decoder, that of the pixels."""
+    loss = spread_loss if config.routing == "em" else margin_loss
+    if not config.reconstruction:
+        return {"loss": loss}
+    pixels = 28 * 28                                       # Keras' loss is their mean, the paper's the sum
+    return {"loss": [loss, "mean_squared_error"], "loss_weights": [1, pixels * config.reconstruction]}
 
 
 if __name__ == "__main__":

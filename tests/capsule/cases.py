@@ -8,6 +8,7 @@ SMOKE = [
 MORE = [
     ("train.py", "--routing none --recipe article --validation 0"),
     ("train.py", "--routing em --routings 3"),
+    ("train.py", "--reconstruction 0.0005 --images 250"),
 ]
 # scripts that need no --smoke, since they end in seconds; the tests of the article run them
 OTHERS = [
@@ -32,6 +33,11 @@ BAD = [
     ({"routing": "none", "routings": 2}, "--routings expects --routing dynamic or em"),
     ({"shift": 28}, "--shift expects 0 to 27. Received: 28"),
     ({"validation": -1}, "--validation expects at least 0. Received: -1"),
+    ({"images": -1}, "--images expects at least 0. Received: -1"),
+    ({"images": 1, "digits": 2, "data": "digits"}, "--digits expects at most 1, one of each class"),
+    ({"reconstruction": 1.5}, "--reconstruction expects 0 to 1. Received: 1.5"),
+    ({"reconstruction": 0.1, "routing": "em"}, "--reconstruction expects --routing dynamic.*Received: em"),
+    ({"reconstruction": 0.1, "digits": 2}, "--reconstruction expects --digits 1.*Received: 2"),
 ]
 # name → function → (valid small files as {name: bytes}, function of a folder that reads them)
 READERS = {}                               # it reads what vae reads

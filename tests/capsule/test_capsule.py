@@ -46,6 +46,85 @@ def test_parameter_counts(name, parameters):
     assert BUILDERS[name]().count_params() == parameters
 
 
+def test_the_decoder_draws_from_the_capsule_of_the_class_alone():
+    """Sabour et al., section 4.1: 160 numbers, 512, 1024, 784; drawings change with that capsule only."""
+    model = train.with_decoder(BUILDERS["dynamic"](), 10)
+    added = 160 * 512 + 512 + 512 * 1024 + 1024 + 1024 * 784 + 784
+    assert model.count_params() == BUILDERS["dynamic"]().count_params() + added
+    classifier = Classifier(model)
+    labels = np.array([3, 7])
+    drawn = classifier.drawings(IMAGES[:2], labels)
+    assert drawn.shape == (2, 28, 28) and 0 < drawn.min() and drawn.max() < 1
+    # the same by hand: a vector of zeros but for v_3, or v_7, through the three dense layers
+    capsules = keras.Model(model.inputs[0], model.get_layer("classes").output)
+    v = capsules.predict(train.as_inputs(IMAGES[:2]), verbose=0).astype("float64")
+    dense = [layer for layer in model.layers if isinstance(layer, keras.layers.Dense)]
+    for image, vectors, label in zip(drawn, v, labels):
+        h = np.zeros(160)
+        h[16 * label:16 * label + 16] = vectors[label]
+        for layer in dense:
+            kernel, bias = layer.get_weights()
+            h = h @ kernel + bias
+            h = 1 / (1 + np.exp(-h)) if layer is dense[-1] else np.maximum(h, 0)
+        np.testing.assert_allclose(image.ravel(), h, atol=1e-4)
+
+
+def test_a_model_with_a_decoder_classifies_as_without(tmp_path):
+    model = train.with_decoder(BUILDERS["dynamic"](), 10)
+    save_model(model, tmp_path / "model.keras")
+    classifier = Classifier.load(tmp_path / "model.keras")
+    plain = keras.Model(model.inputs[0], model.outputs[0], name="capsule_dynamic")
+    np.testing.assert_allclose(classifier.scores(IMAGES[:3]), Classifier(plain).scores(IMAGES[:3]), rtol=1e-5)
+    assert (classifier.routing, classifier.classes, classifier.draws) == ("dynamic", 10, True)
+    assert not Classifier(plain).draws
+    assert classifier.vote_maps(IMAGES[:2])[0].shape == (2, 10)
+
+
+def test_what_is_drawn_is_the_image_before_it_moves():
+    """The positions' votes are added, so where a digit stands is nothing that its capsule knows."""
+    rng = np.random.default_rng(5)
+
+    class Run:
+        config = Config(reconstruction=0.0005, shift=2, epochs=1)
+        epoch = 0
+
+    (moved, y), (same_y, drawn) = train.preparation(Run, IMAGES, LABELS, 10)(IMAGES, LABELS, rng)
+    np.testing.assert_allclose(drawn, IMAGES.reshape(60, 784) / 255, rtol=1e-6)
+    assert moved.shape == (60, 28, 28, 1) and not np.allclose(moved[..., 0], drawn.reshape(60, 28, 28))
+    np.testing.assert_array_equal(y, np.eye(10)[LABELS])
+    assert y is same_y
+
+
+def test_the_loss_of_the_decoder_is_a_sum_over_the_pixels():
+    """margin loss + 0.01 Σ (x − x̂)², a mean over the images, as a compiled model says it."""
+    config = Config(reconstruction=0.01)
+    lengths, drawn = RNG.uniform(0, 1, (4, 10)), RNG.uniform(0, 1, (4, 784))
+    y, x = np.eye(10)[[1, 2, 3, 4]], RNG.uniform(0, 1, (4, 784))
+    inputs = [keras.Input((10,)), keras.Input((784,))]
+    outputs = [keras.layers.Identity(name=name)(i) for name, i in zip(("length", "drawn"), inputs)]
+    model = keras.Model(inputs, outputs)
+    model.compile("sgd", **train.objective(config))
+    expected = 0
+    for b in range(4):
+        for c in range(10):
+            too_short, too_long = max(0, 0.9 - lengths[b, c]), max(0, lengths[b, c] - 0.1)
+            expected += (too_short ** 2 if y[b, c] else 0.25 * too_long ** 2) / 4
+        expected += 0.01 * sum((x[b, i] - drawn[b, i]) ** 2 for i in range(784)) / 4
+    found = model.evaluate([lengths, drawn], [y, x], batch_size=4, verbose=0)
+    assert found[0] == pytest.approx(expected, rel=1e-4)
+
+
+def test_training_with_a_decoder_draws_pictures(tmp_path):
+    np.savez(tmp_path / "few.npz", x_train=IMAGES, x_test=IMAGES[:12], y_train=LABELS, y_test=LABELS[:12])
+    config = Config(data=str(tmp_path / "few.npz"), epochs=1, batch_size=20, out=tmp_path, images=50,
+                    reconstruction=0.0005)
+    run = train.train(config)
+    assert run.path("drawings.png").stat().st_size > 1000
+    assert set(run.state["log"][0]) >= {"length_loss", "drawn_loss", "val_length_loss"}
+    assert run.state["best"] == run.state["log"][0]["val_length_loss"]
+    assert Classifier.load(run.folder).draws
+
+
 def test_partners_have_different_labels():
     labels, others = RNG.integers(0, 4, 200), np.array([0, 0, 0, 1, 2, 3])
     rows = pairs.partners(labels, others, 2, RNG)
