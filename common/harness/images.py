@@ -4,6 +4,7 @@ No Keras in here.
 """
 
 import math
+import warnings
 import zlib
 
 import numpy as np
@@ -11,7 +12,9 @@ import numpy as np
 from common.harness.archives import Gzip, read_arrays
 from common.harness.reading import TESTED, InputError, check_unpacked, too_large
 
-PICTURES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp"}
+PICTURES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff"}
+FORMATS = ["PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF"]      # whatever the name says; PostScript is a program
+PIXELS = 25_000_000                                          # of a picture: a camera's are fewer, mostly
 ARRAYS = ("x_train", "y_train", "x_test", "y_test")
 
 
@@ -138,14 +141,21 @@ def open_picture(path):
     from PIL import Image, ImageOps
 
     try:
-        with Image.open(path) as image:
-            image = ImageOps.exif_transpose(image)           # a photograph that the camera stored on its side
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)      # of more pixels than ours
+            file = Image.open(path, formats=FORMATS)
+        with file:
+            if math.prod(file.size) > PIXELS:
+                raise InputError(f"{path} should be a picture of at most {PIXELS:,} pixels. "
+                                 f"Received: {file.width:,} × {file.height:,}")
+            image = ImageOps.exif_transpose(file)            # a photograph that the camera stored on its side
+        del file                                             # its decoder may hold as much again
         if image.mode[0] in "IF":
-            image = _to_8_bits(image)
+            return _to_8_bits(image)
         mode = "L" if image.mode in ("1", "L", "LA") else "RGB"
-        if image.has_transparency_data:
-            image = _on_paper(image.convert("RGBA"))
-        return image.convert(mode)
+        return _on_paper(image, mode) if image.has_transparency_data else image.convert(mode)
+    except Image.UnidentifiedImageError as error:
+        raise InputError(f"{path} should be a picture ({', '.join(FORMATS)}), but is none") from error
     except (OSError, ValueError, SyntaxError, NotImplementedError, Image.DecompressionBombError) as error:
         raise InputError(f"{path} should be a picture, but cannot be read as one: {error}") from error
 
@@ -155,17 +165,28 @@ def _to_8_bits(image):
     255."""
     from PIL import Image
 
-    grey = np.nan_to_num(np.asarray(image, "float64")).clip(0)
-    return Image.fromarray(np.uint8(grey * (255 / max(grey.max(), 1e-9))))
+    grey = np.array(image, "float32")                        # 32 bits: pictures have millions of pixels
+    np.nan_to_num(grey, copy=False)
+    np.clip(grey, 0, None, out=grey)
+    grey *= 255 / max(grey.max(), 1e-9)
+    return Image.fromarray(np.uint8(np.rint(grey, out=grey)))
 
 
-def _on_paper(image):
-    """An RGBA image without transparency: on white where the ink is dark, on black where it is bright."""
+def _on_paper(image, mode):
+    """An image in a mode without transparency, dark ink on white and bright ink on black."""
     from PIL import Image
 
-    alpha = np.asarray(image.getchannel("A"), "float64")
-    ink = np.average(np.asarray(image.convert("L")), weights=alpha) if alpha.any() else 0
-    return Image.alpha_composite(Image.new("RGBA", image.size, "black" if ink > 127 else "white"), image)
+    if image.mode not in ("LA", "RGBA"):                     # of a palette one colour can be transparent
+        image = image.convert("RGBA")
+    mask, grey = image.getchannel("A"), np.asarray(image.convert("L"))
+    alpha = np.asarray(mask)
+    # row by row: products of whole pictures would take eight bytes a pixel
+    weighted = sum(int(row @ weights.astype("int64")) for row, weights in zip(grey, alpha))
+    ink = weighted / max(int(alpha.sum(dtype="int64")), 1)
+    del alpha, grey
+    paper = Image.new(mode, image.size, "black" if ink > 127 else "white")
+    paper.paste(image.convert(mode), mask=mask)
+    return paper
 
 
 def parts_of_pictures(paths, read, stream):
