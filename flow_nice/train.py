@@ -87,21 +87,27 @@ def negative_log_likelihood(_, log_q):
     return -log_q
 
 
-def article_noise(x, target, rng):
-    """Training pixels minus uniform noise of 0.01: clipping a sample removes such noise. Tests have none."""
-    return x - np.float32(0.01) * rng.random(x.shape, "float32"), target
+def less_noise(amount):
+    """Training pixels minus uniform noise of at most this amount: clipping a sample removes such noise. Tests
+    have none."""
+    def noise(x, target, rng):
+        return x - np.float32(amount) * rng.random(x.shape, "float32"), target
+
+    return noise
 
 
 # --------------------------------------------------------------------------------------------------- training
 
 class SampleSheet(keras.callbacks.Callback):
-    """Draws from the same z after every epoch: one sees the model learn."""
+    """Draws from the same z after every epoch, and logs the largest log s: one sees the model learn, and the
+    scales of always-black pixels grow."""
 
     def __init__(self, run):
         super().__init__()
         self.run = run
 
     def on_epoch_end(self, epoch, logs=None):
+        logs["max_log_s"] = float(ops.max(self.model.get_layer("nice").layers[-1].log_scale))
         images = Sampler(self.model).sample(225, self.run.config.temperature, seed=1)
         plots.save_sheet(images, self.run.path(f"samples/epoch-{epoch + 1:03d}.png"))
 
@@ -113,30 +119,33 @@ class Config(cli.BaseConfig):
     learning_rate: float | None = None
     """The peak. By default 4e-3, and the article's constant 1e-3 for its recipe."""
     protocol: Literal["article", "paper"] = "article"
-    """article: pixels in [0, 1], training noise in [−0.01, 0], tests without noise. paper: pixels dequantised
+    """article: pixels in [0, 1], training noise in [−noise, 0], tests without noise. paper: pixels dequantised
     by 1/256."""
+    noise: Annotated[float, cli.Between(-1, 1)] = 0.01
+    """The article's training noise: 0.01 as in its later script (带负噪声训练), 0 as in its first numbers
+    (无噪声训练), less than 0 for noise that adds light."""
     prior: Literal["gaussian", "logistic"] | None = None
     """Distribution of z. By default the protocol's own: gaussian for the article, logistic for the paper."""
     recipe: Literal["cosine", "article"] = "cosine"
     """cosine: Adam with warm-up and cosine decay, scales start at the data's own. article: Adam at a constant
     1e-3."""
-    blocks: Annotated[int, cli.Between(1)] = 4
+    blocks: Annotated[int, cli.Between(1, 1000)] = 4
     """Couplings."""
-    hidden: Annotated[int, cli.Between(0)] = 5
+    hidden: Annotated[int, cli.Between(0, 1000)] = 5
     """Hidden layers of each coupling's network m."""
-    width: Annotated[int, cli.Between(1)] = 1000
+    width: Annotated[int, cli.Between(1, 65_536)] = 1000
     """Units of each hidden layer."""
-    weight_decay: Annotated[float, cli.Between(0)] = 0.0
+    weight_decay: Annotated[float, cli.Between(0, 1_000_000)] = 0.0
     """Decoupled weight decay of the couplings' networks, a share of the learning rate (AdamW). They overfit
     without."""
     dropout: Annotated[float, cli.Between(0, 1)] = 0.0
     """Share of the units that each hidden layer drops in training."""
     temperature: Annotated[float, cli.Between(above=0, most=10)] = 0.75
     """退火参数: factor on z for the sample sheets."""
-    validation: Annotated[int, cli.Between(0)] = 5000
+    validation: Annotated[int, cli.Between(0, 10**9)] = 5000
     """Last training images, at most a tenth, that choose the best epoch. 0: train on all of them, keep the
     last epoch."""
-    draws: Annotated[int, cli.Between(1)] = 10
+    draws: Annotated[int, cli.Between(1, 1_000_000)] = 10
     """Draws of the dequantisation noise over which the paper's test likelihood is averaged."""
 
 
@@ -148,7 +157,8 @@ def train(config):
     model = build(config)
 
     paper = config.protocol == "paper"
-    noise, loss = (dequantised, negative_log_likelihood) if paper else (article_noise, article_loss)
+    noise = dequantised if paper else less_noise(config.noise)
+    loss = negative_log_likelihood if paper else article_loss
     x, x_val = split(config, images.x_train)
     if config.recipe == "cosine":
         some, _ = noise(x[:2000], None, np.random.default_rng(config.seed))

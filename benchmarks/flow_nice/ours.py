@@ -8,7 +8,7 @@ from common.harness import cli, tuning
 from common.harness.batches import ArrayBatches
 from common.harness.folder import RunFolder
 from common.harness.memory import keep_freed_memory
-from flow_nice.train import article_loss, article_noise, build_nice
+from flow_nice.train import article_loss, build_nice, less_noise
 
 keep_freed_memory()
 tuning.disable_autotune()
@@ -17,7 +17,7 @@ target = np.zeros(len(x), "float32")
 model = build_nice()
 model.compile(keras.optimizers.Adam(1e-4), article_loss)
 run = RunFolder(None, cli.BaseConfig(batch_size=128))
-batches = ArrayBatches(run, x, target, article_noise)
+batches = ArrayBatches(run, x, target, less_noise(0.01))
 batches.fuse(model)
 
 

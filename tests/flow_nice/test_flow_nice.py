@@ -37,9 +37,12 @@ def test_noise_lies_where_the_protocols_say():
     x, _ = report.dequantised(grey, None, np.random.default_rng(0))
     assert 0 <= x.min() and x.max() <= 1
     np.testing.assert_allclose(x.mean(axis=0), [0.5 / 256, 255.5 / 256], atol=1e-4)
-    x, _ = train.article_noise(grey / 255, None, np.random.default_rng(0))
+    x, _ = train.less_noise(0.01)(grey / 255, None, np.random.default_rng(0))
     assert -0.01 <= x.min() and x[:, 0].max() <= 0 and 0.99 <= x[:, 1].min() and x.max() <= 1
     np.testing.assert_allclose(x.mean(axis=0), [-0.005, 0.995], atol=1e-4)
+    np.testing.assert_array_equal(train.less_noise(0.0)(grey, None, np.random.default_rng(0))[0], grey)
+    more, _ = train.less_noise(-0.01)(grey / 255, None, np.random.default_rng(0))
+    np.testing.assert_allclose(more.mean(axis=0), [0.005, 1.005], atol=1e-4)
 
 
 def test_scales_start_where_untrained_codes_have_deviation_one():
