@@ -119,8 +119,8 @@ class Config(cli.BaseConfig):
     learning_rate: float | None = None
     """The peak. By default 4e-3, and the article's constant 1e-3 for its recipe."""
     protocol: Literal["article", "paper"] = "article"
-    """article: pixels in [0, 1], training noise in [−noise, 0], tests without noise. paper: pixels dequantised
-    by 1/256."""
+    """article: pixels in [0, 1], training noise in [−noise, 0], tests without noise. paper: pixels
+    dequantised by 1/256."""
     noise: Annotated[float, cli.Between(-1, 1)] = 0.01
     """The article's training noise: 0.01 as in its later script (带负噪声训练), 0 as in its first numbers
     (无噪声训练), less than 0 for noise that adds light."""
