@@ -21,7 +21,7 @@ import tyro
 from capsule import report
 from capsule.classifier import Classifier
 from common.harness import cli, datasets, provenance
-from common.harness.reading import InputError
+from common.harness.reading import InputError, read_text
 from common.harness.writing import ROOT, shown, write_json
 
 WEIGHTS = ROOT / "capsule/weights"
@@ -66,10 +66,11 @@ def settings_of(path):
     """What runs that differ in their seed alone have in common; a file stands for itself."""
     if not (path / "config.json").exists():
         return str(path)
+    text = read_text(path / "config.json")
     try:
-        settings = json.loads((path / "config.json").read_text("utf-8"))
+        settings = json.loads(text)
         return json.dumps({**settings, "seed": None}, sort_keys=True)
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, RecursionError) as error:
         raise InputError(f"{path / 'config.json'} should hold a run's settings, but cannot be read: "
                          f"{error}") from error
 

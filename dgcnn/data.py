@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from common.harness import datasets
 from common.harness.download import cache_folder
 from common.harness.paths import is_there, named_path
-from common.harness.reading import InputError, check_text, sha256_of, sha256_of_all
+from common.harness.reading import InputError, check_text, read_text, sha256_of, sha256_of_all
 from dgcnn.text import normalise
 
 SAMPLE = pathlib.Path(__file__).resolve().parent / "samples/questions.json"
@@ -140,15 +140,14 @@ def read_questions(path):
 
 
 def _read_json(path):
+    text = read_text(path)
     try:
-        return json.loads(path.read_text(encoding="utf-8-sig"))
+        return json.loads(text)
     except json.JSONDecodeError as error:
         place = f"line {error.lineno} column {error.colno}"
         raise InputError(f"{path}, {place}, is no JSON: {error.msg}") from None
-    # ValueError: no UTF-8, or a number of 5,000 digits
-    except (OSError, ValueError, RecursionError) as error:
-        raise InputError(f"{path} should be a JSON file in UTF-8, but cannot be read as one: "
-                         f"{error}") from error
+    except (ValueError, RecursionError) as error:        # ValueError: a number of 5,000 digits
+        raise InputError(f"{path} should be a JSON file, but cannot be read as one: {error}") from error
 
 
 def _check(path, questions, missing):

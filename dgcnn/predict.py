@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from common.harness import cli, console
-from common.harness.reading import InputError, check_text
+from common.harness.paths import named_path
+from common.harness.reading import InputError, check_text, read_text
 from common.harness.writing import ROOT
 from dgcnn.reader import Reader
 from dgcnn.text import normalise
@@ -62,7 +63,7 @@ def read_passages(config):
     """(name, text) of every passage."""
     for text in config.text:
         check_text(text, "--text")
-    passages = [(str(path), _read(path)) for path in config.passage]
+    passages = [(str(path), read_text(named_path(path, "--passage"))) for path in config.passage]
     passages += [(f"text {number}", text) for number, text in enumerate(config.text, 1)]
     if not passages:
         lines = console.read_all().splitlines()
@@ -74,13 +75,6 @@ def read_passages(config):
         if not text.strip():
             raise InputError(f"a passage expects text. Received: nothing in {name}")
     return passages
-
-
-def _read(path):
-    try:
-        return path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"--passage expects a file of text in UTF-8. Received: {path} ({error})") from error
 
 
 def check_known(question, vocab):

@@ -17,7 +17,7 @@ import numpy as np
 from common.attention import AttentionPooling1D  # noqa: F401  registers the layers that the models hold
 from common.gated_conv import GatedConv1D  # noqa: F401
 from common.harness.models import load_model
-from common.harness.reading import InputError
+from common.harness.reading import InputError, read_text
 from common.losses import ProductLogits  # noqa: F401
 from dgcnn import layers  # noqa: F401
 from dgcnn.features import match_features
@@ -206,8 +206,8 @@ class Reader:
 def _window_size(folder):
     """--max-length of the training, from the config.json of a run or the results.json of weights/."""
     for name in ("config.json", "results.json"):
-        with contextlib.suppress(OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
-            saved = json.loads((folder / name).read_text(encoding="utf-8"))
+        with contextlib.suppress(InputError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            saved = json.loads(read_text(folder / name))
             size = int(saved.get("config", saved)["max_length"])
             return min(4096, max(32, size))
     return 256

@@ -6,7 +6,8 @@ import unicodedata
 
 import numpy as np
 
-from common.harness.reading import InputError
+from common.harness.paths import is_there
+from common.harness.reading import InputError, read_text
 from common.harness.vocab import FIRST, UNKNOWN, Vocab, is_han, to_simplified
 from common.harness.writing import write_lines
 
@@ -99,11 +100,9 @@ class Encoder:
 
 
 def _read_words(path, count):
-    try:
-        words = path.read_text(encoding="utf-8").split("\n")[:-1]
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"the model needs the words of its vectors beside it. "
-                         f"Not readable: {path} ({error})") from error
+    if not is_there(path):
+        raise InputError(f"the model needs the words of its vectors beside it. Not found: {path}")
+    words = read_text(path).split("\n")[:-1]
     if len(words) != count:
         raise InputError(f"{path} does not belong to this model, which expects {count:,} words. "
                          f"Received: {len(words):,}")

@@ -139,11 +139,12 @@ def couplets_in(files, folder):
 def read_poems(files):
     """The poems of JSON files, each as a list of its sentences without their full stops."""
     for path in files:
+        text = read_text(path)
         try:
-            for poem in json.loads(path.read_text(encoding="utf-8")):
+            for poem in json.loads(text):
                 if "paragraphs" in poem:         # lists of authors have none
                     yield sentences_of(poem["paragraphs"])
-        except (OSError, ValueError, TypeError, AttributeError, RecursionError) as error:
+        except (ValueError, TypeError, AttributeError, RecursionError) as error:
             raise InputError(f"{path} should be a JSON file of chinese-poetry, a list of poems with "
                              f"paragraphs, but cannot be read as one: {error}") from error
 

@@ -5,7 +5,9 @@ A file that is wrong is reported and never changed.
 No Keras in here.
 """
 
+import codecs
 import hashlib
+import itertools
 import pathlib
 
 LARGE = 2 ** 28          # bytes: what would take more is read batch by batch, where a script can do with that
@@ -14,6 +16,9 @@ TESTED = 10_000              # pictures or lines of such data that are held out 
 BOMB_RATIO, BOMB_BYTES = 20, 200_000_000
 MODEL_RATIO, MODEL_BYTES = 2, 1 << 20      # the same for models and checkpoints, which are written unpacked
 MOST, PIECE = 1 << 30, 1 << 24             # bytes of a file that is read whole, and that are read at once
+# UTF-32 first: in little endian it begins like UTF-16
+MARKS = {codecs.BOM_UTF32_LE: "UTF-32", codecs.BOM_UTF32_BE: "UTF-32",
+         codecs.BOM_UTF16_LE: "UTF-16", codecs.BOM_UTF16_BE: "UTF-16"}
 
 
 class InputError(Exception):
@@ -74,6 +79,27 @@ def read_bytes(path, wanted="a text file", most=MOST):
     return b"".join(pieces)
 
 
+def byte_lines(path, wanted="a text file"):
+    """Yields the lines of a file that a user names, as bytes with their ends; the file may be larger than
+    memory, a line may not exceed PIECE bytes.
+
+    Args:
+        wanted: what the file should be, for the message.
+    """
+    try:
+        with open(path, "rb") as file:
+            for number in itertools.count(1):
+                line = file.readline(PIECE + 1)
+                if len(line) > PIECE:
+                    raise InputError(f"{path} should be {wanted} with lines of at most {PIECE:,} bytes. "
+                                     f"Received: more in line {number:,}")
+                if not line:
+                    return
+                yield line
+    except OSError as error:
+        raise InputError(f"expected {wanted}. Received: {path} ({error.strerror})") from error
+
+
 def read_text(path, keep_mark=False):
     """The text of a UTF-8 file, with its line ends as they are; a byte order mark is left out, or kept."""
     text = decoded(read_bytes(path), path)
@@ -85,9 +111,20 @@ def decoded(content, name, first_line=1):
     try:
         return content.decode("utf-8")
     except UnicodeDecodeError as error:
+        if first_line == 1:
+            refuse_marked(content, name)
         line = first_line + content[:error.start].count(b"\n")
         raise InputError(f"{name} should be a text in UTF-8, but line {line} is not ({error.reason}). "
                          "Convert it, for instance with iconv -f gb18030 -t utf-8") from error
+
+
+def refuse_marked(content, name):
+    """InputError for bytes that begin with the byte order mark of UTF-16 or UTF-32, which names the
+    encoding."""
+    for mark, encoding in MARKS.items():
+        if content.startswith(mark):
+            raise InputError(f"{name} should be a text in UTF-8. Received: {encoding}, by its byte order "
+                             f"mark. Convert it, for instance with iconv -f {encoding.lower()} -t utf-8")
 
 
 def check_text(text, name):

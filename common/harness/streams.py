@@ -9,6 +9,7 @@ images.py.
 No Keras in here.
 """
 
+import codecs
 import copy
 import hashlib
 import pathlib
@@ -16,7 +17,7 @@ import pathlib
 import numpy as np
 
 from common.harness.datasets import Texts
-from common.harness.reading import TESTED, InputError, decoded
+from common.harness.reading import TESTED, InputError, byte_lines, decoded
 
 EVERY = 16                    # lines between two whose places in the file are kept
 
@@ -41,7 +42,11 @@ class Lines:
         self.path, self.parse = pathlib.Path(path), parse
         self.start, self.stop, self.places = 0, 0, []
         digest, place, wrong, first_wrong = hashlib.sha256(), 0, 0, "no line"
-        for number, line in enumerate(self._open(), 1):
+        for number, line in enumerate(byte_lines(path), 1):
+            digest.update(line)
+            if number == 1 and line.startswith(codecs.BOM_UTF8):
+                place = len(codecs.BOM_UTF8)                     # samples begin behind the mark
+                line = line[place:]
             text = decoded(line, path, number)
             if self._sample(text) is not None:
                 if self.stop % EVERY == 0:
@@ -50,7 +55,6 @@ class Lines:
             elif text.strip():
                 wrong += 1
                 first_wrong = first_wrong if wrong > 1 else f"line {number}: {text.strip()[:30]}"
-            digest.update(line)
             place += len(line)
         if wrong * 100 > self.stop + wrong or not self.stop:
             raise InputError(f"{path} should hold {wanted} on each line. Received: {first_wrong}, and "
@@ -98,13 +102,6 @@ class Lines:
 
     def _sample(self, line):
         return self.parse(line.rstrip("\r\n")) if line.strip() else None
-
-    def _open(self):
-        try:
-            with open(self.path, "rb") as file:
-                yield from file
-        except OSError as error:
-            raise InputError(f"expected a text file. Received: {self.path} ({error.strerror})") from error
 
 
 def large_text(path, parse, wanted):

@@ -14,11 +14,11 @@ No Keras in here.
 import collections
 import functools
 import json
-import pathlib
 
 import numpy as np
 
-from common.harness.reading import InputError
+from common.harness.paths import is_there
+from common.harness.reading import InputError, read_text
 from common.harness.writing import write_json
 
 PADDING, UNKNOWN = 0, 1
@@ -111,14 +111,15 @@ class Vocab:
         Raises:
             InputError: no such file, not a vocabulary, or one of another size than the model's.
         """
+        if not is_there(path):
+            raise InputError(f"a trained model needs its vocabulary beside it. Not found: {path}")
+        text = read_text(path)
         try:
-            content = json.loads(pathlib.Path(path).read_text(encoding="utf-8"))
+            content = json.loads(text)
             if (content["padding"], content["unknown"], content["first"]) != (PADDING, UNKNOWN, FIRST):
                 raise ValueError("its numbers begin elsewhere")
             vocab = cls(content["characters"])
-        except FileNotFoundError as error:
-            raise InputError(f"a trained model needs its vocabulary beside it. Not found: {path}") from error
-        except (OSError, ValueError, KeyError, TypeError, RecursionError, InputError) as error:
+        except (ValueError, KeyError, TypeError, RecursionError, InputError) as error:
             raise InputError(f"{path} should be a vocab.json of this repository, with padding {PADDING}, "
                              f"unknown {UNKNOWN} and characters counted from {FIRST}, but cannot be read as "
                              f"one: {error!r:.200}") from error

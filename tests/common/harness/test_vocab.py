@@ -85,7 +85,7 @@ GOOD = {"padding": 0, "unknown": 1, "first": 2, "characters": "春风"}
     "content",
     [
         b"",
-        b"\xff\xfe",
+        b"null",
         b"[1]",
         b"{}",
         *(
