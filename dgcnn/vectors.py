@@ -1,17 +1,23 @@
 """Word vectors: from a file of word2vec, GloVe or fastText, or trained on the passages at hand."""
 
+import codecs
 import collections
+import itertools
 
 import numpy as np
 
 from common.harness.paths import named_path
-from common.harness.reading import InputError
+from common.harness.reading import InputError, byte_lines, refuse_marked
+from common.harness.vocab import is_han
 from dgcnn.data import texts_of
 from dgcnn.text import normalise, segment
 
 # what gensim's save() writes, and how to load it
 PICKLES = {".kv": "gensim.models.KeyedVectors.load({path!r})",
            ".model": "gensim.models.Word2Vec.load({path!r}).wv"}
+
+LEAST_SHARE = 0.01           # of the data's words that a file has vectors for
+LOOKED_AT = 1000             # words that tell the encoding
 
 
 def word_counts(questions):
@@ -44,13 +50,13 @@ def load_vectors(path, counts, most):
 
     Args:
         path: text of word2vec, GloVe or fastText (a word and its numbers a line, with or without a first line
-            of sizes), or word2vec's binary format (.bin).
+            of sizes), or word2vec's binary format (.bin); in UTF-8, or, with a note, in GB18030.
         counts: word_counts of the data.
         most: words to keep.
 
     Raises:
-        InputError: no such file, not vectors, a pickle of gensim, or lines of different dimensions, with the
-            line.
+        InputError: no such file, not vectors, a pickle of gensim, lines of different dimensions, with the
+            line, or vectors of other words than the data's.
     """
     path = named_path(path, "--vectors")
     if not path.is_file():
@@ -62,6 +68,7 @@ def load_vectors(path, counts, most):
     if len(wrong):
         raise InputError(f"{path} should hold finite numbers. "
                          f"Received: nan or inf in the vector of {words[wrong[0]]!r}")
+    _refuse_other_words(path, words, counts)
     order = sorted(range(len(words)), key=lambda i: (-counts[words[i]], i))[:most]
     rows = {}                                      # of a word that occurs twice, the first row
     for i in order:
@@ -86,42 +93,115 @@ def _writable(word):
     return bool(word.strip()) and not any(c in "\r\n" or "\ud800" <= c <= "\udfff" for c in word)
 
 
+def _refuse_other_words(path, words, counts):
+    """InputError where hardly any of the data's words has a vector: the file is of another language, or in
+    another encoding.
+
+    Where the data are Chinese, that is of their Chinese words: digits and punctuation stand in any file."""
+    judged, which = counts, "them"
+    chinese = {word: count for word, count in counts.items() if any(map(is_han, word))}
+    if 10 * sum(chinese.values()) > counts.total():
+        judged, which = chinese, "those with Chinese characters"
+    share = sum(judged.get(word, 0) for word in set(words)) / max(1, sum(judged.values()))
+    if judged and share < LEAST_SHARE:
+        examples = ", ".join(repr(word[:20]) for word in words[:5])
+        raise InputError(f"{path} should hold vectors of the words of the data. Received: words such as "
+                         f"{examples}, for {share:.1%} of {which}")
+
+
+def _encoding_of(words, path):
+    """utf-8, or gb18030 where the first words that are not ASCII say so. A few that are no UTF-8, cut within
+    a character, are in many files; single characters of GB18030, such as 山, often are UTF-8 of another."""
+    foreign = itertools.islice((word for word in words if not word.isascii()), LOOKED_AT)
+    kinds = collections.Counter(map(_kind_of, foreign))
+    if kinds["broken"] <= max(kinds["utf-8"], kinds.total() // 4):
+        return "utf-8"
+    print(f"note: the words of {path.name} are no UTF-8: they are read as GB18030", flush=True)
+    return "gb18030"
+
+
+def _kind_of(word):
+    """Whether bytes are "broken" UTF-8, "utf-8", which Chinese is in three bytes each, or what may be
+    "either"."""
+    try:
+        return "utf-8" if max(word.decode("utf-8")) >= "\u0800" else "either"
+    except UnicodeDecodeError:
+        return "broken"
+
+
 def _read_binary(path):
     from gensim.models import KeyedVectors
 
     try:
-        found = KeyedVectors.load_word2vec_format(path, binary=True)
-        words = [normalise(word) for word in found.index_to_key]
+        found = KeyedVectors.load_word2vec_format(path, binary=True, unicode_errors="surrogateescape")
+        words = [word.encode("utf-8", "surrogateescape") for word in found.index_to_key]
         vectors = np.array(found.vectors, "float32")
         if vectors.ndim != 2 or not 0 < len(vectors) == len(words):
             raise ValueError(f"{len(words)} words with vectors of shape {vectors.shape}")
-        return words, vectors
     except Exception as error:         # gensim reads anything up to the first line that makes no sense
         raise InputError(f"{path} is no file of word vectors that gensim can read: {error!r:.200}") from error
+    encoding = _encoding_of(words, path)
+    return [normalise(word.decode(encoding, "surrogateescape")) for word in words], vectors
 
 
 def _read_text(path, counts, most):
     """The data's words and the file's first `most`: it may hold millions."""
-    words, rows, size, number = [], [], None, 1
-    try:
-        with open(path, encoding="utf-8", errors="surrogateescape") as file:
-            for number, line in enumerate(file, 1):
-                word, *numbers = line.rstrip().split(" ")
-                of_sizes = number == 1 and len(numbers) == 1
-                if not word or of_sizes:
-                    continue
-                if size is None:
-                    size = len(numbers)
-                if len(numbers) != size or not size:
-                    raise InputError(f"{path} should hold a word and {size} numbers on each line. "
-                                     f"Received: {len(numbers)} numbers in line {number}")
-                word = normalise(word)
-                if word in counts or len(words) < most:
-                    words.append(word)
-                    rows.append(np.array(numbers, "float32"))
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path} should hold a word and its numbers on each line, but line {number} does "
-                         f"not: {error}") from error
+    size = _count_numbers(path)
+    encoding = _encoding_of((word for _, word, _ in _entries(path, size)), path)
+    words, rows = [], []
+    for number, word, numbers in _entries(path, size):
+        word = normalise(word.decode(encoding, "surrogateescape"))
+        if word in counts or len(words) < most:
+            try:
+                rows.append(np.array(list(map(float, numbers)), "float32"))
+            except ValueError as error:
+                raise InputError(f"{path} should hold a word and its numbers on each line, but line {number} "
+                                 f"does not: {error}") from error
+            words.append(word)
     if not rows:
         raise InputError(f"{path} should hold a word and its numbers on each line. Received: no vector")
     return words, np.stack(rows)
+
+
+def _count_numbers(path):
+    """How many numbers follow a word: what most of the first lines say, as a word may hold blanks and be a
+    number."""
+    lines = [line.split() for _, line in itertools.islice(_lines(path), 100)]
+    counts = collections.Counter(min(_numbers_at_end(fields), len(fields) - 1) for fields in lines)
+    return max(counts, key=lambda size: (counts[size], size), default=1)
+
+
+def _numbers_at_end(fields):
+    for count, field in enumerate(reversed(fields)):
+        try:
+            float(field)
+        except ValueError:
+            return count
+    return len(fields)
+
+
+def _entries(path, size):
+    """(number of the line, word, its numbers) as bytes. Numbers end at blanks or tabs, of which a word may
+    hold some; a line without a word, whose word is a blank, is left out."""
+    for number, line in _lines(path):
+        fields = line.rsplit(None, size)
+        if len(fields) == size and line[:1].isspace():
+            continue
+        if len(fields) != size + 1 or not size:
+            raise InputError(f"{path} should hold a word and {size} numbers on each line. "
+                             f"Received: {len(fields) - 1} numbers in line {number}")
+        yield number, fields[0].strip(), fields[1:]
+
+
+def _lines(path):
+    """(number, line) of a text of vectors, without a byte order mark, a first line of sizes and blank
+    lines."""
+    for number, line in enumerate(byte_lines(path, "a file of word vectors"), 1):
+        if number == 1:
+            refuse_marked(line, path)
+            line = line.removeprefix(codecs.BOM_UTF8)
+            fields = line.split()
+            if len(fields) == 2 and all(map(bytes.isdigit, fields)):
+                continue
+        if line.strip():
+            yield number, line

@@ -369,7 +369,7 @@ def test_both_formats(tmp_path, capsys):
     ({"data": [{"paragraphs": 3}]}, "article 1, should hold paragraphs"),
     ({"data": [{"paragraphs": [{"context": TEXT}]}]}, "article 1, paragraph 1, should hold 'qas'"),
     ({"x": 1}, "the file, should hold 'data' as a list"),
-    ("[" + "1" * 5000 + "]", "should be a JSON file in UTF-8"),
+    ("[" + "1" * 5000 + "]", "should be a JSON file, but cannot"),
     ('[{"question": "山", "passages": [{"answer": "", "passage": "白云\\ud800"}]}]',
      "should be text that UTF-8 can"),
     ('[{"question": "山", "passages": [], "id": "\\ud800"}]',
@@ -420,6 +420,74 @@ def test_vectors_from_text(tmp_path, name):
     words, table = vectors.load_vectors(path, collections.Counter({"主峰": 3}), 2)
     assert words == ["主峰", "海拔"]
     np.testing.assert_array_equal(table, [[4, 5, 6], [1, 2, 3]])
+
+
+TRICKY = [("海 拔", "1 2 3"), ("主峰", "4 5 6"), (". . .", "7 8 9"), ("a\tb", "1 0 1"), ("5 6", "2 2 2"),
+          ("7", "3 3 3"), ("山\u00a0水", "4 4 4"), ("花\u2028", "5 5 5")]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "gb18030"])
+@pytest.mark.parametrize("first", ["", "8 3\n"])
+@pytest.mark.parametrize("after_word, between, end", [
+    (" ", " ", "\n"), ("\t", "\t", "\n"), ("\t", " ", "\r\n"), (" ", " ", " \n"), ("  ", "  ", "\r\n")])
+def test_words_with_blanks_whatever_stands_between_the_numbers(tmp_path, capsys, encoding, first, after_word,
+                                                               between, end):
+    lines = [word + after_word + numbers.replace(" ", between) for word, numbers in TRICKY]
+    path = tmp_path / "x.txt"
+    path.write_bytes((first + end.join(lines) + end).encode(encoding))
+    words, table = vectors.load_vectors(path, collections.Counter({"主峰": 3}), 9)
+    expected = [TRICKY[1], TRICKY[0], *TRICKY[2:]]
+    assert words == [normalise(word) for word, _ in expected]
+    assert table.tolist() == [list(map(float, numbers.split())) for _, numbers in expected]
+    said = capsys.readouterr().out
+    assert ("read as GB18030" in said) == (encoding == "gb18030") and "100% of the data's words" in said
+
+
+@pytest.mark.parametrize("binary, name", [(True, "x.bin"), (False, "x.txt")])
+def test_vectors_in_gb18030_are_read_as_such(tmp_path, capsys, binary, name):
+    """A few words that are no UTF-8, as in many public files, do not make one of GB18030."""
+    from gensim.models import KeyedVectors
+
+    known = ["的", "海拔", "主峰", "白云山", "𠮷", "the"]
+    table = np.arange(18, dtype="float32").reshape(6, 3)
+    found = KeyedVectors(3)
+    found.add_vectors(known, table)
+    found.save_word2vec_format(str(tmp_path / name), binary=binary)
+    content = (tmp_path / name).read_bytes()
+    counts = collections.Counter({"海拔": 2, "，": 5})
+    expected = [known[1], known[0], *known[2:]]
+    for encoding in ("utf-8", "gb18030"):
+        changed = content
+        for word in known:
+            changed = changed.replace(word.encode(), word.encode(encoding))
+        (tmp_path / name).write_bytes(changed)
+        words, rows = vectors.load_vectors(tmp_path / name, counts, 9)
+        assert words == expected and rows.tolist() == [table[known.index(word)].tolist() for word in words]
+        assert ("read as GB18030" in capsys.readouterr().out) == (encoding == "gb18030")
+    (tmp_path / name).write_bytes(content.replace("的".encode(), "的".encode()[:2] + b"x"))
+    words, _ = vectors.load_vectors(tmp_path / name, counts, 9)
+    assert words == [word for word in expected if word != "的"]
+    assert "GB18030" not in capsys.readouterr().out
+
+
+def test_vectors_of_other_words_than_the_datas_are_refused(tmp_path):
+    """Digits and punctuation, which any file has, do not count where the data are Chinese."""
+    path = write(tmp_path, "x.txt", "the 1 2\n, 3 4\n8 5 6\nof 7 8\n")
+    chinese = collections.Counter({"海拔": 50, "的": 49, ",": 99, "8": 90})
+    with pytest.raises(InputError, match="words of the data. Received: words such as 'the', ',', '8', 'of', "
+                                         "for 0.0% of those with Chinese"):
+        vectors.load_vectors(path, chinese, 9)
+    with pytest.raises(InputError, match="for 0.0% of them"):
+        vectors.load_vectors(path, collections.Counter({"and": 3}), 9)
+    write(tmp_path, "x.txt", "the 1 2\n的 3 4\n")
+    assert vectors.load_vectors(path, chinese, 9)[0] == ["的", "the"]
+    assert vectors.load_vectors(path, collections.Counter({"the": 99, "海": 1}), 9)[0] == ["the", "的"]
+
+
+def test_vectors_in_utf_16_are_refused(tmp_path):
+    (tmp_path / "x.txt").write_bytes(TEXTS["plain.txt"].encode("utf-16"))
+    with pytest.raises(InputError, match="UTF-16.*iconv -f utf-16"):
+        vectors.load_vectors(tmp_path / "x.txt", collections.Counter(), 9)
 
 
 def gensim_files(folder):
@@ -473,16 +541,16 @@ def test_trained_vectors_are_the_same_again():
 
 
 def test_words_that_no_line_can_hold_are_no_words(tmp_path):
-    (tmp_path / "x.txt").write_bytes(b"\xff\xfe 1 2\n" + "山 3 4\n".encode())
+    (tmp_path / "x.txt").write_bytes(b"\xff\xff 1 2\n" + "山 3 4\n水 5 6\n".encode())
     words, table = vectors.load_vectors(tmp_path / "x.txt", collections.Counter(), 9)
-    assert words == ["山"] and table.tolist() == [[3, 4]]
+    assert words == ["山", "水"] and table.tolist() == [[3, 4], [5, 6]]
     lines = [Question(str(i), QUESTION, [Passage(TEXT.replace("，", "\n"))], "x") for i in range(6)]
     words, table = vectors.train_vectors(lines, 5, 99, seed=1)
     assert len(words) == len(table) and "\n" not in words
 
 
 @pytest.mark.parametrize("name, text, message", [
-    ("x.txt", "山\n水 1 2 3\n", "a word and 0 numbers on each line. Received: 0 numbers in line 1"),
+    ("x.txt", "山\n水 1 2 3\n", "a word and 3 numbers on each line. Received: 0 numbers in line 1"),
     ("x.txt", "海拔 1 2 3\n主峰 4 5\n", "a word and 3 numbers on each line. Received: 2 numbers in line 2"),
     ("x.txt", "海拔 1 2\n主峰 4 x\n", "line 2 does not"), ("x.txt", "", "no vector"),
     ("x.kv", "x", "not a pickle of gensim"),
@@ -668,9 +736,11 @@ def test_predict_names_what_is_wrong(trained, monkeypatch, options, message):
 
 
 def test_predict_names_files_that_are_wrong(trained, tmp_path, capsys):
-    (tmp_path / "bad.txt").write_bytes(b"\xff\xfe")
-    for path in (tmp_path / "bad.txt", tmp_path / "none.txt"):
-        with pytest.raises(InputError, match="a file of text in UTF-8"):
+    (tmp_path / "bad.txt").write_bytes(TEXT.encode("gb18030"))
+    for path, message in [(tmp_path / "bad.txt", "bad.txt should be a text in UTF-8.*iconv -f gb18030"),
+                          (tmp_path / "none.txt", "expected a text file. Received: .*none.txt"),
+                          ("/dev/zero", "--passage expects a file or folder")]:
+        with pytest.raises(InputError, match=message):
             predict.predict(dataclasses.replace(trained, passage=(path,)))
     predict.predict(dataclasses.replace(trained, question=QUESTION + "龘", text=(TEXT,)))
     assert "does not know 龘" in capsys.readouterr().err
