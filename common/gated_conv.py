@@ -47,12 +47,16 @@ class GatedConv1D(keras.layers.Layer):
         gate_dropout: share of the gates' logits B that training drops; it scales the others up by
             1 / (1 − share). A dropped gate stands at σ(0) = ½.
         use_bias: biases for A and B; the poetry article has none.
-        kernel_initializer: initializer of the kernel of both, (kernel_size, channels, 2 · filters).
+        kernel_initializer: initializer of the kernel of both, (kernel_size, channels, 2 · filters), A
+            before B.
         seed: integer seed of the dropout; random when None.
         padding: "same", the default, or "causal", which is causal=True: the words of Conv1D. The
             output has as many steps as the input, so "valid" is refused.
         strides: 1; here for those who come from Conv1D. Anything else is refused.
-        **kwargs: name, dtype and so on, as for any Keras layer.
+        bias_initializer: initializer of the biases, (2 · filters,).
+        kernel_regularizer, bias_regularizer, kernel_constraint, bias_constraint: as for Conv1D; of the
+            kernel and of the biases of both, as one weight each.
+        **kwargs: activity_regularizer, name, dtype and so on, as for any Keras layer.
 
     Call arguments:
         inputs: (batch, time, channels). time may differ from batch to batch.
@@ -86,7 +90,9 @@ class GatedConv1D(keras.layers.Layer):
 
     def __init__(self, filters=None, kernel_size=3, combination="plain", open_gate="keep",
                  dilation_rate=1, causal=False, gate_dropout=0.0, use_bias=True,
-                 kernel_initializer="glorot_uniform", seed=None, padding=None, strides=1, **kwargs):
+                 kernel_initializer="glorot_uniform", seed=None, padding=None, strides=1,
+                 bias_initializer="zeros", kernel_regularizer=None, bias_regularizer=None,
+                 kernel_constraint=None, bias_constraint=None, **kwargs):
         super().__init__(**kwargs)
         kernel_size, dilation_rate = _one_number(kernel_size), _one_number(dilation_rate)
         _check_integer("filters", filters, optional=True)
@@ -116,6 +122,11 @@ class GatedConv1D(keras.layers.Layer):
         self.gate_dropout = gate_dropout
         self.use_bias = use_bias
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
+        self.bias_initializer = keras.initializers.get(bias_initializer)
+        self.kernel_regularizer = keras.regularizers.get(kernel_regularizer)
+        self.bias_regularizer = keras.regularizers.get(bias_regularizer)
+        self.kernel_constraint = keras.constraints.get(kernel_constraint)
+        self.bias_constraint = keras.constraints.get(bias_constraint)
         self.seed = seed
         self.seed_generator = keras.random.SeedGenerator(seed) if gate_dropout else None
         self.supports_masking = True
@@ -130,10 +141,12 @@ class GatedConv1D(keras.layers.Layer):
             raise ValueError(f"{self.name} adds its input to its output, so filters expects the "
                              f"{channels} channels of the input, or None. Received: filters={filters}")
         self.kernel = self.add_weight(name="kernel", shape=(self.kernel_size, channels, 2 * filters),
-                                      initializer=self.kernel_initializer)
+                                      initializer=self.kernel_initializer,
+                                      regularizer=self.kernel_regularizer, constraint=self.kernel_constraint)
         self.bias = None
         if self.use_bias:
-            self.bias = self.add_weight(name="bias", shape=(2 * filters,), initializer="zeros")
+            self.bias = self.add_weight(name="bias", shape=(2 * filters,), initializer=self.bias_initializer,
+                                        regularizer=self.bias_regularizer, constraint=self.bias_constraint)
         self.input_spec = keras.layers.InputSpec(ndim=3, axes={-1: channels})
 
     def call(self, inputs, mask=None, training=False):
@@ -189,6 +202,11 @@ class GatedConv1D(keras.layers.Layer):
             "gate_dropout": self.gate_dropout,
             "use_bias": self.use_bias,
             "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
+            "bias_initializer": keras.initializers.serialize(self.bias_initializer),
+            "kernel_regularizer": keras.regularizers.serialize(self.kernel_regularizer),
+            "bias_regularizer": keras.regularizers.serialize(self.bias_regularizer),
+            "kernel_constraint": keras.constraints.serialize(self.kernel_constraint),
+            "bias_constraint": keras.constraints.serialize(self.bias_constraint),
             "seed": self.seed,
         }
 

@@ -266,6 +266,44 @@ def test_the_words_of_conv1d():
     np.testing.assert_allclose(expected, value / (1 + np.exp(-gate)), atol=1e-5)
 
 
+def test_regularizers_add_to_the_loss_and_constraints_hold_after_each_step(tmp_path):
+    x = np.random.default_rng(0).normal(size=(4, 7, 3)).astype("float32")
+    model = keras.Sequential([keras.Input((None, 3)), GatedConv1D(
+        2, kernel_regularizer=keras.regularizers.L2(0.1), bias_regularizer="l1", bias_initializer="ones",
+        kernel_constraint="non_neg", bias_constraint=keras.constraints.MaxNorm(0.5),
+        activity_regularizer=keras.regularizers.L2(0.3))])
+    kernel, bias = (numpy(weight).astype("float64") for weight in model.weights)
+    np.testing.assert_array_equal(bias, np.ones(4))
+    y = numpy(model(x)).astype("float64")
+    expected = 0.1 * (kernel ** 2).sum() + 0.01 * np.abs(bias).sum() + 0.3 * (y ** 2).sum() / len(y)
+    assert float(sum(model.losses)) == pytest.approx(expected, rel=1e-4)
+    model.compile(keras.optimizers.SGD(0.1), "mse")
+    target = np.full_like(y, 5)
+    loss = model.evaluate(x, target, verbose=0)
+    assert loss == pytest.approx(expected + ((y - 5) ** 2).mean(), rel=1e-4)
+    assert kernel.min() < 0
+    model.fit(x, target, verbose=0)
+    kernel, bias = (numpy(weight) for weight in model.weights)
+    assert kernel.min() == 0 < kernel.max() and np.linalg.norm(bias) == pytest.approx(0.5, rel=1e-4)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    assert loaded.layers[0].get_config() == model.layers[0].get_config()
+    found, expected = (each.evaluate(x, target, verbose=0) for each in (loaded, model))
+    assert found == pytest.approx(expected, rel=1e-5)
+    assert isinstance(loaded.layers[0].kernel.constraint, keras.constraints.NonNeg)
+
+
+def test_models_that_were_saved_before_these_arguments_load():
+    config = GatedConv1D(2, name="old").get_config()
+    for name in list(config):
+        if name.startswith("bias_") or name in ("kernel_regularizer", "kernel_constraint"):
+            del config[name]
+    again = GatedConv1D.from_config(config)
+    again.build((None, None, 3))
+    assert again.kernel_regularizer is None and again.kernel_constraint is None
+    np.testing.assert_array_equal(numpy(again.bias), np.zeros(4))
+
+
 @pytest.mark.parametrize("options, message", [
     ({"padding": "valid"}, "padding expects.*Received: padding='valid'"),
     ({"padding": "same", "causal": True}, "padding expects.*Received: padding='same', causal=True"),
