@@ -9,10 +9,11 @@ from nl2sql import legacy_keras  # noqa: F401  (first: from here on `import kera
 # isort: split
 
 import keras
+import tensorflow as tf
 
 from common.harness import cli, folder
 from common.harness.checkpoint import CheckpointMethods, restore_state
-from common.harness.memory import keep_freed_memory
+from common.harness.memory import keep_freed_memory, lift_limit, limit_weights
 from common.harness.order import EpochBatches
 from common.harness.reading import InputError
 from common.harness.writing import shown
@@ -55,6 +56,8 @@ def start(config, name):
     run = folder.open_run(Run, config, "nl2sql", name)
     restore_state(run)
     keep_freed_memory()
+    if not tf.config.list_physical_devices("GPU"):
+        limit_weights(keras.layers.Layer)
     keras.utils.set_random_seed(config.seed)
     since = f", continuing after epoch {run.epoch}" if run.epoch else ""
     print(f"run: {shown(run.folder)}, tf_keras on tensorflow{since}", flush=True)
@@ -73,6 +76,9 @@ class Checkpoint(CheckpointMethods, keras.callbacks.Callback):
             self.write()
         except InputError as error:
             raise InputError(f"{error} Received: step {int(self.model.optimizer.iterations):,}") from error
+
+    def on_train_end(self, logs=None):
+        lift_limit()
 
 
 class ShuffledBatches(EpochBatches, keras.utils.Sequence):

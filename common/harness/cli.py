@@ -20,7 +20,7 @@ import sys
 import typing
 from typing import Annotated, ClassVar, Literal
 
-from common.harness import console, folder, launch
+from common.harness import console, folder, launch, memory
 from common.harness.paths import named_path
 from common.harness.reading import InputError, check_text
 from common.harness.writing import ROOT
@@ -89,7 +89,8 @@ class BaseConfig:
 
 
 def main(function, config_class, description):
-    """Parses the command line and calls function(config); an InputError becomes one line and exit code 2."""
+    """Parses the command line and calls function(config); an InputError becomes one line and exit code 2, and
+    so does an error for want of memory."""
     import tyro
 
     console.prepare_output()
@@ -106,6 +107,11 @@ def main(function, config_class, description):
         function(settle(config))
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
+        launch.end(2)
+    except Exception as error:
+        if not memory.is_exhausted(error):
+            raise
+        print(f"error: {memory.ADVICE}", file=sys.stderr)
         launch.end(2)
     except KeyboardInterrupt:
         later = "; the run continues with --resume and its folder" if isinstance(config, BaseConfig) else ""

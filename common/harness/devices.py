@@ -97,6 +97,9 @@ def distribute(config):
     on_one_device()
     if config.devices == 1 and process_count() == 1:
         return
+    if keras.backend.backend() == "torch":
+        raise InputError("--devices expects 1 on the PyTorch backend; KERAS_BACKEND=tensorflow and "
+                         f"KERAS_BACKEND=jax share batches. Received: {config.devices}")
     found = _devices()
     wanted = len(found) if process_count() > 1 or config.devices == 0 else config.devices
     if not 0 < wanted <= len(found):
@@ -182,6 +185,11 @@ def count():
     return distribution.num_model_replicas if distribution else 1
 
 
+def accelerated():
+    """Whether models live on a GPU or another accelerator."""
+    return "cpu" not in str(_devices()[0]).lower()
+
+
 def divisible(size):
     """The largest number of samples, at most `size`, that the devices can share equally."""
     return size - size % count()
@@ -250,6 +258,10 @@ def _devices():
 
         found = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
         return [device.name for device in found]
+    if keras.backend.backend() == "torch":                  # on which Keras shares nothing
+        import torch
+
+        return ["cuda:0" if torch.cuda.is_available() else "cpu"]
     return keras.distribution.list_devices()
 
 

@@ -12,7 +12,7 @@ import keras
 
 from common.harness import devices, folder, tuning
 from common.harness.checkpoint import CheckpointMethods, restore_state
-from common.harness.memory import keep_freed_memory
+from common.harness.memory import keep_freed_memory, lift_limit, limit_weights
 from common.harness.models import save_model
 from common.harness.writing import shown
 
@@ -51,6 +51,8 @@ def start(config, article, name):
     run = folder.open_run(Run, devices.with_private_folders(config), article, name)
     restore_state(run)
     keep_freed_memory()
+    if not devices.accelerated():                    # a GPU has memory of its own, and says when that is full
+        limit_weights(keras.layers.Layer, devices.count() // devices.process_count())
     tuning.disable_autotune()
     keras.utils.set_random_seed(config.seed)
     keras.config.set_dtype_policy(config.precision)     # until the training ends, see Checkpoint.on_train_end
@@ -86,6 +88,7 @@ class Checkpoint(CheckpointMethods, keras.callbacks.Callback):
         # What comes after the training measures: in float32, as losses are, and on one device.
         keras.config.set_dtype_policy("float32")
         devices.on_one_device()
+        lift_limit()
 
 
 def cosine_rate(peak, steps):
