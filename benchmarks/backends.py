@@ -34,7 +34,7 @@ BACKENDS = ("tensorflow", "jax")
 class Config:
     articles: tuple[str, ...] = tuple(RUNS)
     """Which articles."""
-    seeds: Annotated[int, cli.Between(1)] = 3
+    seeds: Annotated[int, cli.Between(1, 1000)] = 3
     """Runs of each on each backend."""
     precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
     """--precision of all runs."""

@@ -34,7 +34,7 @@ KERAS2 = os.environ.get("KERAS2_PYTHON", str(ROOT / ".venv-keras2/bin/python"))
 
 @dataclass
 class Config:
-    rounds: Annotated[int, cli.Between(1)] = 3
+    rounds: Annotated[int, cli.Between(1, 1000)] = 3
     """Processes of each contender; each reports some epochs after a warm-up."""
     article: str = ""
     """Folders of benchmarks/ whose names begin so; empty: all."""

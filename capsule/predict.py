@@ -34,7 +34,7 @@ class Config:
     """Pictures: digits one below the other or side by side, bright on dark or dark on bright."""
     run: pathlib.Path = ROOT / "capsule/weights/dynamic.keras"
     """Run folder of capsule/train.py, or a .keras file from one."""
-    digits: Annotated[int, cli.Between(0)] = 0
+    digits: Annotated[int, cli.Between(0, 1000)] = 0
     """How many digits to name in each picture; 0: all with a score above --threshold."""
     threshold: Annotated[float, cli.Between(0, 1)] = NAMED
     """Score above which a digit is there."""

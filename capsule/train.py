@@ -139,20 +139,20 @@ class Config(cli.BaseConfig):
     routing: Literal["dynamic", "em", "none"] = "dynamic"
     """dynamic: articles 4819 and 5112. em: matrix capsules, article 5155. none: the article's CNN with
     pooling."""
-    digits: Annotated[int, cli.Between(1)] = 1
+    digits: Annotated[int, cli.Between(1, 100)] = 1
     """Different digits in each training image, one below the other. The article trains on 1, tests on 2."""
     recipe: Literal["cosine", "article"] = "cosine"
     """cosine: Adam with a short warm-up and cosine decay. article: Adam at a constant rate."""
     shift: Annotated[int, cli.Between(0, 27)] | None = None
     """Pixels by which training moves an image at random, at most, in both directions. By default 2, and 0 in
     the article's recipe."""
-    routings: Annotated[int, cli.Between(1)] | None = None
+    routings: Annotated[int, cli.Between(1, 100)] | None = None
     """How often the classes are computed from the votes, the first time from uniform couplings. By default 3
     times in dynamic and twice in EM routing."""
-    validation: Annotated[int, cli.Between(0)] = 5000
+    validation: Annotated[int, cli.Between(0, 10**9)] = 5000
     """Last training images, at most a tenth, that choose the best epoch. 0: train on all of them, keep the
     last epoch."""
-    images: Annotated[int, cli.Between(0)] = 0
+    images: Annotated[int, cli.Between(0, 10**9)] = 0
     """First so many training images, with those for validation. 0: all of them."""
     reconstruction: Annotated[float, cli.Between(0, 1)] = 0.0
     """Weight of the squared error, a sum over the pixels, of a decoder that draws each training image from

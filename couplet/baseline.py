@@ -63,11 +63,11 @@ class Config:
     """As for couplet/train.py."""
     out: pathlib.Path = ROOT / "runs/couplet/baseline.json"
     """File for the metrics."""
-    min_count: Annotated[int, cli.Between(1)] = 2
+    min_count: Annotated[int, cli.Between(1, 10**9)] = 2
     """A character that occurs less often in the training couplets is unknown."""
-    max_length: Annotated[int, cli.Between(1)] = 32
+    max_length: Annotated[int, cli.Between(1, 10**9)] = 32
     """As for couplet/train.py."""
-    validation: Annotated[int, cli.Between(1)] = 2000
+    validation: Annotated[int, cli.Between(1, 10**9)] = 2000
     """Training couplets, at most a tenth, that choose s."""
 
 

@@ -128,17 +128,17 @@ class Config(cli.BaseConfig):
     extra: str = ""
     """More couplets to train on: verse, for those in KEXUE_DATA, or files of couplets. They add no
     character."""
-    width: Annotated[int, cli.Between(2)] = 128
+    width: Annotated[int, cli.Between(2, 65_536)] = 128
     """Channels of the embedding and of every convolution."""
-    blocks: Annotated[int, cli.Between(1)] = 6
+    blocks: Annotated[int, cli.Between(1, 1000)] = 6
     """Gated convolutions; of attention there are half as many blocks."""
     dropout: Annotated[float, cli.Between(0, below=1)] = 0.25
     """Share of the embedding's values that are dropped in training."""
-    min_count: Annotated[int, cli.Between(1)] = 2
+    min_count: Annotated[int, cli.Between(1, 10**9)] = 2
     """A character that occurs less often in the training couplets is unknown."""
-    max_length: Annotated[int, cli.Between(1)] = 32
+    max_length: Annotated[int, cli.Between(1, 10**9)] = 32
     """Couplets with longer lines are left out of training."""
-    validation: Annotated[int, cli.Between(1)] = 2000
+    validation: Annotated[int, cli.Between(1, 10**9)] = 2000
     """Training couplets, at most a tenth, that choose the best epoch."""
 
 

@@ -27,7 +27,7 @@ class Config:
     """As for flow_nice/train.py."""
     protocol: Literal["article", "paper"] | None = None
     """As for flow_nice/train.py. By default article for a gaussian prior, paper for a logistic one."""
-    draws: Annotated[int, cli.Between(1)] = 10
+    draws: Annotated[int, cli.Between(1, 1_000_000)] = 10
     """Draws of the dequantisation noise over which the paper's test likelihood is averaged."""
     seed: cli.Seed = 0
     """Seed of these draws."""

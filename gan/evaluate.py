@@ -31,7 +31,7 @@ class Config:
     features: str = ""
     """For the Fréchet distance: a classifier of gan/features.py, or inception. Empty: the data's one in
     gan/weights."""
-    samples: Annotated[int, cli.Between(2)] = 10000
+    samples: Annotated[int, cli.Between(2, 1_000_000)] = 10000
     """Generated images, and training images, for the Fréchet distance."""
 
 

@@ -39,9 +39,9 @@ DISTANCES = {"gan_qp_l1": distance_l1, "gan_qp_l2": distance_l2}
 class Config:
     out: pathlib.Path = ROOT / "runs/gan/toy"
     """Folder for the pictures and the table; files of the same name there are replaced."""
-    steps: Annotated[int, cli.Between(1)] = 1000
+    steps: Annotated[int, cli.Between(1, 1_000_000)] = 1000
     """Updates of each critic, with 128 real and 128 generated points."""
-    distances: tuple[float, ...] = (1.0, 2.0, 4.0, 8.0)
+    distances: tuple[Annotated[float, cli.Between(above=0, most=1000)], ...] = (1.0, 2.0, 4.0, 8.0)
     """Between the centres of the two Gaussians."""
     seed: cli.Seed = 0
     """Of weights and points."""

@@ -224,25 +224,25 @@ class Config(cli.BaseConfig):
     """Real images, and as many generated ones, in one update of the critic."""
     learning_rate: float = 2e-4
     """Of Adam with β₁ = 0.5, for both networks."""
-    critic_steps: Annotated[int, cli.Between(1)] = 2
+    critic_steps: Annotated[int, cli.Between(1, 1000)] = 2
     """Updates of the critic for each one of the generator."""
     size: Annotated[int, cli.Between(28, 64)] = 32
     """Height and width of the images, 28 to 64 pixels, a multiple of 4."""
-    width: Annotated[int, cli.Between(1)] = 32
+    width: Annotated[int, cli.Between(1, 65_536)] = 32
     """Channels at half the size; each halving doubles them."""
-    latent_dim: Annotated[int, cli.Between(2)] = 128
+    latent_dim: Annotated[int, cli.Between(2, 65_536)] = 128
     """Dimensions of z."""
     ema: Annotated[float, cli.Between(0, below=1)] = 0.999
     """Decay of the running average of the generator's weights, from which samples are drawn."""
-    vi_regularizer: Annotated[float, cli.Between(0)] = 0.0
+    vi_regularizer: Annotated[float, cli.Between(0, 1_000_000)] = 0.0
     """Weight of the mean of (G(z) − G°(z))², article 5716 (there 5); 0 leaves it out."""
-    vi_lag: Annotated[int, cli.Between(2)] = 5
+    vi_lag: Annotated[int, cli.Between(2, 10**9)] = 5
     """Updates of G between two copies into G°, at least 2: right after a copy the term and its gradient are
     0."""
     features: str = ""
     """For the Fréchet distance: a classifier of gan/features.py, or inception. Empty: the data's one in
     gan/weights."""
-    samples: Annotated[int, cli.Between(2)] = 10000
+    samples: Annotated[int, cli.Between(2, 1_000_000)] = 10000
     """Generated images, and training images, for the Fréchet distance."""
 
 

@@ -44,9 +44,9 @@ class Config:
     """Which questions."""
     without: Literal["", "matching", "repair", "both"] = ""
     """What to leave out after the model."""
-    errors: Annotated[int, cli.Between(0)] = 0
+    errors: Annotated[int, cli.Between(0, 10**9)] = 0
     """Wrong queries to print."""
-    limit: Annotated[int, cli.Between(1)] = 10**9
+    limit: Annotated[int, cli.Between(1, 10**9)] = 10**9
     """Questions at most."""
     out: pathlib.Path | None = None
     """Folder for predictions.jsonl."""

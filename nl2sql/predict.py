@@ -43,7 +43,7 @@ class Config:
     """Questions from the keyboard, one a line. What a file or a command sends is read without it, too."""
     json: bool = False
     """One JSON object for each question."""
-    rows: Annotated[int, cli.Between(0)] = 20
+    rows: Annotated[int, cli.Between(0, 10**9)] = 20
     """Rows to print; --json prints all that are fetched, at most 10,000."""
     run: pathlib.Path = WEIGHTS
     """Run folder of a model of yours, instead of the shipped one."""

@@ -26,7 +26,7 @@ class Config:
     """Run folder of poetry_vae/train.py, or a .keras file with vocab.json beside it."""
     data: str = ""
     """As for poetry_vae/train.py."""
-    iw_couplets: Annotated[int, cli.Between(0)] = 1000
+    iw_couplets: Annotated[int, cli.Between(0, 10**9)] = 1000
     """Test couplets for the importance-weighted bound with 100 samples each; 0 leaves it out."""
 
 

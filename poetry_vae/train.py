@@ -97,20 +97,20 @@ class Config(cli.BaseConfig):
     """The peak. By default 2e-3, and the article's constant 1e-3 for its recipe."""
     recipe: Literal["cosine", "article"] = "cosine"
     """cosine: Adam with a short warm-up and cosine decay. article: Adam at a constant rate."""
-    width: Annotated[int, cli.Between(1)] = 64
+    width: Annotated[int, cli.Between(1, 65_536)] = 64
     """Channels of the embedding and of every convolution."""
-    latent_dim: Annotated[int, cli.Between(2)] = 64
+    latent_dim: Annotated[int, cli.Between(2, 65_536)] = 64
     """Dimensions of the code z."""
     annealing: Annotated[float, cli.Between(0, 1)] = 0.0
     """Share of the training over which the weight of the KL rises from 0 to 1; the article's is 0."""
-    free_bits: Annotated[float, cli.Between(0)] = 0.0
+    free_bits: Annotated[float, cli.Between(0, 1000)] = 0.0
     """Nats that each dimension of z may carry at no cost; the article's are 0."""
-    min_count: Annotated[int, cli.Between(1)] = 2
+    min_count: Annotated[int, cli.Between(1, 10**9)] = 2
     """Characters that occur less often in the training couplets are one character, the unknown, which is
     never written."""
-    validation: Annotated[int, cli.Between(1)] = 5000
+    validation: Annotated[int, cli.Between(1, 10**9)] = 5000
     """Training couplets, at most a tenth, that choose the best epoch."""
-    iw_couplets: Annotated[int, cli.Between(0)] = 1000
+    iw_couplets: Annotated[int, cli.Between(0, 10**9)] = 1000
     """Test couplets for the importance-weighted bound with 100 samples each; 0 leaves it out."""
 
 

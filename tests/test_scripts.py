@@ -12,6 +12,8 @@ import json
 import math
 import pathlib
 import re
+import typing
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -146,15 +148,46 @@ def test_paths_that_cannot_be_used_are_named(script, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+# ----------------------------------------------------------------------------------- options at their limits
+
+MODULES = [f"{article}.{name[:-3]}" for article in KERAS_3 for name in sorted(scripts_of(article))]
+
+
+def kinds_in(hint):
+    """The types that an annotation is made of: int and None of `int | None`."""
+    if typing.get_origin(hint) is Literal:
+        return set()
+    return {hint}.union(*map(kinds_in, typing.get_args(hint)))
+
+
+@pytest.mark.parametrize("script", MODULES)
+def test_every_number_has_a_least_and_a_greatest_value(script):
+    config_class = importlib.import_module(script).Config
+    limits = dict(cli.limits_of(config_class))
+    assert len(limits) == len(cli.limits_of(config_class))                        # each has one pair
+    for name, hint in typing.get_type_hints(config_class).items():
+        if kinds_in(hint) & {int, float}:
+            assert name in limits, f"{name} has no limits"
+            assert (limits[name].least, limits[name].above) != (None, None), f"{name} has no least value"
+            assert (limits[name].most, limits[name].below) != (None, None), f"{name} has no greatest value"
+
+
 def beyond(config_class, name, end, direction):
     """The next value of an option after one of its ends, towards −1 or 1."""
-    hint = next(field.type for field in dataclasses.fields(config_class) if field.name == name)
-    return end + direction if "int" in str(hint) else math.nextafter(end, direction * math.inf)
+    whole = int in kinds_in(typing.get_type_hints(config_class)[name])
+    return end + direction if whole else math.nextafter(end, direction * math.inf)
 
 
-@pytest.mark.parametrize(
-    "script", [f"{article}.{name[:-3]}" for article in KERAS_3 for name in sorted(scripts_of(article))]
-)
+def with_option(config_class, name, value):
+    """A configuration with one option set; those without a default are paths."""
+    needed = [field.name for field in dataclasses.fields(config_class)
+              if field.default is field.default_factory is dataclasses.MISSING]
+    if typing.get_origin(typing.get_type_hints(config_class)[name]) is tuple:
+        value = (value,)
+    return config_class(**{path: pathlib.Path("x") for path in needed}, **{name: value})
+
+
+@pytest.mark.parametrize("script", MODULES)
 def test_options_at_both_ends_and_one_step_outside(script):
     config_class = importlib.import_module(script).Config
     for name, limits in cli.limits_of(config_class):
@@ -165,7 +198,7 @@ def test_options_at_both_ends_and_one_step_outside(script):
                 outside.append(beyond(config_class, name, end, direction))
         outside += [end for end in (limits.above, limits.below, math.nan, math.inf) if end is not None]
         for value in inside:
-            cli.check(dataclasses.replace(config_class(), **{name: value}))
+            cli.check(with_option(config_class, name, value))
         for value in outside:
             with pytest.raises(InputError, match=f"{cli.option(name)} expects .*Received: "):
-                cli.check(dataclasses.replace(config_class(), **{name: value}))
+                cli.check(with_option(config_class, name, value))

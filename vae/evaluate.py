@@ -28,7 +28,7 @@ class Config:
     """Run folder of vae/train.py, or a .keras file from one."""
     data: str = ""
     """As for vae/train.py."""
-    iw_images: Annotated[int, cli.Between(0)] = 10000
+    iw_images: Annotated[int, cli.Between(0, 10**9)] = 10000
     """Test images for the importance-weighted bound with 500 samples each; 0 leaves it out."""
 
 

@@ -173,17 +173,17 @@ class Config(cli.BaseConfig):
     in a trial."""
     learning_rate: float | None = None
     """The peak. By default 1e-3 for the article's recipe, see PEAKS for ours."""
-    latent_dim: Annotated[int, cli.Between(1)] | None = None
+    latent_dim: Annotated[int, cli.Between(1, 65_536)] | None = None
     """Dimensions of Z; the article's by default: 2, and 20 for clustering."""
-    clusters: Annotated[int, cli.Between(2)] = 10
+    clusters: Annotated[int, cli.Between(2, 65_536)] = 10
     """Clusters of the clustering model."""
-    validation: Annotated[int, cli.Between(0)] = 5000
+    validation: Annotated[int, cli.Between(0, 10**9)] = 5000
     """Last training images, at most a tenth, that choose the best epoch. 0: train on all of them, keep the
     last epoch."""
     binarize: bool = False
     """Draw each pixel as 0 or 1 with its grey value as probability, anew in each epoch: the loss is then a
     likelihood."""
-    iw_images: Annotated[int, cli.Between(0)] = 10000
+    iw_images: Annotated[int, cli.Between(0, 10**9)] = 10000
     """Test images for the importance-weighted bound with 500 samples each; 0 leaves it out."""
 
 

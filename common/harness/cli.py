@@ -64,11 +64,11 @@ class BaseConfig:
 
     # the --data that --smoke trains on; an article of text names its own sample
     builtin: ClassVar[str] = "digits"
-    epochs: Annotated[int, Between(1)] = 50
+    epochs: Annotated[int, Between(1, 1_000_000)] = 50
     """Passes over the training data."""
-    batch_size: Annotated[int, Between(1)] = 100
+    batch_size: Annotated[int, Between(1, 1_000_000)] = 100
     """Samples in one step of the optimizer."""
-    learning_rate: Annotated[float, Between(above=0)] = 1e-3
+    learning_rate: Annotated[float, Between(above=0, most=1_000_000)] = 1e-3
     """Learning rate of the optimizer, the peak where a schedule changes it."""
     seed: Seed = 0
     """Seed of the weights, the noise and the order of the data."""
@@ -81,7 +81,7 @@ class BaseConfig:
     """Run folder of a run that was stopped: continues it with its own configuration."""
     precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
     """What layers compute in; weights, losses and metrics are float32. mixed_...: for GPUs that have it."""
-    devices: int = 1
+    devices: Annotated[int, Between(0, 1024)] = 1
     """Devices of this machine that share each batch; 0: all. Of several machines: see
     common/harness/launch.py."""
     smoke: bool = False
@@ -146,17 +146,20 @@ def check(config):
                 named_path(text, option(field.name))
     for name, limits in limits_of(type(config)):
         value = getattr(config, name)
-        if value is not None and not limits.admits(value):
-            raise InputError(f"{option(name)} expects {limits}. Received: {value}")
+        for number in value if isinstance(value, tuple) else [value]:
+            if number is not None and not limits.admits(number):
+                raise InputError(f"{option(name)} expects {limits}. Received: {number}")
 
 
 def limits_of(config_class):
-    """(name, Between) of all options, those of base classes included: a new default keeps the limits."""
-    found = []
-    for ancestor in filter(dataclasses.is_dataclass, config_class.__mro__):
+    """(name, Between) of all options, those of base classes included: a new default keeps the limits, and new
+    limits take their place."""
+    found = {}
+    for ancestor in filter(dataclasses.is_dataclass, reversed(config_class.__mro__)):
         for name, hint in typing.get_type_hints(ancestor, include_extras=True).items():
-            found += [(name, limits) for limits in _betweens(hint)]
-    return found
+            if betweens := _betweens(hint):
+                found[name] = betweens
+    return [(name, limits) for name, betweens in found.items() for limits in betweens]
 
 
 def _betweens(hint):

@@ -31,6 +31,7 @@ PROCESS, LOCAL = "KEXUE_PROCESS", "KEXUE_LOCAL_DEVICE"
 SCHEDULER = "scheduler"                   # as COORDINATOR: JAX finds all numbers in the scheduler's variables
 # variables by which JAX knows them
 SCHEDULERS = [("SLURM_JOB_ID", "SLURM_PROCID"), ("OMPI_MCA_orte_hnp_uri",)]
+MOST = 1024                                # processes
 GRACE = 10                                 # seconds in which the others of this machine may end by themselves
 BAD_INPUT = 2                             # exit code of a script that has said what is wrong with its options
 LOST_ADVICE = (
@@ -75,8 +76,8 @@ def environments(processes, process, coordinator, environment):
         if scheduled and process is None and coordinator is None:
             return [{COORDINATOR: SCHEDULER}]
         raise ValueError("expected --processes, or a job of SLURM or Open MPI with one task a process")
-    if processes < 1:
-        raise ValueError(f"--processes expects at least 1. Received: {processes}")
+    if not 1 <= processes <= MOST:
+        raise ValueError(f"--processes expects 1 to {MOST:,}. Received: {processes}")
     if process is not None:
         if not 0 <= process < processes:
             raise ValueError(f"--process-id expects 0 to {processes - 1}. Received: {process}")

@@ -27,13 +27,13 @@ BACKENDS = ("--data digits --epochs 12 --shift 0", "test_accuracy_one_digit")
 # (options of Config, message): refused before anything is written. EMPTY is an empty folder, FILE an empty
 # file
 BAD = [
-    ({"digits": 0}, "--digits expects at least 1. Received: 0"),
+    ({"digits": 0}, "--digits expects 1 to 100. Received: 0"),
     ({"digits": 11, "data": "digits"}, "--digits expects at most 10, one of each class.*Received: 11"),
-    ({"routings": 0}, "--routings expects at least 1. Received: 0"),
+    ({"routings": 0}, "--routings expects 1 to 100. Received: 0"),
     ({"routing": "none", "routings": 2}, "--routings expects --routing dynamic or em"),
     ({"shift": 28}, "--shift expects 0 to 27. Received: 28"),
-    ({"validation": -1}, "--validation expects at least 0. Received: -1"),
-    ({"images": -1}, "--images expects at least 0. Received: -1"),
+    ({"validation": -1}, "--validation expects 0 to 1,000,000,000. Received: -1"),
+    ({"images": -1}, "--images expects 0 to 1,000,000,000. Received: -1"),
     ({"images": 1, "digits": 2, "data": "digits"}, "--digits expects at most 1, one of each class"),
     ({"reconstruction": 1.5}, "--reconstruction expects 0 to 1. Received: 1.5"),
     ({"reconstruction": 0.1, "routing": "em"}, "--reconstruction expects --routing dynamic.*Received: em"),

@@ -27,7 +27,7 @@ BACKENDS = ("--data sample --epochs 5", "test_perplexity")
 # file
 BAD = [
     ({"data": "EMPTY"}, "an empty folder"),
-    ({"width": 1}, "--width expects at least 2"),
+    ({"width": 1}, "--width expects 2 to 65,536"),
     ({"dropout": 1.0}, "--dropout expects at least 0 and less than 1"),
     ({"data": "sample", "max_length": 1}, "at least 10 couplets of at most 1 characters"),
     ({"data": "sample", "extra": "/nowhere"}, "--extra expects verse"),

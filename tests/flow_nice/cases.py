@@ -24,7 +24,7 @@ BACKENDS = ("--data digits --epochs 5 --width 100", "test_loss_without_noise")
 # (options of Config, message): refused before anything is written. EMPTY is an empty folder, FILE an empty
 # file
 BAD = [
-    ({"blocks": 0}, "--blocks expects at least 1. Received: 0"),
+    ({"blocks": 0}, "--blocks expects 1 to 1,000. Received: 0"),
     ({"temperature": -1.0}, "--temperature expects more than 0 and at most 10. Received: -1"),
     ({"dropout": 1.5}, "--dropout expects 0 to 1. Received: 1.5"),
     ({"draws": 0, "protocol": "paper"}, "--draws expects"),

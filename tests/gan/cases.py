@@ -30,7 +30,7 @@ BAD = [
     ({"size": 30}, "--size expects 28 to 64"),
     ({"data": "EMPTY"}, "at least 10 pictures"),
     ({"data": "digits", "batch_size": 2000}, "images for one update"),
-    ({"critic_steps": 0}, "--critic-steps expects at least 1"),
+    ({"critic_steps": 0}, "--critic-steps expects 1 to 1,000"),
     ({"devices": 2, "data": "digits"}, "--devices expects"),
 ]
 

@@ -33,7 +33,7 @@ BAD = [
     ({"unrelated": 1.0}, "--unrelated expects 0 to 0.9. Received: 1.0"),
     ({"rename": -1.0}, "--rename expects"),
     ({"validation": 0}, "--validation expects"),
-    ({"epochs": 0}, "--epochs expects at least 1. Received: 0"),
+    ({"epochs": 0}, "--epochs expects 1 to 1,000,000. Received: 0"),
     ({"devices": 2}, "--devices expects 1 to 1. Received: 2"),
     ({"resume": "EMPTY"}, "--resume expects the folder of a run"),
     ({"smoke": True, "out": "FILE"}, "--out expects a folder that can be written"),

@@ -460,9 +460,11 @@ def test_bad_options_are_named_before_anything_is_written(tmp_path, options, mes
     test_scripts.test_bad_options_are_named_before_anything_is_written(tmp_path, "nl2sql", options, message)
 
 
-@pytest.mark.parametrize("script", ["train", "pretrain", "evaluate"])
+@pytest.mark.parametrize("script", sorted(test_scripts.scripts_of("nl2sql")))
 def test_options_at_both_ends_and_one_step_outside(script):
-    test_scripts.test_options_at_both_ends_and_one_step_outside(f"nl2sql.{script}")
+    module = f"nl2sql.{script.removesuffix('.py')}"
+    test_scripts.test_every_number_has_a_least_and_a_greatest_value(module)
+    test_scripts.test_options_at_both_ends_and_one_step_outside(module)
 
 
 def test_a_resumed_training_needs_the_same_vocabulary(tableqa, tmp_path):

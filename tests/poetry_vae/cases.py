@@ -24,9 +24,9 @@ BACKENDS = ("--data sample --epochs 5 --iw-couplets 0", "test_negative_elbo")
 # file
 BAD = [
     ({"data": "EMPTY"}, "an empty folder"),
-    ({"latent_dim": 1}, "--latent-dim expects at least 2"),
+    ({"latent_dim": 1}, "--latent-dim expects 2 to 65,536"),
     ({"annealing": 1.5}, "--annealing expects 0 to 1"),
-    ({"free_bits": -0.1}, "--free-bits expects at least 0"),
+    ({"free_bits": -0.1}, "--free-bits expects 0 to 1,000"),
 ]
 
 

@@ -29,16 +29,16 @@ BACKENDS = ("--data digits --epochs 5 --iw-images 0", "test_negative_elbo_grey")
 # file
 BAD = [
     ({"data": "EMPTY"}, "at least 10 pictures"),
-    ({"epochs": 0}, "--epochs expects at least 1. Received: 0"),
-    ({"batch_size": -3}, "--batch-size expects at least 1. Received: -3"),
-    ({"learning_rate": 0.0}, "--learning-rate expects more than 0. Received: 0"),
+    ({"epochs": 0}, "--epochs expects 1 to 1,000,000. Received: 0"),
+    ({"batch_size": -3}, "--batch-size expects 1 to 1,000,000. Received: -3"),
+    ({"learning_rate": 0.0}, "--learning-rate expects more than 0 and at most 1,000,000. Received: 0"),
     ({"seed": -1}, "--seed expects 0 to 4,294,967,295. Received: -1"),
     ({"latent_dim": 0}, "--latent-dim expects"),
     ({"clusters": 1, "model": "clustering"}, "--clusters expects"),
     ({"validation": -1}, "--validation expects"),
     ({"resume": "EMPTY"}, "--resume expects the folder of a run"),
     ({"data": "digits", "out": "FILE"}, "--out expects a folder that can be written"),
-    ({"devices": -1, "data": "digits"}, "--devices expects 0, for all, to"),
+    ({"devices": -1, "data": "digits"}, "--devices expects 0 to 1,024"),
 ]
 
 

@@ -52,7 +52,7 @@ def test_a_killed_training_continues(tmp_path):
 
 
 def test_a_loss_that_becomes_nan(tmp_path):
-    arguments = ["--data", "digits", "--epochs", "3", "--recipe", "article", "--learning-rate", "1e30"]
+    arguments = ["--data", "digits", "--epochs", "3", "--recipe", "article", "--learning-rate", "1e6"]
     error = last_line(run("vae/train.py", *arguments, "--out", tmp_path, code=2))
     assert "no longer a finite number at step" in error and "smaller --learning-rate" in error
 

@@ -75,7 +75,8 @@ def test_what_each_process_is_told():
 
 @pytest.mark.parametrize("arguments, message", [
     ([], "expected --processes"),
-    (["--processes", "0"], "--processes expects at least 1"),
+    (["--processes", "0"], "--processes expects 1 to 1,024"),
+    (["--processes", "1000000000"], "--processes expects 1 to 1,024. Received: 1000000000"),
     (["--processes", "2", "--process-id", "2", "--coordinator", "a:1"], "--process-id expects 0 to 1"),
     (["--processes", "2", "--process-id", "0"], "--coordinator HOST:PORT"),
     (["--processes", "2", "--process-id", "0", "--coordinator", "node0"], "--coordinator HOST:PORT"),

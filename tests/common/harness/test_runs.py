@@ -196,18 +196,28 @@ def test_a_loss_that_explodes_but_stays_finite_stops_the_run_too(config):
 
 
 @dataclasses.dataclass
-class Options(cli.BaseConfig):
+class Wider(cli.BaseConfig):
+    fixed: Annotated[int, cli.Between(1, 5)] = 1
+
+
+@dataclasses.dataclass
+class Options(Wider):
     epochs: int = 3                                    # another default, and the limits of the class below
     width: Annotated[int, cli.Between(2, 4096)] = 128
     rate: Annotated[float, cli.Between(0, below=1)] | None = None
+    rates: tuple[Annotated[float, cli.Between(0, 1)], ...] = (0, 1.0)
+    fixed: Annotated[int, cli.Between(1, 1)] = 1       # new limits take the place of those above
 
 
 @pytest.mark.parametrize("changes, message", [
-    ({"epochs": 0}, "--epochs expects at least 1. Received: 0"),
-    ({"batch_size": -1}, "--batch-size expects at least 1. Received: -1"),
-    ({"learning_rate": 0.0}, "--learning-rate expects more than 0. Received: 0.0"),
-    ({"learning_rate": float("nan")}, "--learning-rate expects more than 0. Received: nan"),
-    ({"learning_rate": float("inf")}, "--learning-rate expects more than 0. Received: inf"),
+    ({"epochs": 0}, "--epochs expects 1 to 1,000,000. Received: 0"),
+    ({"batch_size": -1}, "--batch-size expects 1 to 1,000,000. Received: -1"),
+    ({"learning_rate": 0.0}, "--learning-rate expects more than 0 and at most 1,000,000. Received: 0.0"),
+    ({"learning_rate": float("nan")}, "--learning-rate expects more than 0 .* Received: nan"),
+    ({"learning_rate": float("inf")}, "--learning-rate expects more than 0 .* Received: inf"),
+    ({"devices": 10 ** 9}, "--devices expects 0 to 1,024. Received: 1000000000"),
+    ({"rates": (0.5, 2.0)}, "--rates expects 0 to 1. Received: 2.0"),
+    ({"fixed": 2}, "--fixed expects 1 to 1. Received: 2"),
     ({"seed": 2 ** 32}, "--seed expects 0 to 4,294,967,295"),
     ({"width": 1}, "--width expects 2 to 4,096. Received: 1"),
     ({"width": 4097}, "--width expects 2 to 4,096. Received: 4097"),
@@ -215,7 +225,8 @@ class Options(cli.BaseConfig):
 ])
 def test_options_beyond_their_limits(changes, message):
     cli.check(Options(width=2, rate=0.0))
-    cli.check(Options(width=4096, rate=0.999))
+    cli.check(Options(width=4096, rate=0.999, rates=()))
+    assert dict(cli.limits_of(Options))["fixed"] == cli.Between(1, 1)
     with pytest.raises(InputError, match=message):
         cli.settle(Options(**changes))
 
