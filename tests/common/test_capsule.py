@@ -261,6 +261,8 @@ def test_mask_refuses_classes_that_are_none():
             Mask()([v, np.array([0, wrong])])
         with pytest.raises(ValueError, match="rows, with numbers from 0 to 1.*Received: y_true="):
             Mask()([v, np.array([[0, 1, 0, 0], [0, 0, wrong, 0]])])
+        if keras.backend.backend() == "torch":          # whose models run eagerly, and refuse
+            continue
         x, y = keras.Input((4, 3)), keras.Input(())
         found = keras.Model([x, y], Mask()([x, y])).predict([v, np.array([0, wrong], "float32")], verbose=0)
         assert np.isfinite(found[0]).all() and np.isnan(found[1]).all()
