@@ -24,6 +24,7 @@ BIG = 1_500_000_000                    # bytes that a bomb unpacks to; blanks an
 TABLE, MODEL = "nl2sql.table_files:read_table", "vae.autoencoder:Autoencoder.load"
 SHIPPED = ROOT / "vae/weights/vae.keras"
 PIECE = 1 << 20
+SIZE = 10_000_000                      # bytes of a file at most
 
 
 # -------------------------------------------------------------------------------------------------- archives
@@ -118,6 +119,18 @@ def with_texts(folder, rows, content):
     for name, (end, more) in added.items():
         parts[name] = parts[name].replace(end.encode(), more.encode())
     return write_zip(folder / "x.xlsx", parts | {TEXTS: content})
+
+
+def many_tags(folder):
+    """16 million tags, which are no cells, in 64 MB."""
+    return workbook(folder, **{FIRST: [SHEET.encode(), *repeated(b"<a/>", 63 * PIECE), END]})
+
+
+def long_attribute(folder):
+    """One tag of 62 MB: a parser that gets it in pieces begins anew with each."""
+    row = [b'<row a="', *repeated(b"x", 59 * PIECE), b'"/>']
+    rows = [CELL.format(row=i, place=f"A{i}").encode() for i in (1, 2)]
+    return workbook(folder, **{FIRST: [SHEET.encode(), *rows, *row, END]})
 
 
 def shared_strings(folder, lie=False):
@@ -435,6 +448,7 @@ BOMBS = {
     "xlsx with 22,000,000 shared strings": (TABLE, shared_strings),
     "the same strings, called 100 bytes": (TABLE, lambda folder: shared_strings(folder, lie=True)),
     "xlsx with 15,000,000 styles": (TABLE, styles),
+    "xlsx with 16,000,000 tags": (TABLE, many_tags),
     "xlsx with entities of entities": (TABLE, entities),
     "SQLite with a generated column of 800 MB": (TABLE, generated_column),
     "SQLite with a view of 800 MB": (TABLE, view_of_zeros),
@@ -488,6 +502,58 @@ BOMBS = {
     "PostScript called x.png": (PICTURE, postscript),
     "PNG of 169,000,000 pixels": (PICTURE, picture),
     "TIFF of 40,000,000 floats": (PICTURE, lambda folder: tiff(folder)),
+}
+
+
+def full_table(folder, kind):
+    """As many cells as a table may have, of numbers and texts."""
+    path, rows = folder / f"x.{kind}", 29_999
+    header = [f"c{i}" for i in range(10)]
+    lines = ([f"{7 * i + j}" if j % 2 else f"市{i * j}" for j in range(10)] for i in range(rows))
+    if kind == "csv":
+        return text(folder, path.name, *(",".join(line) + "\n" for line in [header, *lines]))
+    if kind == "db":
+        with contextlib.closing(sqlite3.connect(path)) as connection:
+            connection.execute(f"CREATE TABLE t ({', '.join(header)})")
+            connection.executemany(f"INSERT INTO t VALUES ({', '.join('?' * 10)})", lines)
+            connection.commit()
+        return path
+    cell = '<c t="{}"><v>{}</v></c>'
+    body = [f"<row>{''.join(cell.format('n' if c.isdigit() else 'str', c) for c in line)}</row>".encode()
+            for line in [header, *lines]]
+    return workbook(folder, **{FIRST: [SHEET.encode(), *body, END]})
+
+
+def full_tables(folder):
+    """Tables of TableQA with as many cells as a file may have, and a question to one."""
+    sql = {"sel": [0], "agg": [0], "cond_conn_op": 0, "conds": []}
+    question = {"question": "a", "table_id": "0", "sql": sql}
+    text(folder, "questions.json", json.dumps(question, ensure_ascii=False) + "\n")
+    rows = [[i, "市"] for i in range(50_000)]
+    return tableqa(folder, *({"id": f"{i}", "rows": rows, "types": ["real", "text"]} for i in range(10)))
+
+
+def full_picture(folder, mode, kind):
+    from PIL import Image
+
+    path = folder / f"x.{kind.lower()}"
+    options = {"compression": "tiff_adobe_deflate"} if kind == "TIFF" else {}
+    Image.new(mode, (5000, 5000)).save(path, kind, **options)
+    return path
+
+
+def full_arrays(folder):
+    return images(folder, x_train=zeros("|u1", (255_000, 28, 28)))
+
+
+LARGEST = {
+    **{f"{kind} with 300,000 cells": (TABLE, functools.partial(full_table, kind=kind))
+       for kind in ("csv", "xlsx", "db")},
+    "xlsx with an attribute of 62 MB": (TABLE, long_attribute),
+    "TableQA with 1,000,000 cells": ("tests.stress.limits:tableqa", full_tables),
+    **{f"{kind} of 25,000,000 pixels": (PICTURE, functools.partial(full_picture, mode=mode, kind=kind))
+       for kind, mode in (("PNG", "RGBA"), ("WEBP", "RGBA"), ("JPEG", "RGB"), ("GIF", "P"), ("TIFF", "F"))},
+    "npz with images of 200 MB": (IMAGES, full_arrays),
 }
 
 

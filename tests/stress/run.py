@@ -5,8 +5,9 @@ alone, too.
     python tests/stress/run.py --parts kill --articles vae crf --kills 5 --out try.json
     python tests/stress/run.py --page                             writes the figures into docs/reliability.md
 
-Parts: kill, surroundings, diverge, twice (training scripts), models (model files), readers (fuzzing),
-downloads, layers. A part that runs replaces its figures in the file, each with its own commit and machine.
+Parts: kill, surroundings, diverge, twice (training scripts), models (model files), readers (fuzzing), limits
+(memory and seconds of readers), downloads, layers. A part that runs replaces its figures in the file, each
+with its own commit and machine.
 """
 
 import pathlib
@@ -29,7 +30,7 @@ from tests.stress.readers import READERS
 from tests.stress.scripts import SCRIPTS
 from tests.stress.warm import Warm
 
-COMMON = ("downloads", "layers")                    # parts that belong to no article
+COMMON = ("limits", "downloads", "layers")                    # parts that belong to no article
 PARTS = ("kill", "surroundings", "diverge", "twice", "models", "readers", *COMMON)
 RESULTS, PAGE = ROOT / "tests/stress/results.json", ROOT / "docs/reliability.md"
 SHIPPED = ["vae/weights/vae.keras", "flow_nice/weights/nice-small.keras", "crf/weights/fast/model.keras"]
@@ -95,6 +96,9 @@ def of_all(part, place, config):
     """The figures of a part that belongs to no article."""
     if part == "downloads":
         return downloads.downloads(place)
+    if part == "limits":
+        with Warm("tests.stress.limits") as warm:
+            return warm.call("tests.stress.limits:limits", place, folder=place)
     with Warm("tests.stress.layers") as warm:
         return warm.call("tests.stress.layers:promises", config.shapes, folder=place)
 
@@ -196,6 +200,11 @@ ROWS = [  # what is promised; part; what stands in the table, from the sums of i
         "Whatever stands in a file, its reader takes it or says what is wrong",
         "readers",
         "{inputs:,} inputs to {readers:,} readers, {refused:,} refused; {guided:,} more that coverage led to",
+    ),
+    (
+        "No file of up to 10 MB takes a reader more than 500 MB or 5 s, whatever it unpacks to or computes",
+        "limits",
+        "{files:,} files, {refused:,} refused; {megabytes:,} MB and {milliseconds:,} ms at most",
     ),
     (
         "A download is the right file or none, and writes nowhere but in the cache",

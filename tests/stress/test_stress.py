@@ -4,8 +4,11 @@ times."""
 import dataclasses
 import importlib
 import json
+import os
 import re
 import shutil
+import signal
+import time
 
 import keras
 import numpy as np
@@ -16,7 +19,7 @@ from common.harness.batches import ArrayBatches
 from common.harness.folder import LOCKS
 from common.harness.reading import InputError
 from tests.articles import ROOT
-from tests.stress import downloads, layers, models, processes, readers, run
+from tests.stress import bombs, downloads, layers, limits, models, processes, readers, run
 from tests.stress.guided import guided
 from tests.stress.scripts import SCRIPTS
 from tests.stress.warm import Warm
@@ -78,6 +81,35 @@ def test_a_run_folder_that_is_gone(tmp_path):
     shutil.rmtree(found.folder)
     with pytest.raises(InputError, match="the folder of this run, is gone"):
         found.path("model.keras")
+
+
+def test_files_that_exhaust_a_reader_are_found(tmp_path, monkeypatch):
+    """The oracle of `limits`: readers that take too much memory or time, raise, crash or take a bomb."""
+    def taking(megabytes=0, seconds=0.0):
+        def read(path):
+            held, end = bytearray(10**6 * megabytes), time.process_time() + seconds
+            while time.process_time() < end:
+                held[:1] = b"1"
+
+        return limits.in_child(limits.measured, read, tmp_path)
+
+    def crash(path):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    def refuse(path):
+        raise InputError("two\nlines")
+
+    for name in ("SQLite with a view of 800 MB", "GIF of 25,000,000 pixels"):
+        found = limits.of_file(*(bombs.BOMBS | bombs.LARGEST)[name], tmp_path)
+        assert limits.fault_of(found, name in bombs.BOMBS) is None
+    monkeypatch.setattr(limits, "MEGABYTES", 60)
+    monkeypatch.setattr(limits, "SECONDS", 0.2)
+    assert limits.fault_of(taking(50, 0.1), to_refuse=False) is None
+    assert "taken with 8" in limits.fault_of(taking(80), to_refuse=False)
+    assert "taken with" in limits.fault_of(taking(seconds=0.3), to_refuse=False)
+    assert limits.fault_of(taking(), to_refuse=True) == "taken"
+    for reader, fault in ((crash, "killed by signal 9"), (refuse, "more than a line"), (int, "TypeError")):
+        assert fault in limits.fault_of(limits.in_child(limits.measured, reader, tmp_path), to_refuse=True)
 
 
 def test_downloads_from_a_server_that_does_everything_wrong(tmp_path):
