@@ -1,7 +1,8 @@
-"""The same short run of each article on TensorFlow and on JAX, as a table: they should agree within what a
-seed changes.
+"""The same short run of each article on TensorFlow, JAX and PyTorch, as a table: they should agree within
+what a seed changes.
 
     python benchmarks/backends.py                            every article, three seeds
+    python benchmarks/backends.py --backends torch           one backend, which has to be installed
     python benchmarks/backends.py --articles vae crf --precision mixed_float16
 
 The runs are those of BACKENDS in tests/<article>/cases.py, on the samples that come with the repository: what
@@ -27,7 +28,7 @@ from common.harness.writing import ROOT
 from tests.articles import CASES
 
 RUNS = {article: cases.BACKENDS for article, cases in CASES.items() if cases.BACKENDS}      # options, metric
-BACKENDS = ("tensorflow", "jax")
+BACKENDS = {"tensorflow": "TensorFlow", "jax": "JAX", "torch": "PyTorch"}
 
 
 @dataclass
@@ -36,6 +37,8 @@ class Config:
     """Which articles."""
     seeds: Annotated[int, cli.Between(1, 1000)] = 3
     """Runs of each on each backend."""
+    backends: tuple[str, ...] = tuple(BACKENDS)
+    """Which backends, in the order of the columns."""
     precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
     """--precision of all runs."""
 
@@ -63,9 +66,9 @@ def cell(values):
 
 
 def row_of(article, config):
-    """The cells of an article: training loss on both backends, then its metric on both."""
+    """The cells of an article: training loss on each backend, then its metric on each."""
     losses, metrics = [], []
-    for backend in BACKENDS:
+    for backend in config.backends:
         found = [measure(article, backend, seed, config.precision) for seed in range(config.seeds)]
         losses.append(cell([loss for loss, _ in found]))
         metrics.append(cell([metric for _, metric in found]))
@@ -77,8 +80,12 @@ def main(config):
     wrong = [article for article in config.articles if article not in RUNS]
     if wrong:
         raise InputError(f"--articles expects some of {', '.join(RUNS)}. Received: {wrong[0]}")
-    print("| article | command | training loss, TensorFlow | JAX | metric | TensorFlow | JAX |")
-    print("|---" * 7 + "|")
+    unknown = [backend for backend in config.backends if backend not in BACKENDS]
+    if unknown:
+        raise InputError(f"--backends expects some of {', '.join(BACKENDS)}. Received: {unknown[0]}")
+    names = " | ".join(BACKENDS[backend] for backend in config.backends)
+    print(f"| article | command | training loss, {names} | metric | {names} |")
+    print("|---" * (3 + 2 * len(config.backends)) + "|")
     for article in config.articles:
         print(f"| {' | '.join(row_of(article, config))} |", flush=True)
 
