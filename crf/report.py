@@ -41,6 +41,12 @@ def segment_lines(segment, sentences):
     return lines
 
 
+def illegal_pairs(segmenter, sentences):
+    """Of a thousand pairs of neighbouring tags in the answers, how many no segmentation has, such as B B."""
+    illegal, pairs = segmenter.illegal_pairs("\n".join(map("".join, sentences)))
+    return 1000 * illegal / max(1, pairs)
+
+
 def to_half_width(words):
     """NFKC of each character by itself, so that it is the same in whatever words."""
     return ["".join(map(_to_half_width, word)) for word in words]

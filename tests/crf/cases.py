@@ -5,7 +5,9 @@ SMOKE = [
     ("train.py", ""),
 ]
 # the same in make test-slow
-MORE = []
+MORE = [
+    ("train.py", "--model softmax --recipe article"),
+]
 # scripts that need no --smoke, since they end in seconds; the tests of the article run them
 OTHERS = [
     "evaluate.py",
@@ -13,6 +15,8 @@ OTHERS = [
 ]
 # train.py ends in seconds with these, and makes a model that LOAD loads from the run folder
 TINY = "--data sample --epochs 3 --model fast"
+# least values of options where the built-in sample needs more than an option's own
+LEAST = {}
 LOAD = "crf.segmenter:Segmenter.load"
 WEIGHTS = "model.keras"                    # the file of the model in a run folder
 READ = "common.harness.models:load_model"   # what reads that file alone

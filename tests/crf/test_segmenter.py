@@ -195,6 +195,24 @@ def test_the_articles_network_has_its_size():
     assert model.count_params() == len(features.vocab) * 128 + convolutions + 128 * 4 + 4 + 4 * 4 + 4 + 4
 
 
+def test_the_softmax_model_is_one_softmax_for_each_character_before_and_after_training():
+    features = Features.of(SENTENCES)
+    model = train.build_softmax(features, 0.0)
+    scores = keras.Model(model.inputs, model.get_layer("scores").output)
+    encoded = [data.encode(words, features) for words in SENTENCES[:8]]
+    x, tags = data.arrays_of(encoded, 48, None, None)
+    real = x[0] > 0
+    model.compile("adam", loss=[None, crf.CRFLoss()], jit_compile=False)
+    for _ in range(2):
+        probability = np.asarray(keras.ops.softmax(scores(x)))
+        expected = -np.log(np.take_along_axis(probability, tags[..., None], axis=2)[..., 0])
+        found = model.evaluate(x, tags, batch_size=8, verbose=0, return_dict=True)["loss"]
+        assert found == pytest.approx((expected * real).sum(axis=1).mean(), rel=1e-4)
+        best, _ = model(x)
+        np.testing.assert_array_equal(np.asarray(best)[real], probability.argmax(axis=2)[real])
+        model.fit(x, tags, verbose=0)
+
+
 # -------------------------------------------------------------------------------------------------- segmenter
 
 LIKELY = "今天天气不错我们去公园，。！”（）１２３abc \t\r\n\u3000\u200b😀👩🏽‍🔬"
