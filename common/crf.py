@@ -382,7 +382,7 @@ def crf_loss(y_true, potentials):
     mask, k = _check_potentials(potentials)
     tags = _read_tags(y_true, mask, k)
     known = _concrete(mask)
-    if known is not None and _concrete(y_true) is not None:
+    if known is not None and _concrete(y_true) is not None and not _are_stand_ins(y_true):
         check_tags(_readable(y_true, tags), k, known > 0)
     return -log_likelihood(potentials, tags)
 
@@ -467,7 +467,8 @@ class CRFLoss(keras.losses.Loss):
             sample_weight = ops.convert_to_tensor(sample_weight, dtype="float32")
             if tuple(sample_weight.shape[1:]) not in ((), (1,)):
                 raise ValueError("sample_weight expects weights of sentences, (batch,): leave steps out by "
-                                 f"the mask of CRF. Received: sample_weight.shape={sample_weight.shape}")
+                                 "the mask of CRF. "
+                                 f"Received: sample_weight.shape={tuple(sample_weight.shape)}")
         if self.token_mean:
             # Keras' mean of loss / steps with these weights is the sum of losses by the sum of steps.
             weight = 1.0 if sample_weight is None else ops.reshape(sample_weight, (-1,))
@@ -506,7 +507,9 @@ def _read_sets(y_true, steps, num_tags):
         ones, zeros = y == 1, y == 0
         return ops.logical_and(ones, ops.all(ops.logical_or(ones, zeros), axis=-1, keepdims=True))
     unknown = ops.reshape(ops.equal(y_true, -1), ops.shape(steps))
-    return ops.logical_or(ops.one_hot(tags, num_tags, dtype="bool"), unknown[..., None])
+    # one_hot of a number that is no tag is an error on PyTorch
+    allowed = ops.equal(tags[..., None], ops.arange(num_tags, dtype="int32"))
+    return ops.logical_or(allowed, unknown[..., None])
 
 
 def _read_tags(y_true, steps, num_tags=None):
@@ -564,6 +567,11 @@ def check_tags(tags, num_tags, mask=None):
         row, step = wrong[0]
         raise ValueError(f"tags expect integers 0 to {num_tags - 1} where the mask is True, or one-hot rows. "
                          f"Received: tags[{row}, {step}]={tags[row, step]}")
+
+
+def _are_stand_ins(tensor):
+    """Whether the values may be those from which Keras infers shapes on PyTorch, nothing but ones."""
+    return keras.backend.backend() == "torch" and bool((_concrete(tensor) == 1).all())
 
 
 def _concrete(tensor):

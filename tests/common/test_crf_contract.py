@@ -22,7 +22,7 @@ from common.crf import (
     tag_constraints,
     viterbi,
 )
-from tests.common.helpers import load_elsewhere, numpy, run_elsewhere
+from tests.common.helpers import COMPILED_CRF, assert_nan_or_refused, load_elsewhere, numpy, run_elsewhere
 from tests.common.test_crf import BMES, all_paths, forward_backward, loss_and_gradients, make, weights
 
 TENSORFLOW = keras.backend.backend() == "tensorflow"
@@ -45,6 +45,15 @@ def refused(call, *messages):
     assert re.search(r"Received: .*=", text), text
     for message in messages:
         assert message in text
+
+
+def measured(model, inputs, y):
+    """The loss and the metrics of a compiled model."""
+    return list(model.evaluate(inputs, y, verbose=0, return_dict=True).values())
+
+
+def loss_of(model, inputs, y):
+    return model.evaluate(inputs, y, verbose=0, return_dict=True)["loss"]
 
 
 def layer_of(model):
@@ -177,10 +186,9 @@ def test_what_is_no_tag_is_an_error_or_nan_and_padding_is_ignored(spoil, message
     refused(lambda: crf_loss(everywhere, potentials), message)
     if message != "=4":                                    # TagAccuracy does not know K
         refused(lambda: TagAccuracy().update_state(everywhere, tags), message)
-        metric = model.evaluate([h, mask], everywhere, verbose=0, return_dict=True)
-        assert all(np.isnan(value) for value in metric.values())
+        assert_nan_or_refused(measured, model, [h, mask], everywhere)
     else:
-        assert np.isnan(model.evaluate([h, mask], everywhere, verbose=0, return_dict=True)["loss"])
+        assert_nan_or_refused(loss_of, model, [h, mask], everywhere)
     fine = numpy(crf_loss(only_padding, potentials))
     np.testing.assert_allclose(fine, exact_losses(layer, h, mask, Y), rtol=1e-5)
     metric = TagAccuracy()
@@ -261,7 +269,7 @@ def test_a_mask_of_numbers_is_read_or_refused():
     refused(lambda: layer(h, mask=additive), "True at real steps")
     emissions, number = keras.Input((None, 4)), keras.Input((None,))
     model = keras.Model([emissions, number], layer(emissions, mask=number)[1])
-    assert np.isnan(model.predict_on_batch([h, additive])).any()
+    assert_nan_or_refused(lambda: model.predict_on_batch([h, additive]).sum())
     np.testing.assert_allclose(model.predict_on_batch([h, mask.astype("float32")]), expected, rtol=1e-5)
 
 
@@ -330,6 +338,14 @@ def penalty(layer, h, mask, y):
 
         inputs = ops.convert_to_tensor(h), layer.transitions.value
         return numpy(slope(*inputs)), [numpy(g) for g in jax.grad(slope, argnums=(0, 1))(*inputs)]
+    if keras.backend.backend() == "torch":
+        import torch
+
+        h = ops.convert_to_tensor(h).requires_grad_()
+        loss = crf_loss(y, layer.potentials(h, mask)).sum()
+        value = (torch.autograd.grad(loss, h, create_graph=True)[0] ** 2).sum()
+        gradients = torch.autograd.grad(value, [h, layer.transitions.value])
+        return numpy(value), [numpy(g) for g in gradients]
     import tensorflow as tf
 
     h = tf.constant(h)
@@ -458,7 +474,7 @@ def test_constraints_as_arrays_are_saved_and_missing_ones_allow_everything(tmp_p
 # Sizes and types
 
 
-@pytest.mark.parametrize("jit_compile", [False, True])
+@pytest.mark.parametrize("jit_compile", [False, COMPILED_CRF])
 @pytest.mark.parametrize("batch, time", [(3, 1), (1, 1), (0, 3), (0, 1), (3, 0), (0, 0)])
 def test_one_step_no_steps_and_no_rows(batch, time, jit_compile):
     model = tagger(jit_compile=jit_compile)

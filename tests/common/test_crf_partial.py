@@ -12,9 +12,9 @@ import pytest
 from keras import ops
 
 from common.crf import CRF, CRFLoss, KBest, crf_loss, k_best, partial_crf_loss
-from tests.common.helpers import load_elsewhere, numpy
+from tests.common.helpers import COMPILED_CRF, assert_nan_or_refused, numpy
 from tests.common.test_crf import BMES, all_paths, make
-from tests.common.test_crf_contract import layer_of, refused, tagger
+from tests.common.test_crf_contract import layer_of, loss_of, refused, tagger
 
 README = pathlib.Path(__file__).resolve().parents[2] / "crf/README.md"
 
@@ -74,7 +74,7 @@ def test_partial_targets_that_say_nothing_are_refused_and_nan_in_a_graph():
     for targets in (empty, fraction, beyond, below, half):
         refused(lambda targets=targets: partial_crf_loss(targets, potentials), "y_true[1, 2]=")
         model = tagger(loss=CRFLoss(partial=True), metrics=False)
-        assert np.isnan(model.evaluate([h, mask], targets, verbose=0, return_dict=True)["loss"])
+        assert_nan_or_refused(loss_of, model, [h, mask], targets)
     refused(lambda: partial_crf_loss(y, h[0]), "potentials.shape=")
 
 
@@ -95,7 +95,7 @@ def test_where_no_allowed_path_agrees_the_partial_loss_is_no_small_number():
     assert (numpy(partial_crf_loss(begin_begin, layer(h, mask=mask)[1])) > 5e8).all()
 
 
-@pytest.mark.parametrize("jit_compile", [False, True])
+@pytest.mark.parametrize("jit_compile", [False, COMPILED_CRF])
 def test_partial_labels_train_and_their_paths_become_likely(jit_compile):
     """Every other tag is unknown; the tags repeat 0 1 2 3, which the transitions can learn from pairs of
     sentences that hide different steps."""
