@@ -1,19 +1,21 @@
 """Corpora of segmented text, their tags, and batches of sentences of similar length."""
 
 import dataclasses
+import itertools
 import os
 import pathlib
 
 import keras
 import numpy as np
 
-from common.harness import devices, streams
+from common.harness import devices, reading, streams
 from common.harness.batches import LineBatches, ShuffledBatches
 from common.harness.datasets import Texts
 from common.harness.order import EpochBatches
 from common.harness.paths import named_path
-from common.harness.reading import InputError, read_text, sha256_of, too_large
+from common.harness.reading import InputError, byte_lines, decoded, read_text, sha256_of, too_large
 from common.harness.vocab import UNKNOWN
+from crf import forms
 from crf.features import LONGEST_WORD, word_features
 
 SAMPLE = pathlib.Path(__file__).resolve().parent / "samples" / "sentences.txt"
@@ -26,7 +28,7 @@ CORPORA = {
 B, M, E, S = range(4)             # begin, middle, end of a word, and a word of one character
 LABELS = ["B", "M", "E", "S"]
 LENGTHS = np.array([24, 40, 64, 96, 160, 256])      # of padded batches: few, XLA compiles for each anew
-COUNTED = 100_000                 # sentences of a file larger than memory that tell what is rare
+COUNTED = 100_000                 # sentences of a file larger than memory that tell what is rare and its form
 
 
 # ---------------------------------------------------------------------------------------------------- corpora
@@ -37,7 +39,7 @@ def load_corpus(data="", test=""):
     Args:
         data: "" for SXU, or the built-in sentences where it is not there; a name of CORPORA, looked up in the
             folder that KEXUE_DATA names; "sample"; or a file of sentences, one a line, with blanks between
-            words.
+            words, or in one of the other forms of forms.py.
         test: a file of sentences to test on. By default that of the named corpus, else every tenth sentence
             of the file.
 
@@ -46,7 +48,7 @@ def load_corpus(data="", test=""):
     """
     name, path, path_test = _find_corpus(data, test)
     if too_large(path.stat().st_size):
-        corpus = streams.large_text(path, str.split, "words separated by blanks")
+        corpus = streams.large_text(path, _parser_of_large(path), "words separated by blanks")
         return dataclasses.replace(corpus, test=read_sentences(path_test)) if path_test else corpus
     train = read_sentences(path)
     if path_test:
@@ -57,6 +59,17 @@ def load_corpus(data="", test=""):
     print(f"data: {name}, {len(train):,} training and {len(tested):,} test sentences, from {path}",
           flush=True)
     return Texts(name, str(path), sha256_of(path), name == "sample", train, tested)
+
+
+def _parser_of_large(path):
+    """Function of a line → its words, for a file that is read batch by batch: what its first lines say."""
+    first = itertools.islice(byte_lines(path), COUNTED)
+    lines = [decoded(line, path, number) for number, line in enumerate(first, 1)]
+    if forms.looks_like_columns(lines):
+        raise InputError(f"{path} should hold sentences, one a line. Received: columns, such as "
+                         f"{lines[0].strip()[:60]!r}, which are read into memory and so take at most "
+                         f"{reading.LARGE:,} bytes")
+    return forms.parser_for(lines, path)
 
 
 def _find_corpus(data, test):
@@ -93,11 +106,14 @@ def _find_named(data, test):
 
 
 def read_sentences(path):
-    """The sentences of a SIGHAN file as lists of words: UTF-8, one a line, blanks between the words."""
-    lines = map(str.split, read_text(path).split("\n"))          # split() knows \r and wide blanks too
-    sentences = [words for words in lines if words]
+    """The sentences of a SIGHAN file as lists of words: UTF-8, one a line, blanks between the words.
+
+    Words with tags and columns of characters are read too, with a note, see forms.py."""
+    lines = read_text(path).split("\n")
+    sentences = [words for words in forms.sentences_in(lines, path) if words]
     if len(sentences) < 10:
-        raise InputError(f"{path} should hold at least 10 sentences, one a line. Received: {len(sentences)}")
+        raise InputError(f"{path} should hold at least 10 sentences, one a line, or in columns with blank "
+                         f"lines between them. Received: {len(sentences)}")
     if max(map(len, sentences)) == 1:
         raise InputError(f"{path} should hold words separated by blanks. "
                          f"Received: {len(sentences)} lines without any blank")

@@ -40,6 +40,22 @@ def sentences():
     return files(load_corpus, "x.txt", x_txt="".join(lines).encode())
 
 
+def words_with_tags():
+    from crf.data import load_corpus
+    from tests.stress.valid import files
+
+    lines = [f"[我们/r  去/v]v  {place}/n  散步/v  。/w\n" for place in ["公园", "海边", "山上", "城里"] * 3]
+    return files(load_corpus, "x.txt", x_txt="".join(lines).encode())
+
+
+def columns():
+    from crf.data import load_corpus
+    from tests.stress.valid import files
+
+    lines = [f"去\tS\n{place}\tB\n边\tE\n。\tS\n\n" for place in "海山城江" * 3]
+    return files(load_corpus, "x.txt", x_txt="".join(lines).encode())
+
+
 def user_words():
     from crf.data import read_words
     from tests.stress.valid import WORDS, files
@@ -57,6 +73,8 @@ def word_features():
 # name → function → (valid small files as {name: bytes}, function of a folder that reads them)
 READERS = {
     "sentences": sentences,
+    "words with tags": words_with_tags,
+    "columns": columns,
     "user words": user_words,
     "word features": word_features,
 }
