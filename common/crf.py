@@ -101,14 +101,21 @@ def viterbi(potentials):
 def scan(step, start, inputs, reverse=False):
     """ops.scan for a step that puts out its state; on TensorFlow a loop that exports to ONNX and LiteRT.
 
-    tf2onnx does not know the loop of ops.scan, and reads a tf.scan that goes backward in the wrong
-    order, without an error. docs/export.md puts another loop in the place of this one.
+    tf2onnx does not know the loop of ops.scan, and puts the states of a loop that writes backward in the
+    wrong order, without an error: here they are written forward. docs/export.md replaces this loop.
     """
     if keras.backend.backend() != "tensorflow":
         return ops.scan(step, start, inputs, reverse=reverse)
-    inputs = inputs[::-1] if reverse else inputs
-    states = tf.scan(lambda state, x: step(state, x)[0], inputs, start)
-    return states[-1], states[::-1] if reverse else states
+    count = tf.shape(inputs)[0]
+    states = tf.TensorArray(start.dtype, count, element_shape=start.shape)
+
+    def body(i, state, states):
+        state, _ = step(state, inputs[count - 1 - i if reverse else i])
+        return i + 1, state, states.write(i, state)
+
+    _, state, states = tf.while_loop(lambda i, *_: i < count, body, (0, start, states), parallel_iterations=1)
+    states = states.stack()
+    return state, states[::-1] if reverse else states
 
 
 def best_tag(scores):
