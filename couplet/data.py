@@ -85,13 +85,13 @@ def read_pairs(path, second=None):
     lines = read_text(path).split("\n")
     wanted = "couplets, two lines of equal length"
     if second is None:
-        columns = [columns_of(line) for line in lines]
+        columns = (columns_of(line) if line else () for line in lines)
         return parse_rows(path, columns, parse_pair, f"{wanted} with a tab between them")
     others = read_text(second).split("\n")
     if len(lines) != len(others):
         raise InputError(f"{path} and {second} should have as many lines. "
                          f"Received: {len(lines):,} and {len(others):,}")
-    return parse_rows(path, list(zip(lines, others)), parse_pair, wanted)
+    return parse_rows(path, zip(lines, others), parse_pair, wanted)
 
 
 def columns_of(line):

@@ -142,26 +142,34 @@ def parse_rows(path, rows, parse, wanted):
     out.
 
     Args:
-        rows: lines, or lists of columns.
+        rows: an iterable of lines, or of lists of columns.
         parse: row → (sample, None), or (None, why there is none).
         wanted: what the file should hold, for the message.
 
     Raises:
         InputError: no sample, or more rows that are none, with the first one's line.
     """
-    samples, wrong = [], []
+    samples, number, wrong, first = [], 0, 0, "no line"
     for number, row in enumerate(rows, 1):
-        if not "".join(row).strip():
+        if is_blank(row):
             continue
         sample, reason = parse(row)
-        if reason:
-            wrong.append(f"line {number}: {reason}")
-        else:
+        if not reason:
             samples.append(sample)
-    first = wrong[0] if wrong else "no line"
-    if len(wrong) > len(rows) // 100 or not samples:
-        others = f", and {len(wrong) - 1:,} more such lines" if len(wrong) > 1 else ""
+            continue
+        wrong += 1
+        if wrong == 1:
+            first = f"line {number}: {reason}"
+    if wrong > number // 100 or not samples:
+        others = f", and {wrong - 1:,} more such lines" if wrong > 1 else ""
         raise InputError(f"{path} should hold {wanted}. Received: {first}{others}")
     if wrong:
-        print(f"note: {len(wrong):,} of {len(rows):,} lines of {path} are left out ({first})", flush=True)
+        print(f"note: {wrong:,} of {number:,} lines of {path} are left out ({first})", flush=True)
     return samples
+
+
+def is_blank(row):
+    """Whether there is nothing but blanks in a line, or in all of its columns."""
+    if isinstance(row, str):
+        return not row or row.isspace()
+    return not any(row) or not "".join(row).strip()

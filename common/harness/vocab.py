@@ -133,6 +133,7 @@ HAN = [("\u3007", "\u3007"), ("\u3400", "\u4dbf"), ("\u4e00", "\u9fff"), ("\uf90
        ("\U00020000", "\U000323af")]
 
 
+@functools.cache                   # of every character of a corpus
 def is_han(character):
     """Whether it is a Chinese character, of whatever plane: no punctuation, digit, letter or emoji."""
     return any(first <= character <= last for first, last in HAN)

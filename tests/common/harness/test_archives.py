@@ -10,7 +10,7 @@ import pytest
 from common.harness import datasets, reading
 from common.harness.archives import MEMBERS, Gzip, open_archive, read_arrays
 from common.harness.checkpoint import read_checkpoint
-from common.harness.reading import InputError, read_bytes, read_text
+from common.harness.reading import InputError, parse_rows, read_bytes, read_text
 from tests.stress import bombs
 
 
@@ -117,3 +117,17 @@ def test_a_file_that_is_too_large_to_be_read_whole(tmp_path):
         read_bytes("/dev/zero", most=1000)
     with pytest.raises(InputError, match="expected a text file"):
         read_text(tmp_path)
+
+
+def test_lines_are_not_all_kept(tmp_path, capsys):
+    """Ten megabytes of empty or wrong lines once took a gigabyte."""
+    def parse(line):
+        return (None, f"{line} is wrong") if line.startswith("x") else (line, None)
+
+    rows = iter(["a", "", "\u3000", *"b" * 198, "x1", "x2"])
+    assert parse_rows("f", rows, parse, "letters") == ["a", *"b" * 198]
+    assert "note: 2 of 203 lines of f are left out (line 202: x1 is wrong)" in capsys.readouterr().out
+    with pytest.raises(InputError, match="line 2: x is wrong, and 1 more such lines"):
+        parse_rows("f", ["a", "x", "x"], parse, "letters")
+    with pytest.raises(InputError, match="Received: no line$"):
+        parse_rows("f", [["", " "], [], ["\t"]], parse, "letters")
