@@ -1,8 +1,8 @@
-"""Gradients, and a training step with several optimizers, on TensorFlow and on JAX.
+"""Gradients, and a training step with several optimizers, on TensorFlow, JAX and PyTorch.
 
-TensorFlow records what is done to variables. JAX differentiates and compiles functions of values: the
-variables' values go in as arguments, and what was assigned to a variable comes out as a result. train.py need
-not know which of the two computes. Nothing here is written for PyTorch.
+TensorFlow and PyTorch record what is done to variables. JAX differentiates and compiles functions of values:
+the variables' values go in as arguments, and what was assigned to a variable comes out as a result. train.py
+need not know which of them computes.
 """
 
 import itertools
@@ -10,7 +10,7 @@ import itertools
 import keras
 from keras import ops
 
-BACKENDS = ("tensorflow", "jax")
+BACKENDS = ("tensorflow", "jax", "torch")
 
 
 def input_gradient(function, x):
@@ -20,6 +20,13 @@ def input_gradient(function, x):
 
         value, pull = jax.vjp(function, x)
         gradient, = pull(ops.ones_like(value))
+        return value, gradient
+    if keras.backend.backend() == "torch":
+        import torch
+
+        x = x if x.requires_grad else x.detach().requires_grad_()
+        value = function(x)
+        gradient, = torch.autograd.grad(value.sum(), x, create_graph=True)      # a penalty differentiates it
         return value, gradient
     import tensorflow as tf
 
@@ -40,7 +47,7 @@ class AlternatingModel(keras.Model):
         raise NotImplementedError
 
     def train_step(self, *arguments):
-        """What model.fit compiles and calls: with (data) on TensorFlow, with (state, data) on JAX."""
+        """What model.fit compiles and calls: with (state, data) on JAX, else with (data)."""
         *state, (x, _) = arguments
         if state:
             return self._update_of_values(state[0], x)
@@ -72,6 +79,8 @@ class AlternatingModel(keras.Model):
         """
         if keras.backend.backend() == "jax":
             return self._gradients_on_jax(function, variables, scale)
+        if keras.backend.backend() == "torch":
+            return _gradients_on_torch(function, variables, scale)
         import tensorflow as tf
 
         with tf.GradientTape() as tape:
@@ -98,6 +107,15 @@ class AlternatingModel(keras.Model):
         for variable, value in zip(others, other_values):
             variable.assign(value)
         return outputs, gradients
+
+
+def _gradients_on_torch(function, variables, scale):
+    import torch
+
+    outputs = function()
+    loss = outputs[0] * scale
+    gradients = torch.autograd.grad(loss, [variable.value for variable in variables])
+    return tuple(output.detach() for output in outputs), gradients
 
 
 def _values(scope, variables):

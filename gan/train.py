@@ -272,7 +272,7 @@ def train(config):
 def check_backend(config):
     backend = keras.backend.backend()
     if backend not in BACKENDS:
-        raise InputError(f"gan trains on the backends {' and '.join(BACKENDS)}. "
+        raise InputError(f"gan trains on the backends {', '.join(BACKENDS[:-1])} and {BACKENDS[-1]}. "
                          f"Received: KERAS_BACKEND={backend}")
     if config.devices != 1 and backend == "tensorflow":
         raise InputError("--devices expects 1 for gan on TensorFlow: MirroredStrategy cannot run its step of "

@@ -42,7 +42,9 @@ def bound(autoencoder, samples):
     log_posterior = -0.5 * ops.sum(ops.square(z - many_mean) * ops.exp(-many_log_var) + many_log_var, axis=-1)
     weighted = ops.logsumexp(log_likelihood + log_prior - log_posterior, axis=1) - np.log(samples)
     result = keras.Model(model.inputs, [-log_likelihood[:, 0], kl, weighted])
-    result.compile(jit_compile=keras.backend.backend() == "jax" or len(model.inputs[0].shape) == 2)
+    fully_connected = len(model.inputs[0].shape) == 2
+    worthwhile = {"jax": True, "tensorflow": fully_connected, "torch": False}
+    result.compile(jit_compile=worthwhile[keras.backend.backend()])
     return result
 
 

@@ -135,13 +135,13 @@ def bernoulli_loss(x, logits):
     keras.losses.binary_crossentropy would be a mean over the pixels, 784 times too small beside the KL.
     """
     losses = ops.binary_crossentropy(x, ops.cast(logits, "float32"), from_logits=True)
-    return ops.sum(losses, axis=range(1, len(x.shape)))
+    return ops.sum(losses, axis=tuple(range(1, len(x.shape))))
 
 
 def gaussian_loss(x, logits):
     """2.5 · ½‖x − x̂‖², the first term of eq. (5) of （四）: a Gaussian with variance 1/2.5 around x̂."""
     errors = ops.square(x - ops.sigmoid(ops.cast(logits, "float32")))
-    return 2.5 * 0.5 * ops.sum(errors, axis=range(1, len(x.shape)))
+    return 2.5 * 0.5 * ops.sum(errors, axis=tuple(range(1, len(x.shape))))
 
 
 # --------------------------------------------------------------------------------------------------- training
