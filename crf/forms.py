@@ -36,6 +36,7 @@ def sentences_in(lines, path):
     """
     if looks_like_columns(lines):
         return joined(lines, path)
+    lines = list(filter(None, lines))                         # ten million empty lines would be lists
     return list(map(parser_for(lines, path), lines))
 
 
