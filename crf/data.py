@@ -2,7 +2,6 @@
 
 import dataclasses
 import itertools
-import os
 import pathlib
 
 import keras
@@ -10,7 +9,7 @@ import numpy as np
 
 from common.harness import devices, reading, streams
 from common.harness.batches import LineBatches, ShuffledBatches
-from common.harness.datasets import Texts
+from common.harness.datasets import Texts, own_folder
 from common.harness.order import EpochBatches
 from common.harness.paths import named_path
 from common.harness.reading import InputError, byte_lines, decoded, read_text, sha256_of, too_large
@@ -91,10 +90,11 @@ def _find_corpus(data, test):
 def _find_named(data, test):
     """A corpus in KEXUE_DATA, "" for SXU; the built-in sample instead, unless the corpus was asked for."""
     name = data or "sxu"
-    folder = pathlib.Path(os.environ.get("KEXUE_DATA", "")) / "cws"
+    own = own_folder()
+    folder = (own or pathlib.Path()) / "cws"
     path = folder / f"{name}_train.utf8"
     path_test = test or folder / f"{name.removesuffix('_slice')}_test_gold.utf8"
-    if os.environ.get("KEXUE_DATA") and path.is_file():
+    if own and path.is_file():
         return name, path, path_test if path_test.is_file() else None
     advice = (f"get {CORPORA[name]} and name its files with --data and --test, or put them into cws/ of the "
               f"folder that KEXUE_DATA names, as {path.name} and {path_test.name}")

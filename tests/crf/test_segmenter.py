@@ -58,6 +58,10 @@ def test_a_corpus_that_is_not_there(monkeypatch, tmp_path, capsys):
         data.load_corpus("/nowhere")
     assert data.load_corpus().builtin
     assert "NOTE: training on the built-in sentences" in capsys.readouterr().out
+    for folder in ("x" * 300, "~nosuchuser/x", "/dev/null"):
+        monkeypatch.setenv("KEXUE_DATA", folder)
+        with pytest.raises(InputError, match="KEXUE_DATA expects a"):
+            data.load_corpus()
 
 
 def test_a_long_sentence_is_cut_between_words():
