@@ -509,7 +509,7 @@ def full_table(folder, kind):
     """As many cells as a table may have, of numbers and texts."""
     path, rows = folder / f"x.{kind}", 29_999
     header = [f"c{i}" for i in range(10)]
-    lines = ([f"{7 * i + j}" if j % 2 else f"市{i * j}" for j in range(10)] for i in range(rows))
+    lines = [numbers_and_texts(i) for i in range(rows)]
     if kind == "csv":
         return text(folder, path.name, *(",".join(line) + "\n" for line in [header, *lines]))
     if kind == "db":
@@ -518,10 +518,17 @@ def full_table(folder, kind):
             connection.executemany(f"INSERT INTO t VALUES ({', '.join('?' * 10)})", lines)
             connection.commit()
         return path
-    cell = '<c t="{}"><v>{}</v></c>'
-    body = [f"<row>{''.join(cell.format('n' if c.isdigit() else 'str', c) for c in line)}</row>".encode()
-            for line in [header, *lines]]
-    return workbook(folder, **{FIRST: [SHEET.encode(), *body, END]})
+    body = ["<row>" + "".join(map(cell_of, line)) + "</row>" for line in [header, *lines]]
+    return workbook(folder, **{FIRST: [SHEET.encode(), *map(str.encode, body), END]})
+
+
+def numbers_and_texts(i):
+    return [f"{7 * i + j}" if j % 2 else f"市{i * j}" for j in range(10)]
+
+
+def cell_of(value):
+    kind = "n" if value.isdigit() else "str"
+    return f'<c t="{kind}"><v>{value}</v></c>'
 
 
 def full_tables(folder):
