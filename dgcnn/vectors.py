@@ -17,7 +17,7 @@ PICKLES = {".kv": "gensim.models.KeyedVectors.load({path!r})",
            ".model": "gensim.models.Word2Vec.load({path!r}).wv"}
 
 LEAST_SHARE = 0.01           # of the data's words that a file has vectors for
-LOOKED_AT = 1000             # words that tell the encoding
+LOOKED_AT = 1000             # words that tell the encoding, among a hundred times as many
 
 
 def word_counts(questions):
@@ -147,7 +147,10 @@ def _read_binary(path):
 def _read_text(path, counts, most):
     """The data's words and the file's first `most`: it may hold millions."""
     size = _count_numbers(path)
-    encoding = _encoding_of((word for _, word, _ in _entries(path, size)), path)
+    if not size:
+        raise InputError(f"{path} should hold a word and its numbers on each line. Received: no vector")
+    first = itertools.islice(_entries(path, size), 100 * LOOKED_AT)
+    encoding = _encoding_of((word for _, word, _ in first), path)
     words, rows = [], []
     for number, word, numbers in _entries(path, size):
         word = normalise(word.decode(encoding, "surrogateescape"))
@@ -168,7 +171,7 @@ def _count_numbers(path):
     number."""
     lines = [line.split() for _, line in itertools.islice(_lines(path), 100)]
     counts = collections.Counter(min(_numbers_at_end(fields), len(fields) - 1) for fields in lines)
-    return max(counts, key=lambda size: (counts[size], size), default=1)
+    return max(counts, key=lambda size: (counts[size], size), default=0)
 
 
 def _numbers_at_end(fields):
@@ -187,7 +190,7 @@ def _entries(path, size):
         fields = line.rsplit(None, size)
         if len(fields) == size and line[:1].isspace():
             continue
-        if len(fields) != size + 1 or not size:
+        if len(fields) != size + 1:
             raise InputError(f"{path} should hold a word and {size} numbers on each line. "
                              f"Received: {len(fields) - 1} numbers in line {number}")
         yield number, fields[0].strip(), fields[1:]

@@ -553,6 +553,8 @@ def test_words_that_no_line_can_hold_are_no_words(tmp_path):
     ("x.txt", "山\n水 1 2 3\n", "a word and 3 numbers on each line. Received: 0 numbers in line 1"),
     ("x.txt", "海拔 1 2 3\n主峰 4 5\n", "a word and 3 numbers on each line. Received: 2 numbers in line 2"),
     ("x.txt", "海拔 1 2\n主峰 4 x\n", "line 2 does not"), ("x.txt", "", "no vector"),
+    ("x.txt", "海拔\n主峰\n", "a word and its numbers on each line. Received: no vector"),
+    ("x.txt", "2 3\n\n \n", "Received: no vector"),
     ("x.kv", "x", "not a pickle of gensim"),
     ("x.bin", "x", "gensim can read"), ("x.txt", "海拔 1 nan\n", "nan or inf in the vector of '海拔'")])
 def test_vectors_that_cannot_be_read(tmp_path, name, text, message):
