@@ -2,6 +2,7 @@
 
 import codecs
 import collections
+import contextlib
 import itertools
 
 import numpy as np
@@ -50,7 +51,7 @@ def load_vectors(path, counts, most):
 
     Args:
         path: text of word2vec, GloVe or fastText (a word and its numbers a line, with or without a first line
-            of sizes), or word2vec's binary format (.bin); in UTF-8, or, with a note, in GB18030.
+            of sizes), or word2vec's binary format (.bin); in UTF-8, or, with a note, in GB18030 or Big5.
         counts: word_counts of the data.
         most: words to keep.
 
@@ -110,14 +111,29 @@ def _refuse_other_words(path, words, counts):
 
 
 def _encoding_of(words, path):
-    """utf-8, or gb18030 where the first words that are not ASCII say so. A few that are no UTF-8, cut within
-    a character, are in many files; single characters of GB18030, such as 山, often are UTF-8 of another."""
-    foreign = itertools.islice((word for word in words if not word.isascii()), LOOKED_AT)
+    """utf-8, or gb18030 or big5 where the first words that are not ASCII say so. A few that are no UTF-8, cut
+    within a character, are in many files; single characters of GB18030, such as 山, often are UTF-8 of
+    another."""
+    foreign = list(itertools.islice((word for word in words if not word.isascii()), LOOKED_AT))
     kinds = collections.Counter(map(_kind_of, foreign))
-    if kinds["broken"] <= max(kinds["utf-8"], kinds.total() // 4):
+    if kinds["broken"] <= max(kinds["utf-8"], len(foreign) // 4):
         return "utf-8"
-    print(f"note: the words of {path.name} are no UTF-8: they are read as GB18030", flush=True)
-    return "gb18030"
+    most = 0.8 * len(foreign)
+    # the bytes of Big5 make words in GB18030, too, of rare characters, which are not in GB 2312
+    in_big5 = _count_in("gb2312", foreign) < most <= _count_in("big5", foreign)
+    encoding = "big5" if in_big5 else "gb18030"
+    print(f"note: the words of {path.name} are no UTF-8: they are read as {encoding.upper()}", flush=True)
+    return encoding
+
+
+def _count_in(encoding, words):
+    """How many of some words in bytes are text in an encoding."""
+    count = 0
+    for word in words:
+        with contextlib.suppress(UnicodeDecodeError):
+            word.decode(encoding)
+            count += 1
+    return count
 
 
 def _kind_of(word):

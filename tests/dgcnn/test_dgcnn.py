@@ -470,6 +470,18 @@ def test_vectors_in_gb18030_are_read_as_such(tmp_path, capsys, binary, name):
     assert "GB18030" not in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("words, encoding", [
+    (["的", "我們", "學習", "天氣", "台灣", "一個", "電腦", "時間"], "big5"),
+    (["的", "我們", "學習", "天氣", "台灣", "一個", "電腦", "時間"], "gb18030"),
+    (["的", "我们", "学习", "天气", "台湾", "一个", "电脑", "时间", "镕基"], "gb18030")])
+def test_big5_and_gb18030_are_told_apart(tmp_path, capsys, words, encoding):
+    """The bytes of either are mostly some text in the other."""
+    (tmp_path / "x.txt").write_bytes("".join(f"{word} 1 2\n" for word in words).encode(encoding))
+    found, _ = vectors.load_vectors(tmp_path / "x.txt", collections.Counter(map(normalise, words)), 99)
+    assert found == list(map(normalise, words))
+    assert f"read as {encoding.upper()}" in capsys.readouterr().out
+
+
 def test_vectors_of_other_words_than_the_datas_are_refused(tmp_path):
     """Digits and punctuation, which any file has, do not count where the data are Chinese."""
     path = write(tmp_path, "x.txt", "the 1 2\n, 3 4\n8 5 6\nof 7 8\n")
