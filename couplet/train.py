@@ -130,7 +130,7 @@ class Config(cli.BaseConfig):
     character."""
     width: Annotated[int, cli.Between(2, 65_536)] = 128
     """Channels of the embedding and of every convolution."""
-    blocks: Annotated[int, cli.Between(1, 1000)] = 6
+    blocks: Annotated[int, cli.Between(1, 100)] = 6
     """Gated convolutions; of attention there are half as many blocks."""
     dropout: Annotated[float, cli.Between(0, below=1)] = 0.25
     """Share of the embedding's values that are dropped in training."""

@@ -129,16 +129,16 @@ class Config(cli.BaseConfig):
     recipe: Literal["cosine", "article"] = "cosine"
     """cosine: Adam with warm-up and cosine decay, scales start at the data's own. article: Adam at a constant
     1e-3."""
-    blocks: Annotated[int, cli.Between(1, 1000)] = 4
+    blocks: Annotated[int, cli.Between(1, 100)] = 4
     """Couplings."""
-    hidden: Annotated[int, cli.Between(0, 1000)] = 5
+    hidden: Annotated[int, cli.Between(0, 100)] = 5
     """Hidden layers of each coupling's network m."""
     width: Annotated[int, cli.Between(1, 65_536)] = 1000
     """Units of each hidden layer."""
     weight_decay: Annotated[float, cli.Between(0, 1_000_000)] = 0.0
     """Decoupled weight decay of the couplings' networks, a share of the learning rate (AdamW). They overfit
     without."""
-    dropout: Annotated[float, cli.Between(0, 1)] = 0.0
+    dropout: Annotated[float, cli.Between(0, below=1)] = 0.0
     """Share of the units that each hidden layer drops in training."""
     temperature: Annotated[float, cli.Between(above=0, most=10)] = 0.75
     """退火参数: factor on z for the sample sheets."""

@@ -47,7 +47,7 @@ def build_bert(config, seed=0):
     initializer, and one initializer of tf_keras draws the same numbers every time.
 
     Raises:
-        InputError: a configuration that describes no BERT.
+        InputError: a configuration that describes no BERT, or one too large for this machine.
     """
     options = {name: config[name] for name in OPTIONS if name in config}
     try:
@@ -55,6 +55,8 @@ def build_bert(config, seed=0):
             warnings.filterwarnings("ignore", "The initializer TruncatedNormal is unseeded")
             bert = legacy_keras.models.build_transformer_model(
                 model=config.get("model", "bert"), return_keras_model=False, **options)
+    except InputError:                 # of common/harness/memory.py: weights that the memory cannot hold
+        raise
     except Exception as error:         # bert4keras raises many kinds for sizes that do not fit together
         raise InputError(f"bert_config.json describes no BERT that can be built: {error!r:.200}") from error
     rng = np.random.default_rng(seed)

@@ -6,6 +6,7 @@ folder.
 """
 
 import ast
+import contextlib
 import dataclasses
 import importlib
 import json
@@ -18,13 +19,14 @@ from typing import Literal
 import numpy as np
 import pytest
 
-from common.harness import cli
+from common.harness import cli, memory
 from common.harness.reading import InputError
 from tests.articles import ARTICLES, CASES, ROOT, forked, last_line, run, started
 
 # nl2sql's Keras needs a process of its own
 KERAS_3 = [article for article in ARTICLES if CASES[article].KERAS == 3]
-NAMES = ("SMOKE", "MORE", "OTHERS", "TINY", "LOAD", "WEIGHTS", "READ", "KERAS", "BACKENDS", "BAD", "READERS")
+NAMES = ("SMOKE", "MORE", "OTHERS", "TINY", "LEAST", "LOAD", "WEIGHTS", "READ", "KERAS", "BACKENDS", "BAD",
+         "READERS")
 
 
 def scripts_of(article):
@@ -202,3 +204,132 @@ def test_options_at_both_ends_and_one_step_outside(script):
         for value in outside:
             with pytest.raises(InputError, match=f"{cli.option(name)} expects .*Received: "):
                 cli.check(with_option(config_class, name, value))
+
+
+# Training scripts with options that choose what is built; numbers among them are replaced below.
+BUILT = [(article, *command) for article in KERAS_3 for command in CASES[article].SMOKE] + [
+    pytest.param(article, *command, marks=pytest.mark.slow)
+    for article in KERAS_3 for command in CASES[article].MORE]
+ROOM = 300_000_000                                   # bytes of the small machine that the greatest sizes meet
+
+
+class Stopped(Exception):
+    """Where a test ends a training: after so many steps of a model."""
+
+    def __init__(self, model, losses):
+        super().__init__()
+        self.model, self.losses = model, losses
+
+
+@contextlib.contextmanager
+def stopped_after(steps):
+    """Within it model.fit takes so many steps, and ends the script with Stopped. In a process of nl2sql
+    Keras is tf_keras."""
+    import keras
+
+    fit = keras.Model.fit
+
+    def some_steps(model, batches, **options):
+        found = fit(model, batches, epochs=1, steps_per_epoch=steps, verbose=0).history if steps else {}
+        raise Stopped(model, found)
+
+    keras.Model.fit = some_steps
+    try:
+        yield
+    finally:
+        keras.Model.fit = fit
+        memory.lift_limit()
+
+
+def outcome(article, script, options, changes, out):
+    """Stopped, or the InputError, of a training script with these options and changes of the
+    configuration."""
+    module = importlib.import_module(f"{article}.{script.removesuffix('.py')}")
+    config = cli.parse(module.Config, arguments=options.split())
+    config = dataclasses.replace(config, data=config.data or config.builtin, out=out, **changes)
+    train = module.pretrain if script == "pretrain.py" else module.train
+    try:
+        train(cli.settle(config))
+    except Stopped as stopped:
+        return stopped
+    except InputError as error:
+        assert "\n" not in str(error), error
+        return error
+    raise AssertionError("the script ended without a training")
+
+
+def outcome_of_all(article, script, options, changes, out):
+    """The same for all changes together, but those that this choice of a model refuses by name."""
+    found = outcome(article, script, options, changes, out)
+    while isinstance(found, InputError):
+        name = re.match("--([a-z-]+) ", str(found))[1].replace("-", "_")
+        changes = {other: value for other, value in changes.items() if other != name}
+        found = outcome(article, script, options, changes, out)
+    return found
+
+
+def ends_of(article, script):
+    """({option: its least value}, {option: its greatest}) of all numbers; --devices has tests of its own."""
+    config_class = importlib.import_module(f"{article}.{script.removesuffix('.py')}").Config
+    least, greatest = {}, {}
+    for name, limits in cli.limits_of(config_class):
+        if name == "devices":
+            continue
+        kind = int if int in kinds_in(typing.get_type_hints(config_class)[name]) else float
+        if limits.least is not None:
+            least[name] = kind(limits.least)
+        if limits.most is not None:
+            greatest[name] = kind(limits.most)
+    least |= {name: end for name, end in CASES[article].LEAST.items() if name in least}
+    return least, greatest
+
+
+@pytest.mark.parametrize("article, script, options", BUILT)
+def test_a_model_of_the_least_sizes_takes_a_step(article, script, options, tmp_path):
+    least, _ = ends_of(article, script)
+    with stopped_after(1):
+        losses = outcome_of_all(article, script, options, least, tmp_path).losses
+    assert losses and all(np.isfinite(values).all() for values in losses.values())
+
+
+@pytest.mark.parametrize("article, script, options", BUILT)
+def test_a_model_of_the_greatest_sizes_is_built_if_it_fits(article, script, options, tmp_path, monkeypatch):
+    """The sizes of its own one by one, and all else together."""
+    monkeypatch.setattr(memory, "available", lambda: ROOM)
+    if CASES[article].KERAS == 3:                    # which would compile the step
+        monkeypatch.setattr("common.harness.tuning.fuse_steps", lambda model, x, y: 1)
+    if script == "train.py":
+        options = f"{CASES[article].TINY} {options}"
+    _, greatest = ends_of(article, script)
+    whole = {name: end for name, end in greatest.items() if isinstance(end, int)}
+    sizes = {name: end for name, end in whole.items() if not hasattr(cli.BaseConfig, name)}
+    rest = {name: end for name, end in greatest.items() if name not in sizes}
+    with stopped_after(0):
+        found = [outcome(article, script, options, {name: end}, tmp_path) for name, end in sizes.items()]
+        found.append(outcome_of_all(article, script, options, rest, tmp_path))
+    for stopped in found:
+        if isinstance(stopped, Stopped):
+            numbers = sum(math.prod(weight.shape) for weight in stopped.model.weights)
+            assert 16 * numbers <= ROOM
+    refused = " ".join(str(error) for error in found if isinstance(error, InputError))
+    if "width" in sizes:
+        assert "choose smaller sizes" in refused
+
+
+DIGITS = "1234567890123456789012345678901"
+
+
+@pytest.mark.parametrize("article", ARTICLES)
+def test_numbers_without_measure_end_in_one_line_and_code_2(tmp_path, article):
+    """Through the command line, before anything is allocated or written."""
+    given = {"--epochs": DIGITS, "--learning-rate": "1e300", "--devices": "1000000000", "--seed": "-1"}
+    if article == "nl2sql":                          # which starts slowly
+        given = {"--learning-rate": "1e300"}
+    if article in ("vae", "gan", "poetry_vae"):
+        given["--latent-dim"] = "1000000000"
+    for name, text in given.items():
+        error = last_line(run(f"{article}/train.py", f"{name}={text}", code=2, cwd=tmp_path))
+        assert re.fullmatch(f"error: {name} expects .*Received: .*", error)
+    result = run(f"{article}/train.py", "--epochs", "1" * 5000, code=2, cwd=tmp_path)
+    assert "Error parsing --epochs" in result.stderr and "Traceback" not in result.stderr
+    assert not list(tmp_path.iterdir())

@@ -91,12 +91,10 @@ class BaseConfig:
 def main(function, config_class, description):
     """Parses the command line and calls function(config); an InputError becomes one line and exit code 2, and
     so does an error for want of memory."""
-    import tyro
-
     console.prepare_output()
     # TensorFlow warns of every second compiled function; ours are few and meant
     logging.getLogger("tensorflow").setLevel("ERROR")
-    config = tyro.cli(config_class, description=description, config=(tyro.conf.FlagCreatePairsOff,))
+    config = parse(config_class, description)
     try:
         check(config)
         wanted = getattr(config, "devices", 1)
@@ -117,6 +115,14 @@ def main(function, config_class, description):
         later = "; the run continues with --resume and its folder" if isinstance(config, BaseConfig) else ""
         print(f"\nstopped{later}", file=sys.stderr)
         launch.end(130)
+
+
+def parse(config_class, description="", arguments=None):
+    """The options as a config_class, by default those that the script was started with."""
+    import tyro
+
+    settings = (tyro.conf.FlagCreatePairsOff,)
+    return tyro.cli(config_class, args=arguments, description=description, config=settings)
 
 
 def settle(config):

@@ -54,9 +54,12 @@ def _limited(add_weight):
         shape = tuple(map(int, [shape] if isinstance(shape, int) else shape))
         size = NUMBERS * BYTES * math.prod(shape)
         if size > _left:
-            raise InputError(f"the model expects {readable(size)} for one of its weights in training, and "
-                             f"there are {readable(_left)}: choose smaller sizes. "
-                             f"Received: a weight of shape {shape} in the layer {layer.name}")
+            error = InputError(f"the model expects {readable(size)} for one of its weights in training, and "
+                               f"there are {readable(_left)}: choose smaller sizes. "
+                               f"Received: a weight of shape {shape} in the layer {layer.name}")
+            # without this mark Keras adds a page of what the layer was called with
+            error._keras_call_info_injected = True
+            raise error
         _left -= size
         return add_weight(layer, *arguments, **options)
 

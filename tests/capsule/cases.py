@@ -18,6 +18,8 @@ OTHERS = [
 ]
 # train.py ends in seconds with these, and makes a model that LOAD loads from the run folder
 TINY = "--data digits --epochs 2 --routing none"
+# least values of options where the built-in sample needs more than an option's own
+LEAST = {}
 LOAD = "capsule.classifier:Classifier.load"
 WEIGHTS = "model.keras"                    # the file of the model in a run folder
 READ = "common.harness.models:load_model"   # what reads that file alone

@@ -17,6 +17,8 @@ OTHERS = [
 ]
 # train.py ends in seconds with these, and makes a model that LOAD loads from the run folder
 TINY = "--data sample --epochs 3 --width 16 --blocks 2"
+# least values of options where the built-in sample needs more than an option's own
+LEAST = {"max_length": 4}
 LOAD = "couplet.robot:Robot.load"
 WEIGHTS = "model.keras"                    # the file of the model in a run folder
 READ = "common.harness.models:load_model"   # what reads that file alone

@@ -21,6 +21,8 @@ OTHERS = [
 ]
 # train.py ends in seconds with these, and makes a model that LOAD loads from the run folder
 TINY = "--data sample --epochs 3 --width 16 --max-length 64"
+# least values of options where the built-in sample needs more than an option's own
+LEAST = {}
 LOAD = "dgcnn.reader:Reader.load"
 WEIGHTS = "model.keras"                    # the file of the model in a run folder
 READ = "common.harness.models:load_model"   # what reads that file alone

@@ -18,6 +18,8 @@ OTHERS = [
 ]
 # train.py ends in seconds with these, and makes a model that LOAD loads from the run folder
 TINY = "--data digits --epochs 3 --width 4 --samples 100"
+# least values of options where the built-in sample needs more than an option's own
+LEAST = {}
 LOAD = "gan.painter:Painter.load"
 WEIGHTS = "model.keras"                    # the file of the model in a run folder
 READ = "common.harness.models:load_model"   # what reads that file alone

@@ -15,6 +15,8 @@ OTHERS = [
 ]
 # train.py ends in seconds with these, and makes a model that LOAD loads from the run folder
 TINY = "--smoke --bert none --width 16 --depth 1 --dropout 0"
+# least values of options where the built-in sample needs more than an option's own
+LEAST = {}
 LOAD = "nl2sql.parser:Parser.load"
 WEIGHTS = "weights.npz"                    # the file of the model in a run folder
 READ = "nl2sql.bert:read_weights"   # what reads that file alone

@@ -5,6 +5,7 @@ from nl2sql import legacy_keras
 # isort: split
 
 import contextlib
+import functools
 import io
 import itertools
 import json
@@ -467,6 +468,16 @@ def test_options_at_both_ends_and_one_step_outside(script):
     test_scripts.test_options_at_both_ends_and_one_step_outside(module)
 
 
+@pytest.mark.parametrize("script, options", cases.SMOKE)
+def test_models_of_the_least_and_the_greatest_sizes(script, options, tmp_path, monkeypatch):
+    monkeypatch.setattr(train, "load_corpus", functools.cache(train.load_corpus))       # six seconds
+    monkeypatch.setattr(pretrain, "load_material", functools.cache(pretrain.load_material))
+    command = ("nl2sql", script, f"{options} --smoke")
+    test_scripts.test_a_model_of_the_least_sizes_takes_a_step(*command, tmp_path)
+    if script == "train.py":                       # pretrain.py has the same sizes
+        test_scripts.test_a_model_of_the_greatest_sizes_is_built_if_it_fits(*command, tmp_path, monkeypatch)
+
+
 def test_a_resumed_training_needs_the_same_vocabulary(tableqa, tmp_path):
     config = train.Config(data=str(tableqa), out=tmp_path, epochs=1, bert="none", width=16, depth=1,
                           max_length=64)
@@ -574,7 +585,7 @@ def test_nothing_asked_and_too_many_columns(parser, monkeypatch, capsys):
 @pytest.mark.parametrize("options, message", [
     ({}, "expected --question, --interactive, or questions on standard input, one a line. Received: none"),
     ({"question": "x", "interactive": True}, "Received: both"),
-    ({"question": "x", "rows": -1}, "--rows expects at least 0. Received: -1"),
+    ({"question": "x", "rows": -1}, "--rows expects 0 to 1,000,000,000. Received: -1"),
     ({"question": "x", "table": pathlib.Path("/nowhere.csv")}, "--table expects"),
     ({"question": "x", "run": pathlib.Path("/nowhere")}, "expected a folder with"),
     ({"question": "。"}, "a question expects words"),

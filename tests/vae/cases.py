@@ -19,6 +19,8 @@ OTHERS = [
 ]
 # train.py ends in seconds with these, and makes a model that LOAD loads from the run folder
 TINY = "--data digits --epochs 4 --iw-images 0"
+# least values of options where the built-in sample needs more than an option's own
+LEAST = {}
 LOAD = "vae.autoencoder:Autoencoder.load"
 WEIGHTS = "model.keras"                    # the file of the model in a run folder
 READ = "common.harness.models:load_model"   # what reads that file alone
