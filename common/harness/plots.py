@@ -7,6 +7,7 @@ No Keras in here.
 import pathlib
 import statistics
 
+import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 
@@ -43,7 +44,8 @@ def save_sheets(sheets, folder, columns):
 
 
 def save_scatter(points, labels, path, title):
-    """Points (n, 2) coloured by label, or in one colour where labels is None."""
+    """Points (n, 2) coloured by label, or in one colour where labels is None; points (n, 1) as a
+    histogram."""
     figure = Figure(figsize=(6, 5.5), layout="constrained")
     draw_scatter(figure.subplots(), points, labels, title)
     write_figure(path, lambda file: figure.savefig(file, format="png", dpi=110))
@@ -51,6 +53,10 @@ def save_scatter(points, labels, path, title):
 
 def draw_scatter(axes, points, labels, title):
     """The same on given matplotlib axes."""
+    axes.set_title(title)
+    if points.shape[1] == 1:
+        draw_histogram(axes, points[:, 0], labels)
+        return
     if labels is None:
         axes.scatter(*points.T, s=3)
     else:
@@ -58,8 +64,21 @@ def draw_scatter(axes, points, labels, title):
         colours = axes.scatter(*points.T, c=labels, cmap="tab10" if few else "viridis", s=3)
         entries = colours.legend_elements(num=None if few else 8)
         axes.legend(*entries, fontsize="small", loc="upper right")
-    axes.set_title(title)
     axes.set_aspect("equal", adjustable="datalim")
+
+
+def draw_histogram(axes, values, labels):
+    """How many of the values (n,) are where, the labels' counts one upon the other."""
+    edges = np.histogram_bin_edges(values, 60)
+    if labels is None:
+        axes.hist(values, edges)
+        return
+    classes = np.unique(labels)
+    colours = matplotlib.colormaps["tab10" if len(classes) <= 10 else "viridis"].resampled(len(classes))
+    parts = [values[labels == label] for label in classes]
+    axes.hist(parts, edges, stacked=True, label=classes.tolist(), color=colours(range(len(classes))))
+    if len(classes) <= 10:
+        axes.legend(fontsize="small", loc="upper right")
 
 
 def save_curves(log, path):

@@ -19,6 +19,15 @@ def test_generate_from_the_shipped_model_and_from_a_run(tmp_path):
     assert 0.1 <= float(re.search(r"test_purity (\S+)", printed)[1]) <= 1
 
 
+def test_codes_of_one_dimension(tmp_path):
+    """The least --latent-dim: the picture of the codes is a histogram."""
+    run("vae/train.py", "--latent-dim", "1", "--smoke", "--out", tmp_path)
+    folder, = (tmp_path / "vae").iterdir()
+    assert (folder / "latent.png").stat().st_size > 5000
+    run("vae/generate.py", "--run", folder, "--out", tmp_path / "pictures")
+    assert {path.name for path in (tmp_path / "pictures").iterdir()} == {"samples.png", "interpolation.png"}
+
+
 def test_evaluate_the_shipped_model_on_the_built_in_digits(tmp_path):
     lines = run("vae/evaluate.py", "--data", "digits", "--iw-images", "20", cwd=tmp_path).stdout.splitlines()
     numbers = {line.split()[0]: float(line.split()[1]) for line in lines if "test_" in line}
