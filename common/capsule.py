@@ -22,6 +22,7 @@ import math
 import keras
 from keras import ops
 
+MOST_ROUTINGS = 100
 EPSILON = 1e-9           # beside squared lengths: what would be 0/0 is 0, with a finite gradient
 
 
@@ -116,6 +117,9 @@ class Capsule(keras.layers.Layer):
         super().__init__(**kwargs)
         _check_positive(self.name, num_capsule=num_capsule, dim_capsule=dim_capsule,
                         routings=routings)
+        if routings > MOST_ROUTINGS:
+            raise ValueError(f"{self.name} expects routings up to {MOST_ROUTINGS}: each is a part of the "
+                             f"graph. Received: routings={routings}")
         self.num_capsule = int(num_capsule)
         self.dim_capsule = int(dim_capsule)
         self.routings = int(routings)

@@ -690,7 +690,7 @@ def k_best(potentials, k):
         before = ops.take_along_axis(ops.reshape(before, (rows, num_tags * k)), place, axis=1)
         return ops.where(state > 1, before, place), place
 
-    best = ops.zeros_like(steps[0, :, :-1, None]) + none
+    best = ops.zeros_like(steps[0, :, :-1, None]) + ops.convert_to_tensor(none)
     (best, _), (_, before) = ops.scan(forward, (best, ops.zeros_like(best, dtype="int32")), steps)
     score, place = ops.top_k(ops.reshape(best, (rows, num_tags * k)), k)
     _, places = ops.scan(backward, ops.cast(place, "int32"), (before, steps[:, :, -1:]), reverse=True)

@@ -24,6 +24,7 @@ import math
 import keras
 from keras import ops
 
+MOST_ROUTINGS = 100
 VARIANCE_FLOOR = 1e-4    # a parent with a single child has variance 0 and would have density ∞ there
 
 
@@ -107,6 +108,9 @@ class _MatrixCapsules(keras.layers.Layer):
     def __init__(self, capsules, routings, inverse_temperature, **kwargs):
         super().__init__(**kwargs, autocast=False)
         _check_positive(self.name, capsules=capsules, routings=routings)
+        if routings > MOST_ROUTINGS:
+            raise ValueError(f"{self.name} expects routings up to {MOST_ROUTINGS}: each is a part of the "
+                             f"graph. Received: routings={routings}")
         number = hasattr(inverse_temperature, "__float__") and not isinstance(inverse_temperature, bool)
         if not number or not 0 < inverse_temperature < math.inf:
             raise ValueError(f"{self.name} expects inverse_temperature to be a number above 0. "

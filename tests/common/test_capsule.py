@@ -382,6 +382,7 @@ def test_a_built_layer_refuses_other_widths(share_weights):
 @pytest.mark.parametrize("make, message", [
     (lambda: Capsule(0, 3), "num_capsule to be an integer above 0. Received: num_capsule=0"),
     (lambda: Capsule(3, 3, routings=0), "routings to be an integer above 0"),
+    (lambda: Capsule(3, 3, 10**9), "routings up to 100: each is a part of the graph. Received: routings="),
     (lambda: Capsule(3, True), "dim_capsule to be an integer above 0"),
     (lambda: Capsule(3, 3)(np.zeros((2, 3), "float32")),
      r"\(batch, n, input_dim\).*Received: shape=\(2, 3\)"),

@@ -12,7 +12,7 @@ import pytest
 from keras import ops
 
 from common.crf import CRF, CRFLoss, KBest, crf_loss, k_best, partial_crf_loss
-from tests.common.helpers import COMPILED_CRF, assert_nan_or_refused, numpy
+from tests.common.helpers import assert_nan_or_refused, numpy
 from tests.common.test_crf import BMES, all_paths, make
 from tests.common.test_crf_contract import layer_of, loss_of, refused, tagger
 
@@ -95,17 +95,16 @@ def test_where_no_allowed_path_agrees_the_partial_loss_is_no_small_number():
     assert (numpy(partial_crf_loss(begin_begin, layer(h, mask=mask)[1])) > 5e8).all()
 
 
-@pytest.mark.parametrize("jit_compile", [False, COMPILED_CRF])
-def test_partial_labels_train_and_their_paths_become_likely(jit_compile):
+def test_partial_labels_train_and_their_paths_become_likely():
     """Every other tag is unknown; the tags repeat 0 1 2 3, which the transitions can learn from pairs of
     sentences that hide different steps."""
     y = np.tile(np.arange(8) % 4, (16, 1))
     known = np.where((np.arange(8) // 2 + np.arange(16)[:, None]) % 2, y, -1)
     h, mask = np.zeros((16, 8, 4), "float32"), np.ones((16, 8), bool)
     keras.utils.set_random_seed(0)
-    model = tagger(loss=CRFLoss(partial=True), metrics=False, jit_compile=jit_compile)
+    model = tagger(loss=CRFLoss(partial=True), metrics=False)
     model.optimizer.learning_rate = 0.5
-    losses = model.fit([h, mask], known, epochs=60, verbose=0).history["loss"]
+    losses = model.fit([h, mask], known, epochs=40, verbose=0).history["loss"]
     assert losses[-1] < losses[0] / 4
     np.testing.assert_array_equal(model.predict([h, mask], verbose=0)[0], y)
 

@@ -456,6 +456,7 @@ def zeros(*shapes):
     (lambda: ConvCapsules(2, (3, 3)),
      r"kernel_size to be an integer above 0. Received: kernel_size=\(3, 3\)"),
     (lambda: ClassCapsules(2, 2.5), "routings to be an integer above 0"),
+    (lambda: ClassCapsules(2, 101), r"routings up to 100: each is a part.*Received: routings=101"),
     (lambda: ClassCapsules(2, inverse_temperature=0), "inverse_temperature to be a number above 0"),
     (lambda: ClassCapsules(2, inverse_temperature="1"), "inverse_temperature to be a number above 0"),
     (lambda: ConvCapsules(2)(*zeros((2, 5, 5, 3, 4, 4))), r"\[poses, activations\].*Received"),
