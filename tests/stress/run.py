@@ -5,9 +5,9 @@ alone, too.
     python tests/stress/run.py --parts kill --articles vae crf --kills 5 --out try.json
     python tests/stress/run.py --page                             writes the figures into docs/reliability.md
 
-Parts: kill, surroundings, diverge, twice (training scripts), models (model files), readers (fuzzing), limits
-(memory and seconds of readers), downloads, layers. A part that runs replaces its figures in the file, each
-with its own commit and machine.
+Parts: kill, surroundings, diverge, twice, ends (training scripts), models (model files), readers (fuzzing),
+limits (memory and seconds of readers), downloads, layers. A part that runs replaces its figures in the file,
+each with its own commit and machine.
 """
 
 import pathlib
@@ -25,13 +25,14 @@ from common.harness import cli, provenance
 from common.harness.reading import InputError, read_text
 from common.harness.writing import ROOT, shown, write_json
 from tests.stress import downloads, processes
+from tests.stress.ends import ends
 from tests.stress.guided import guided
 from tests.stress.readers import READERS
 from tests.stress.scripts import SCRIPTS
 from tests.stress.warm import Warm
 
 COMMON = ("limits", "downloads", "layers")                    # parts that belong to no article
-PARTS = ("kill", "surroundings", "diverge", "twice", "models", "readers", *COMMON)
+PARTS = ("kill", "surroundings", "diverge", "twice", "ends", "models", "readers", *COMMON)
 RESULTS, PAGE = ROOT / "tests/stress/results.json", ROOT / "docs/reliability.md"
 SHIPPED = ["vae/weights/vae.keras", "flow_nice/weights/nice-small.keras", "crf/weights/fast/model.keras"]
 PACKAGES = ("keras", "numpy", "tensorflow")
@@ -43,13 +44,15 @@ class Config:
     """Which parts."""
     articles: tuple[str, ...] = tuple(SCRIPTS)
     """Which articles."""
-    kills: Annotated[int, cli.Between(1)] = 30
+    kills: Annotated[int, cli.Between(1, 10**6)] = 30
     """Kills of each script."""
-    flips: Annotated[int, cli.Between(1)] = 200
+    seconds: Annotated[int, cli.Between(1, 3600)] = 60
+    """After which a run with an option at one of its ends is stopped, if it trains by then."""
+    flips: Annotated[int, cli.Between(1, 10**6)] = 200
     """Bits that are flipped in each article's model, one at a time."""
-    inputs: Annotated[int, cli.Between(1)] = 100_000
+    inputs: Annotated[int, cli.Between(1, 10**9)] = 100_000
     """Inputs for each reader."""
-    shapes: Annotated[int, cli.Between(1)] = 10
+    shapes: Annotated[int, cli.Between(1, 10**6)] = 10
     """Random shapes for each layer and promise."""
     out: pathlib.Path = RESULTS
     """Where the figures go."""
@@ -63,6 +66,8 @@ def of_article(part, script, warm, place, config):
     """The figures of one part for one article."""
     if part == "kill":
         return processes.kill(script, warm, place, config.kills)
+    if part == "ends":
+        return ends(script, warm, place, config.seconds)
     if part == "models":
         return models(script, warm, place, config)
     if part == "readers":
@@ -189,6 +194,11 @@ ROWS = [  # what is promised; part; what stands in the table, from the sums of i
         "The same seed gives the same results, to the last bit (TensorFlow, CPU)",
         "twice",
         "{metrics:,} metrics of {articles:,} scripts",
+    ),
+    (
+        "A number among the options at its least or greatest value trains, or is refused with one line",
+        "ends",
+        "{runs:,} runs: {ended:,} ended, {stopped:,} trained until they were stopped, {refused:,} refused",
     ),
     (
         "A model file that is damaged, another's or an attack is refused with one line, and nothing of it "

@@ -19,7 +19,7 @@ from common.harness.batches import ArrayBatches
 from common.harness.folder import LOCKS
 from common.harness.reading import InputError
 from tests.articles import ROOT
-from tests.stress import bombs, downloads, layers, limits, models, processes, readers, run
+from tests.stress import bombs, downloads, ends, layers, limits, models, processes, readers, run
 from tests.stress.guided import guided
 from tests.stress.scripts import SCRIPTS
 from tests.stress.warm import Warm
@@ -40,6 +40,35 @@ def test_a_run_that_is_killed_thrice_ends_as_the_undisturbed_one(vae):
     with processes.scratch_folder() as place:
         found = processes.kill(*vae, place, 3)
     assert found["faults"] == [] and found["kills"] == 3 and found["bit for bit"] == found["runs"]
+
+
+@TENSORFLOW
+def test_options_at_their_ends(vae):
+    """A run that ends, one that is refused, one that trains until it is stopped, and a fault that is seen."""
+    options = [("--epochs", "1"), ("--latent-dim", "0"), ("--epochs", "1000000"), ("--data", "/nowhere")]
+    with processes.scratch_folder() as place:
+        found = ends.ends(*vae, place, 10, options)
+    assert found == {"runs": 4, "ended": 1, "refused": 2, "stopped": 1, "faults": []}
+
+
+@pytest.mark.parametrize("code, text, begun, expected", [
+    (0, "", True, "ended"),
+    (None, "Epoch 7/1000000", True, "stopped"),
+    (None, "", False, "it hung"),
+    (2, "error: --width expects 1 to 65,536. Received: 0", False, "refused"),
+    (2, "error: this needs more memory than there is: try", True, "refused"),
+    (2, "Traceback\nerror: --width expects 1 to 65,536. Received: 0", False, "code 2: Traceback"),
+    (1, "Traceback\nValueError: no", True, "code 1"),
+    (-9, "", True, "code -9"),
+])
+def test_what_counts_as_a_fault_at_an_end(code, text, begun, expected):
+    assert ends.judged(code, text, begun).startswith(expected)
+
+
+def test_both_ends_of_every_number_are_tried():
+    found = ends.options_of("vae")
+    assert {("--epochs", "1"), ("--epochs", "1000000"), ("--latent-dim", "65536")} <= set(found)
+    assert {("--seed", "0"), ("--learning-rate", "1000000")} <= set(found)
 
 
 @pytest.mark.slow
