@@ -263,6 +263,7 @@ def outcome_of_all(article, script, options, changes, out):
     found = outcome(article, script, options, changes, out)
     while isinstance(found, InputError):
         name = re.match("--([a-z-]+) ", str(found))[1].replace("-", "_")
+        assert name in changes, found
         changes = {other: value for other, value in changes.items() if other != name}
         found = outcome(article, script, options, changes, out)
     return found

@@ -8,7 +8,7 @@ SMOKE = [
 MORE = [
     ("train.py", "--routing none --recipe article --validation 0"),
     ("train.py", "--routing em --routings 3"),
-    ("train.py", "--reconstruction 0.0005 --images 250"),
+    ("train.py", "--routing dynamic --reconstruction 0.0005 --images 250"),
 ]
 # scripts that need no --smoke, since they end in seconds; the tests of the article run them
 OTHERS = [
