@@ -1,14 +1,19 @@
 """What the tests of several layer files share."""
 
+import atexit
+import functools
 import os
 import pathlib
 import subprocess
 import sys
+import tempfile
 
 import keras
 import numpy as np
 import pytest
 from keras import ops
+
+from tests.stress.warm import Warm
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
@@ -42,12 +47,36 @@ def assert_nan_or_refused(evaluate, *arguments):
 
 
 def run_elsewhere(code, folder):
-    """Runs Python code in a fresh process in this folder and returns what it prints. It finds common/."""
+    """Runs Python code in a fresh process in this folder and returns what it prints. It finds common/.
+
+    Fresh means that it has imported Keras and nothing of ours. On TensorFlow, whose import takes seconds, it
+    is forked from a process that has done so.
+    """
+    if keras.backend.backend() == "tensorflow" and hasattr(os, "fork"):
+        return forked(code, pathlib.Path(folder))
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     done = subprocess.run([sys.executable, "-c", code], cwd=folder, env=environment,
                           capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-2000:]
     return done.stdout
+
+
+def forked(code, folder):
+    with tempfile.TemporaryDirectory() as logs:
+        output, errors = pathlib.Path(logs, "output"), pathlib.Path(logs, "errors")
+        warm = process_with_keras()
+        pid = warm.start("tests.stress.warm:run_code", code, log=output, errors=errors, cwd=folder)
+        result = warm.wait(pid, 300)
+        assert result == 0, errors.read_text()[-2000:]
+        return output.read_text()
+
+
+@functools.cache
+def process_with_keras():
+    """One for each process of the test suite, which ends with it."""
+    warm = Warm("keras")
+    atexit.register(warm.__exit__)
+    return warm
 
 
 def load_elsewhere(model, x, module, folder, code="", compile=True):

@@ -26,4 +26,4 @@ def test_the_shipped_model_is_evaluated_on_the_built_in_corpus(tmp_path):
     assert any(line.startswith("  predicted ") for line in lines)
     assert len((tmp_path / "out/predictions.jsonl").read_text("utf-8").splitlines()) == 60
     refused = run("nl2sql/evaluate.py", "--limit", 0, code=2)
-    assert "--limit expects at least 1" in last_line(refused)
+    assert "--limit expects 1 to 1,000,000,000" in last_line(refused)

@@ -17,8 +17,8 @@ import numpy as np
 from keras import layers, ops
 
 from common.attention import AttentionPooling1D, CrossAttention, SelfAttention
-from common.capsule import Capsule, CapsuleLength
-from common.crf import CRF
+from common.capsule import Capsule, CapsuleLength, Mask
+from common.crf import CRF, KBest
 from common.flow import AdditiveCoupling, AffineCoupling, Flow, Permutation, Reverse, Scale
 from common.gated_conv import GatedConv1D
 from common.latent import ClusterPrior, GaussianSampling
@@ -53,6 +53,10 @@ def dense(units):
     return layers.Dense(units, kernel_initializer=keras.initializers.RandomNormal(0, 0.1, seed=1))
 
 
+def without_padding(potentials):
+    return (np.concatenate([potentials[..., :-1], np.ones_like(potentials[..., -1:])], axis=-1),)
+
+
 CASES = {
     "SelfAttention": Case(
         lambda a, b, c: SelfAttention(2, head_dim=4, rotary=a % 2 == 0), lambda a, b, c: [(a, b)], True
@@ -74,7 +78,15 @@ CASES = {
         lambda a, b, c: [(a, a + 1, c, 2, 2), (a, a + 1, c)],
         valid=lambda poses, activations: (poses, sigmoid(activations)),
     ),
+    "Mask": Case(lambda a, b, c: Mask(), lambda a, b, c: [(a, b)], discrete=True),
     "CRF": Case(lambda a, b, c: CRF(b), lambda a, b, c: [(a, b)], True, discrete=True),
+    # Potentials of sentences without padding: the mask is their last column.
+    "KBest": Case(
+        lambda a, b, c: KBest(2),
+        lambda a, b, c: [(a + b, b + 1)],
+        discrete=True,
+        valid=without_padding,
+    ),
     "GatedConv1D": Case(
         lambda a, b, c: GatedConv1D(b, dilation_rate=1 + a % 2), lambda a, b, c: [(c, b)], True
     ),

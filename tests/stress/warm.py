@@ -229,6 +229,12 @@ def run_script(path, *arguments):
     runpy.run_path(path, run_name="__main__")
 
 
+def run_code(code):
+    """Python code as `python -c` runs it."""
+    sys.path.insert(0, os.getcwd())
+    exec(code, {"__name__": "__main__"})
+
+
 def to_file(function, arguments, path):
     """Writes the value of "module:function" as JSON."""
     module, _, name = function.partition(":")
