@@ -289,7 +289,7 @@ def config(tmp_path, **options):
                      "batch_size": 64, "samples": 50} | options)
 
 
-@pytest.mark.parametrize("name", ["gan_qp_l2", "sgan_sn"])
+@pytest.mark.parametrize("name", ["gan_qp_l2", pytest.param("sgan_sn", marks=pytest.mark.slow)])
 def test_a_resumed_run_ends_as_one_that_was_not_stopped(tmp_path, monkeypatch, name):
     whole = train.train(config(tmp_path / "a", objective=name, vi_regularizer=5.0))
 

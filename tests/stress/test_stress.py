@@ -43,6 +43,7 @@ def test_a_run_that_is_killed_thrice_ends_as_the_undisturbed_one(vae):
 
 
 @TENSORFLOW
+@pytest.mark.slow
 def test_options_at_their_ends(vae):
     """A run that ends, one that is refused, one that trains until it is stopped, and a fault that is seen."""
     options = [("--epochs", "1"), ("--latent-dim", "0"), ("--epochs", "1000000"), ("--data", "/nowhere")]
