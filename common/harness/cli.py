@@ -106,6 +106,9 @@ def main(function, config_class, description):
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         launch.end(2)
+    except BrokenPipeError:                       # what reads the output, such as head, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        launch.end(141)
     except Exception as error:
         if not memory.is_exhausted(error):
             raise

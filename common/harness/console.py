@@ -7,9 +7,10 @@ No Keras in here.
 """
 
 import codecs
+import functools
 import sys
 
-from common.harness.reading import InputError, check_text
+from common.harness.reading import LARGE, PIECE, InputError, check_text
 
 _noted = set()
 
@@ -20,8 +21,17 @@ def is_typed():
 
 
 def read_all():
-    """All of standard input, without a byte order mark."""
-    return "".join(_lines("strict"))
+    """All of standard input, without a byte order mark.
+
+    Raises:
+        InputError: no text, or more than reading.LARGE bytes, as an endless stream has.
+    """
+    if is_typed() or not hasattr(sys.stdin, "buffer"):
+        return "".join(_lines("strict"))
+    content = sys.stdin.buffer.read(LARGE + 1)
+    if len(content) > LARGE:
+        raise InputError(f"standard input should have at most {LARGE:,} bytes. Received: more")
+    return _decoded(content, 1, "strict").removeprefix("\ufeff")
 
 
 def read_lines(prompt="", errors="strict"):
@@ -47,8 +57,11 @@ def read_lines(prompt="", errors="strict"):
 def _lines(errors):
     """The lines of standard input, with their ends."""
     source = sys.stdin if is_typed() else getattr(sys.stdin, "buffer", sys.stdin)
-    first = True
-    for number, line in enumerate(iter(source.readline, source.readline(0)) if source else (), 1):
+    first, read = True, functools.partial(source.readline, PIECE + 1) if source else lambda: ""
+    for number, line in enumerate(iter(read, source.readline(0) if source else ""), 1):
+        if len(line) > PIECE:
+            raise InputError(f"standard input should have lines of at most {PIECE:,} characters. "
+                             f"Received: more in line {number}")
         text = line if isinstance(line, str) else _decoded(line, number, errors)
         if errors == "strict":
             check_text(text, f"line {number} of standard input")      # terminals send what is no text, too
@@ -56,14 +69,19 @@ def _lines(errors):
         first = False
 
 
-def _decoded(line, number, errors):
-    for encoding in ("utf-8", sys.stdin.encoding or "utf-8"):
-        try:
-            return line.decode(encoding)
-        except UnicodeDecodeError:
-            continue
-    if errors != "strict":
-        return line.decode("utf-8", errors)
+def _decoded(content, number, errors):
+    """The text of bytes that begin with the line of this number."""
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        place = error.start
+    try:
+        return content.decode(sys.stdin.encoding or "utf-8")
+    except UnicodeDecodeError:
+        if errors != "strict":
+            return content.decode("utf-8", errors)
+    number += content[:place].count(b"\n")
+    line = content[content.rfind(b"\n", 0, place) + 1:place + 30]
     raise InputError("standard input should be text in UTF-8: convert it, for instance with "
                      f"iconv -f gb18030 -t utf-8. Received: line {number}={line[:30]!r}")
 
@@ -71,7 +89,8 @@ def _decoded(line, number, errors):
 def prepare_output():
     """Prints ? for characters that the terminal cannot show, and says so once, on standard error."""
     codecs.register_error("note_and_replace", _note_and_replace)
-    sys.stdout.reconfigure(errors="note_and_replace")
+    if hasattr(sys.stdout, "reconfigure"):            # there is none, or a notebook's
+        sys.stdout.reconfigure(errors="note_and_replace")
 
 
 def _note_and_replace(error):

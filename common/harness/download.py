@@ -80,10 +80,16 @@ class Transfer(threading.Thread):
         self.received, self.total = 0, 0                # bytes
         self.error, self.given_up = None, False
 
+    def _opened(self):
+        """The file, unless the transfer was given up while the server kept it waiting."""
+        if self.given_up:
+            raise TimeoutError("given up")
+        return open(self.path, "wb")
+
     def run(self):
         try:
-            with urllib.request.urlopen(self.url, timeout=TIMEOUT) as response, open(self.path, "wb") as file:
-                length = response.headers.get("Content-Length", "")
+            with urllib.request.urlopen(self.url, timeout=TIMEOUT) as response, self._opened() as file:
+                length = response.headers.get("Content-Length", "")[:20]
                 self.total = int(length) if length.isdecimal() else 0
                 while block := response.read1(1 << 20):    # what has come; read() would wait for all of it
                     if self.given_up:

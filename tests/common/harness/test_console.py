@@ -74,6 +74,54 @@ print("é😀 再见")
     assert note.startswith("note: the output is in gbk, which lacks some of these characters")
 
 
+def test_a_stream_without_an_end_is_refused(monkeypatch):
+    class Endless(io.RawIOBase):
+        """一 for ever, with or without line ends."""
+
+        def __init__(self, piece):
+            self.piece = piece
+
+        def readable(self):
+            return True
+
+        def readinto(self, buffer):
+            content = (self.piece * (len(buffer) // len(self.piece) + 1))[:len(buffer) // 3 * 3 or 1]
+            buffer[:len(content)] = content
+            return len(content)
+
+    monkeypatch.setattr(console, "LARGE", 100_000)
+    monkeypatch.setattr(console, "PIECE", 10_000)
+    for piece in (b"abc", b"ab\n"):
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BufferedReader(Endless(piece))))
+        with pytest.raises(InputError, match="at most 100,000 bytes. Received: more"):
+            console.read_all()
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BufferedReader(Endless(b"abc"))))
+    with pytest.raises(InputError, match="lines of at most 10,000 characters. Received: more in line 1"):
+        next(console.read_lines())
+
+
+@pytest.mark.parametrize("redirection, code", [(">&-", 0), ("| head -n 1", 0)])
+def test_no_output_and_an_output_that_ends_early(redirection, code, tmp_path):
+    (tmp_path / "x.py").write_text("""
+import dataclasses
+from common.harness import cli
+
+@dataclasses.dataclass
+class Config:
+    pass
+
+def many(config):
+    for _ in range(100_000):
+        print("一")
+
+cli.main(many, Config, "")
+""")
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    command = f"{sys.executable} x.py {redirection}"
+    done = subprocess.run(command, shell=True, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert "Traceback" not in done.stderr and done.returncode == code
+
+
 @dataclasses.dataclass
 class Config:
     word: str = ""
