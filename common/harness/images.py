@@ -15,6 +15,7 @@ from common.harness.reading import TESTED, InputError, check_unpacked, too_large
 PICTURES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff"}
 FORMATS = ["PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF"]      # whatever the name says; PostScript is a program
 PIXELS = 25_000_000                                          # of a picture: a camera's are fewer, mostly
+ORIENTATION = 274                                            # the field of EXIF that says how to turn a picture
 ARRAYS = ("x_train", "y_train", "x_test", "y_test")
 
 
@@ -138,7 +139,7 @@ def open_picture(path):
     Raises:
         InputError: it cannot be read.
     """
-    from PIL import Image, ImageOps
+    from PIL import Image
 
     try:
         with warnings.catch_warnings():
@@ -148,7 +149,7 @@ def open_picture(path):
             if math.prod(file.size) > PIXELS:
                 raise InputError(f"{path} should be a picture of at most {PIXELS:,} pixels. "
                                  f"Received: {file.width:,} × {file.height:,}")
-            image = ImageOps.exif_transpose(file)            # a photograph that the camera stored on its side
+            image = _upright(file)
         del file                                             # its decoder may hold as much again
         if image.mode[0] in "IF":
             return _to_8_bits(image)
@@ -156,8 +157,29 @@ def open_picture(path):
         return _on_paper(image, mode) if image.has_transparency_data else image.convert(mode)
     except Image.UnidentifiedImageError as error:
         raise InputError(f"{path} should be a picture ({', '.join(FORMATS)}), but is none") from error
-    except (OSError, ValueError, SyntaxError, NotImplementedError, Image.DecompressionBombError) as error:
+    # TypeError: a TIFF file whose places are no numbers
+    except (OSError, ValueError, TypeError, SyntaxError, NotImplementedError,
+            Image.DecompressionBombError) as error:
         raise InputError(f"{path} should be a picture, but cannot be read as one: {error}") from error
+
+
+def _upright(file):
+    """The image in an open file, turned if the camera stored it on its side, as EXIF says."""
+    from PIL import Image
+
+    file.load()                                              # EXIF may stand behind the pixels
+    turns = {2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180,
+             4: Image.Transpose.FLIP_TOP_BOTTOM, 5: Image.Transpose.TRANSPOSE,
+             6: Image.Transpose.ROTATE_270, 7: Image.Transpose.TRANSVERSE, 8: Image.Transpose.ROTATE_90}
+    # ImageOps.exif_transpose would write the other fields anew, which fails where one of them is damaged.
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)     # of damaged fields
+            turn = turns.get(file.getexif().get(ORIENTATION))
+    # Pillow raises half a dozen kinds for EXIF that is damaged as a whole; the pixels are fine
+    except Exception:
+        turn = None
+    return file.copy() if turn is None else file.transpose(turn)
 
 
 def _to_8_bits(image):

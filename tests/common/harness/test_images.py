@@ -4,7 +4,7 @@ import io
 
 import numpy as np
 import pytest
-from PIL import EpsImagePlugin, Image
+from PIL import EpsImagePlugin, Image, ImageOps
 
 from common.harness import images
 from common.harness.images import open_picture
@@ -83,6 +83,54 @@ def test_a_photograph_that_lies_on_its_side(tmp_path):
     exif[0x0112] = 6                                     # to be turned by 90 degrees
     Image.fromarray(GREY).save(tmp_path / "x.png", exif=exif)
     assert (np.asarray(open_picture(tmp_path / "x.png")) == np.rot90(GREY, -1)).all()
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF"])
+@pytest.mark.parametrize("orientation", range(10))       # 0 and 9 are none
+def test_photographs_stand_upright_as_pillow_turns_them(tmp_path, kind, orientation):
+    exif = Image.Exif()
+    exif[0x0112], exif[0x010F] = orientation, "Maker"
+    path = tmp_path / "x.jpg"
+    Image.fromarray(RNG.integers(0, 256, (9, 7, 3), "uint8")).save(path, kind, exif=exif)
+    with Image.open(path) as image:
+        expected = np.asarray(ImageOps.exif_transpose(image))
+    assert expected.shape == ((7, 9, 3) if 5 <= orientation <= 8 else (9, 7, 3))
+    assert (np.asarray(open_picture(path)) == expected).all()
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
+@pytest.mark.parametrize("field, damage", [
+    (0x010F, {3: 5, 7: 1}),                              # the maker's name is a fraction
+    (0x011A, {3: 1}),                                    # the resolution is text
+    (0x011A, {0: 0x01, 1: 0x0A}),                        # the resolution stands where a whole number should
+])
+def test_pictures_with_a_damaged_field_of_exif_are_turned_all_the_same(tmp_path, kind, field, damage):
+    exif = Image.Exif()
+    exif[0x0112], exif[0x010F], exif[0x011A] = 6, "Maker", 72.0
+    raw = bytearray(exif.tobytes().removeprefix(b"Exif\0\0"))
+    start = raw.index(field.to_bytes(2, "big"), 10)
+    for place, byte in damage.items():
+        raw[start + place] = byte
+    path = tmp_path / "x.jpg"
+    Image.new("L", (7, 9)).save(path, kind, exif=b"Exif\0\0" + raw)
+    with Image.open(path) as image, pytest.raises(Exception):                     # noqa: B017
+        ImageOps.exif_transpose(image)
+    assert open_picture(path).size == (9, 7)
+
+
+def test_exif_that_cannot_be_read_is_none(tmp_path):
+    Image.fromarray(GREY).save(tmp_path / "x.png", exif=b"Exif\0\0no TIFF")
+    assert (np.asarray(open_picture(tmp_path / "x.png")) == GREY).all()
+
+
+def test_a_tiff_that_says_in_words_where_its_pixels_are(tmp_path):
+    buffer = io.BytesIO()
+    Image.fromarray(GREY).save(buffer, "TIFF")
+    raw = bytearray(buffer.getvalue())
+    raw[raw.index(b"\x11\x01\x04\x00") + 2] = 2          # StripOffsets: from a number to text
+    (tmp_path / "x.tif").write_bytes(raw)
+    with pytest.raises(InputError, match="x.tif should be a picture, but cannot be read as one: 'str'"):
+        open_picture(tmp_path / "x.tif")
 
 
 def test_a_folder_of_tiffs(tmp_path):
