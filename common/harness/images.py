@@ -15,7 +15,7 @@ from common.harness.reading import TESTED, InputError, check_unpacked, too_large
 PICTURES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff"}
 FORMATS = ["PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF"]      # whatever the name says; PostScript is a program
 PIXELS = 25_000_000                                          # of a picture: a camera's are fewer, mostly
-ORIENTATION = 274                                            # the field of EXIF that says how to turn a picture
+ORIENTATION = 274                                            # EXIF's field that says how to turn it
 ARRAYS = ("x_train", "y_train", "x_test", "y_test")
 
 

@@ -127,9 +127,9 @@ def test_a_tiff_that_says_in_words_where_its_pixels_are(tmp_path):
     buffer = io.BytesIO()
     Image.fromarray(GREY).save(buffer, "TIFF")
     raw = bytearray(buffer.getvalue())
-    raw[raw.index(b"\x11\x01\x04\x00") + 2] = 2          # StripOffsets: from a number to text
+    raw[raw.index(b"\x11\x01", 8) + 2] = 2                # StripOffsets: from a number to text
     (tmp_path / "x.tif").write_bytes(raw)
-    with pytest.raises(InputError, match="x.tif should be a picture, but cannot be read as one: 'str'"):
+    with pytest.raises(InputError, match="x.tif should be a picture, but cannot be read as one: .*'str'"):
         open_picture(tmp_path / "x.tif")
 
 
