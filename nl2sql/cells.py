@@ -5,6 +5,7 @@
     numbers_of(["5%", "12.5%"])         ([5.0, 12.5], "%")
 """
 
+import functools
 import itertools
 import math
 import re
@@ -31,7 +32,11 @@ def cell_text(value):
 
 def clean(value):
     """A cell or a name as one line of text without NUL and surrounding blanks."""
-    text = value if isinstance(value, str) else cell_text(value)
+    return clean_text(value if isinstance(value, str) else cell_text(value))
+
+
+@functools.lru_cache(maxsize=1 << 10)                        # a text often stands in many cells
+def clean_text(text):
     if not text.isprintable():
         text = BREAKS.sub(" ", text).encode("utf-8", "replace").decode("utf-8")     # half a pair becomes ?
     return " ".join(text.split())

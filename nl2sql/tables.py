@@ -16,9 +16,9 @@ from nl2sql.cells import clean, is_empty, kind_of, numbers_of, unique_names
 from nl2sql.matcher import Matcher
 from nl2sql.numerals import header_unit
 
-# What a table may hold: cells, empty ones too, that are understood in two seconds; columns as in SQLite; and
-# characters of a cell as in Excel.
-CELLS, COLUMNS, CHARACTERS = 300_000, 2_000, 32_767
+# What a table may hold: cells, empty ones too, that are understood in two seconds; columns as in SQLite;
+# characters of a cell as in Excel, and of all cells, since one text can stand in many.
+CELLS, COLUMNS, CHARACTERS, ALL_CHARACTERS = 300_000, 2_000, 32_767, 1 << 24
 CORPUS_CELLS = 1_000_000               # of all tables of a file of TableQA
 
 
@@ -99,7 +99,7 @@ def checked_rows(rows, where, width=0):
         where: for the message.
         width: columns that the table has at least.
     """
-    kept = []
+    kept, characters = [], 0
     for row in rows:
         kept.append(row)
         width = max(width, len(row))
@@ -107,10 +107,15 @@ def checked_rows(rows, where, width=0):
             raise InputError(f"{where} should hold a table of at most {COLUMNS:,} columns and {CELLS:,} "
                              f"cells, empty ones too. Received: {width:,} columns in {len(kept):,} rows or "
                              "more")
-        longest = max((len(cell) for cell in row if isinstance(cell, (str, bytes))), default=0)
+        lengths = [len(cell) for cell in row if isinstance(cell, (str, bytes))]
+        longest = max(lengths, default=0)
+        characters += sum(lengths)
         if longest > CHARACTERS:
             raise InputError(f"{where} should hold cells of at most {CHARACTERS:,} characters, as in Excel. "
                              f"Received: {longest:,} in row {len(kept):,}")
+        if characters > ALL_CHARACTERS:
+            raise InputError(f"{where} should hold at most {ALL_CHARACTERS:,} characters in all its cells. "
+                             f"Received: {characters:,} up to row {len(kept):,}")
     return kept
 
 

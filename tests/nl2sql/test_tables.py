@@ -112,6 +112,8 @@ def test_a_view_that_never_ends_is_given_up(tmp_path, monkeypatch):
 @pytest.mark.parametrize("name, message", [
     ("SQLite with a generated column of 800 MB", "string or blob too big"),
     ("SQLite with a view of 800 MB", "string or blob too big"),
+    ("SQLite with 20,000 generated texts", "16,777,216 characters in all.*Received: 16,8.* up to row 526"),
+    ("xlsx with one text of 30,000 characters in 15,000 cells", "Received: 16,800,000 up to row 560"),
     ("CSV with a header of 1,000,000 columns", "at most 2,000 columns.*Received: 1,000,001 columns"),
     ("CSV with 2,000 columns and 1,000,000 short rows", "300,000 cells.*Received: 2,000 columns in 151 rows"),
     ("CSV with a cell of 9 MB", "field limit"),
@@ -141,6 +143,10 @@ def test_limits_of_tables(tmp_path, monkeypatch):
         checked_rows([["a"], ["b", "123456"]], "x")
     with pytest.raises(InputError, match="6 cells"):
         checked_rows([[1], [2], [3]], "x", width=3)
+    monkeypatch.setattr("nl2sql.tables.ALL_CHARACTERS", 9)
+    assert len(checked_rows([["12345"], ["1234", 5]], "x")) == 2
+    with pytest.raises(InputError, match="at most 9 characters in all its cells. Received: 10 up to row 2"):
+        checked_rows([["12345"], ["12345"]], "x")
     monkeypatch.setattr("nl2sql.tables.CORPUS_CELLS", 3)
     with pytest.raises(InputError, match="at most 3 cells in all.*line 2"):
         read_table(bombs.tableqa(tmp_path, {}, {"id": "u"}), "t")

@@ -133,6 +133,12 @@ def long_attribute(folder):
     return workbook(folder, **{FIRST: [SHEET.encode(), *rows, *row, END]})
 
 
+def long_text_in_many_cells(folder):
+    """A few kB, whose 15,000 cells name one text of 30,000 characters."""
+    rows = "".join(f'<row r="{i}"><c r="A{i}" t="s"><v>0</v></c></row>' for i in range(1, 15_001))
+    return with_texts(folder, rows, [TEXTS_START, b"<si><t>", b"ab " * 10_000, b"</t></si></sst>"])
+
+
 def shared_strings(folder, lie=False):
     """22 million texts that cells may name."""
     cell = '<row r="{0}"><c r="A{0}" t="s"><v>0</v></c></row>'
@@ -169,6 +175,12 @@ def database(folder, *statements):
 def generated_column(folder):
     return database(folder, "CREATE TABLE t (a, b AS (hex(zeroblob(400000000))))",
                     "INSERT INTO t VALUES (1), (2)")
+
+
+def long_generated_texts(folder):
+    """A column that is computed: 20,000 texts of 32,000 characters."""
+    return database(folder, "CREATE TABLE t (a, b AS (hex(zeroblob(16000))))",
+                    f"INSERT INTO t {COUNT.format(20_000)}")
 
 
 def view_of_zeros(folder):
@@ -447,10 +459,12 @@ BOMBS = {
     "xlsx with 20,000,000 cells": (TABLE, many_cells),
     "xlsx with 22,000,000 shared strings": (TABLE, shared_strings),
     "the same strings, called 100 bytes": (TABLE, lambda folder: shared_strings(folder, lie=True)),
+    "xlsx with one text of 30,000 characters in 15,000 cells": (TABLE, long_text_in_many_cells),
     "xlsx with 15,000,000 styles": (TABLE, styles),
     "xlsx with 16,000,000 tags": (TABLE, many_tags),
     "xlsx with entities of entities": (TABLE, entities),
     "SQLite with a generated column of 800 MB": (TABLE, generated_column),
+    "SQLite with 20,000 generated texts": (TABLE, long_generated_texts),
     "SQLite with a view of 800 MB": (TABLE, view_of_zeros),
     "SQLite with a view without end": (TABLE, endless_view),
     "SQLite with a view that never has a row": (TABLE, view_without_rows),
