@@ -288,7 +288,7 @@ class Mask(keras.layers.Layer):
     def call(self, inputs):
         self.compute_output_shape(_shapes(inputs))
         v, *targets = inputs if isinstance(inputs, (list, tuple)) else [inputs]
-        square = ops.sum(ops.square(ops.cast(v, "float32")), axis=-1)
+        square = _comparable_squares(v)
         if targets:
             there = _k_hot(targets[0], square)
             valid = ops.abs(there - 0.5) < 0.50001
@@ -296,7 +296,7 @@ class Mask(keras.layers.Layer):
             there = ops.where(ops.all(valid, axis=-1, keepdims=True), there, math.nan)
             there = ops.reshape(there, ops.shape(square))    # what a graph does not know is not broadcast
         else:
-            _, which = ops.top_k(square, self.longest)
+            which = ops.argsort(-square, axis=-1)[:, :self.longest]        # stable: the first of equal ones
             there = ops.sum(ops.one_hot(which, v.shape[1], dtype="float32"), axis=1)
         y = ops.cast(v, self.compute_dtype) * ops.cast(there, self.compute_dtype)[..., None]
         return ops.reshape(y, (ops.shape(v)[0], v.shape[1] * v.shape[2]))
@@ -416,6 +416,13 @@ def _k_hot(y_true, scores):
     there = ops.sum(one_hot, axis=-1) > 0
     _refuse_if_known(there, y, f"classes, whole numbers from 0 to {classes - 1}")
     return ops.where(there[..., None], one_hot, math.nan)
+
+
+def _comparable_squares(v):
+    """‖v_j‖² in units of the row's largest number, (batch, k): no square is infinite, nor all of them 0."""
+    v = ops.cast(v, "float32")
+    largest = ops.max(ops.abs(v), axis=(1, 2), keepdims=True, initial=0.0)
+    return ops.sum(ops.square(v / ops.where(largest > 0, largest, 1.0)), axis=-1)
 
 
 def _shapes(inputs):

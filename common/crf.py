@@ -25,6 +25,8 @@ from keras import ops
 
 # The score of what constraints exclude: e^FORBIDDEN is 0 in float32, and no sum of it is infinite.
 FORBIDDEN = -1e9
+MOST_TAGS = 2 ** 30
+REDUCTIONS = ("sum_over_batch_size", "token_mean", "sum", "mean", "mean_with_sample_weight", "none", None)
 
 
 def log_partition(potentials):
@@ -134,6 +136,7 @@ def unpack(potentials):
         # In float16 what is FORBIDDEN has become −inf.
         potentials = ops.maximum(ops.cast(potentials, "float32"), FORBIDDEN)
     transitions = ops.sum(potentials[:1, -k:, :-1], axis=0)    # of the first row, if there is one
+    transitions = ops.reshape(transitions, (k, k))             # TensorFlow loses the first k if T is unknown
     return potentials[:, :-k, :-1], potentials[:, :-k, -1], transitions
 
 
@@ -406,8 +409,9 @@ def partial_crf_loss(y_true, potentials):
         potentials: the second output of CRF.
 
     Output:
-        (batch,). 0 where nothing is known, crf_loss where every tag is; about 1e9 where no allowed path
-        agrees. NaN for a sentence with a real step that may have no tag, or whose target is no tag.
+        (batch,). Where some path is allowed: 0 if nothing is known, crf_loss if every tag is, and about 1e9
+        if no allowed path agrees. NaN for a sentence with a real step that may have no tag, or whose
+        target is no tag.
 
     Raises:
         ValueError: targets of another shape. Called eagerly also targets that would give NaN.
@@ -438,9 +442,9 @@ class CRFLoss(keras.losses.Loss):
     """crf_loss or partial_crf_loss as a class, which refuses weights that it cannot use.
 
     Args:
-        partial: y_true says which tags are possible, as partial_crf_loss has it.
         reduction: "sum_over_batch_size", the mean over sentences; "token_mean", the sum divided by the
             number of real steps; or another one of Keras' losses.
+        partial: True where y_true says which tags are possible, as partial_crf_loss has it.
 
     Call arguments:
         y_true, y_pred: as crf_loss or partial_crf_loss has them.
@@ -451,7 +455,8 @@ class CRFLoss(keras.losses.Loss):
         in the sum and in the number of steps.
 
     Raises:
-        ValueError: weights of steps, (batch, T), and what crf_loss and partial_crf_loss raise.
+        ValueError: another reduction; partial that is not True or False; weights of steps, (batch, T); what
+            crf_loss and partial_crf_loss raise.
 
     Precision: float32 under any floatx.
 
@@ -463,7 +468,12 @@ class CRFLoss(keras.losses.Loss):
     Reference: 苏剑林, 简明条件随机场CRF介绍, https://kexue.fm/archives/5542
     """
 
-    def __init__(self, partial=False, reduction="sum_over_batch_size", name="crf_loss", dtype="float32"):
+    def __init__(self, reduction="sum_over_batch_size", partial=False, name="crf_loss", dtype="float32"):
+        if not isinstance(partial, bool):
+            raise ValueError(f"partial expects True or False. Received: partial={partial!r}")
+        if reduction not in REDUCTIONS:
+            raise ValueError(f"reduction expects one of {', '.join(map(str, REDUCTIONS))}. "
+                             f"Received: reduction={reduction!r}")
         self.token_mean = reduction == "token_mean"
         keras_reduction = "mean_with_sample_weight" if self.token_mean else reduction
         super().__init__(name=name, reduction=keras_reduction, dtype=dtype)
@@ -477,7 +487,7 @@ class CRFLoss(keras.losses.Loss):
                                  "the mask of CRF. "
                                  f"Received: sample_weight.shape={tuple(sample_weight.shape)}")
         if self.token_mean:
-            # Keras' mean of loss / steps with these weights is the sum of losses by the sum of steps.
+            # Keras' mean of loss / steps with these weights: the sum of losses divided by that of steps.
             weight = 1.0 if sample_weight is None else ops.reshape(sample_weight, (-1,))
             sample_weight = weight * _num_steps(y_pred)
         return super().__call__(y_true, y_pred, sample_weight)
@@ -488,7 +498,8 @@ class CRFLoss(keras.losses.Loss):
 
     def get_config(self):
         reduction = "token_mean" if self.token_mean else self.reduction
-        return {**super().get_config(), "partial": self.partial, "reduction": reduction}
+        mine = {"reduction": reduction, "partial": self.partial, "dtype": self.dtype}
+        return {**super().get_config(), **mine}
 
 
 def _num_steps(potentials):
@@ -500,7 +511,7 @@ def _num_steps(potentials):
 def _check_potentials(potentials):
     """The mask (batch, T) and the number of tags of what should be the second output of CRF."""
     if len(potentials.shape) != 3:
-        raise ValueError("the loss expects the second output of CRF, (batch, T + K, K + 1). "
+        raise ValueError("potentials expect the second output of CRF, (batch, T + K, K + 1). "
                          f"Received: potentials.shape={tuple(potentials.shape)}")
     _, mask, transitions = unpack(potentials)
     return mask, transitions.shape[0]
@@ -508,9 +519,10 @@ def _check_potentials(potentials):
 
 def _read_sets(y_true, steps, num_tags):
     """Partial targets → booleans (batch, T, K), False at all tags where a target is none."""
-    tags = _read_tags(y_true, steps, num_tags)
+    tags = _read_tags(y_true, steps, num_tags, "0 and 1")
     if len(y_true.shape) == 3 and y_true.shape[2] != 1:
-        y = ops.cast(y_true, "float32")
+        # reshaped, which ends a graph whose sizes differ
+        y = ops.reshape(ops.cast(y_true, "float32"), (*ops.shape(steps), num_tags))
         ones, zeros = y == 1, y == 0
         return ops.logical_and(ones, ops.all(ops.logical_or(ones, zeros), axis=-1, keepdims=True))
     unknown = ops.reshape(ops.equal(y_true, -1), ops.shape(steps))
@@ -519,10 +531,11 @@ def _read_sets(y_true, steps, num_tags):
     return ops.logical_or(allowed, unknown[..., None])
 
 
-def _read_tags(y_true, steps, num_tags=None):
+def _read_tags(y_true, steps, num_tags=None, kind="one-hot tags"):
     """Targets → integer tags (batch, T), −1 where a target is no tag.
 
-    steps is a tensor (batch, T). Without num_tags, one-hot targets may have any number of classes.
+    steps is a tensor (batch, T). Without num_tags, one-hot targets may have any number of classes. `kind` is
+    for the message: what targets of rank 3 are.
     """
     if getattr(y_true.shape, "rank", 0) is None:
         # TensorFlow forgets the rank where one compiled function has seen targets of several ranks.
@@ -531,7 +544,7 @@ def _read_tags(y_true, steps, num_tags=None):
     shape, expected = tuple(y_true.shape), tuple(steps.shape)
     classes = shape[2] if len(shape) == 3 else 1
     if not _fits(shape[:2], expected) or len(shape) > 3 or classes not in (1, num_tags or classes):
-        raise ValueError(f"y_true expects integer tags (batch, time) or (batch, time, 1), or one-hot tags "
+        raise ValueError(f"y_true expects integer tags (batch, time) or (batch, time, 1), or {kind} "
                          f"(batch, time, {num_tags or 'tags'}), where (batch, time) is {expected}. "
                          f"Received: y_true.shape={shape}")
     if classes != 1:
@@ -541,7 +554,8 @@ def _read_tags(y_true, steps, num_tags=None):
         one_hot = ops.logical_and(ones == 1, others == 1)
         tags = ops.where(one_hot, ops.cast(ops.argmax(y, axis=-1), "int32"), -1)
     else:
-        tags = ops.cast(y_true, "int32")
+        small = ops.logical_and(y_true >= -1, y_true < MOST_TAGS)      # others would become other numbers
+        tags = ops.where(small, ops.cast(y_true, "int32"), -2)
         if "float" in keras.backend.standardize_dtype(y_true.dtype):
             tags = ops.where(ops.floor(y_true) == y_true, tags, -1)
     return ops.reshape(tags, ops.shape(steps))             # which ends a graph whose sizes differ
@@ -622,7 +636,7 @@ class TagAccuracy(keras.metrics.Mean):
         tags = _read_tags(y_true, y_pred)
         known = _concrete(y_pred)
         if known is not None and _concrete(y_true) is not None:
-            check_tags(_readable(y_true, tags), np.inf, known >= 0)
+            check_tags(_readable(y_true, tags), MOST_TAGS, known >= 0)
         right = ops.cast(ops.equal(tags, y_pred), "float32")
         right = ops.where(ops.logical_and(tags < 0, y_pred >= 0), float("nan"), right)
         weight = ops.cast(y_pred >= 0, "float32")
@@ -666,11 +680,19 @@ def k_best(potentials, k):
     mask is False have tag 0. Works in graphs; gradients flow through the log-probabilities.
 
     Raises:
-        ValueError: k that is no positive integer.
+        ValueError: k that is no positive integer; potentials of another shape. Called eagerly also
+            potentials whose last column is no mask, such as emissions; in a graph they give NaN.
     """
     _check_k(k)
-    _, mask, transitions = unpack(potentials)
-    num_tags, steps = transitions.shape[0], time_major(potentials)
+    mask, num_tags = _check_potentials(potentials)
+    valid = _are_potentials(potentials, mask, num_tags)
+    known = _concrete(valid)
+    if known is not None and not known.all():
+        row = int(np.argmin(known))
+        raise ValueError("potentials expect the second output of CRF, whose last column is the mask. "
+                         f"Received: potentials[{row}, :, -1]={_concrete(potentials)[row, :, -1]}")
+    _, _, transitions = unpack(potentials)
+    steps = time_major(potentials)
     rows = ops.shape(steps)[1]
     one = np.where(np.arange(k) == 0, 0, -np.inf).astype("float32")    # so many paths end in a first tag
     none = np.where(np.arange(num_tags * k) == 0, 0, -np.inf).astype("float32").reshape(num_tags, k)
@@ -686,16 +708,19 @@ def k_best(potentials, k):
 
     def backward(place, inputs):
         """place is (batch, k): number of the tag, times k, plus the rank among the paths that end there."""
-        before, state = inputs
-        before = ops.take_along_axis(ops.reshape(before, (rows, num_tags * k)), place, axis=1)
-        return ops.where(state > 1, before, place), place
+        before = ops.take_along_axis(inputs[:, :-1], place, axis=1)
+        return ops.where(inputs[:, -1:] > 1, before, place), place
 
     best = ops.zeros_like(steps[0, :, :-1, None]) + ops.convert_to_tensor(none)
     (best, _), (_, before) = ops.scan(forward, (best, ops.zeros_like(best, dtype="int32")), steps)
     score, place = ops.top_k(ops.reshape(best, (rows, num_tags * k)), k)
-    _, places = ops.scan(backward, ops.cast(place, "int32"), (before, steps[:, :, -1:]), reverse=True)
-    possible = score > FORBIDDEN / 2
-    log_p = ops.where(possible, score - log_partition(potentials)[:, None], -float("inf"))
+    before = ops.reshape(before, (ops.shape(steps)[0], rows, num_tags * k))
+    before = ops.concatenate([before, ops.cast(steps[:, :, -1:], "int32")], axis=-1)
+    _, places = ops.scan(backward, ops.cast(place, "int32"), before, reverse=True)
+    possible, log_z = score > FORBIDDEN / 2, log_partition(potentials)[:, None]
+    log_p = ops.where(possible, score - log_z, -float("inf"))
+    wrong = ops.logical_or(ops.logical_not(valid)[:, None], ops.isnan(log_z))
+    log_p = ops.where(wrong, float("nan"), log_p)
     paths = ops.transpose(places // k, (1, 2, 0))[:, :, :ops.shape(mask)[1]]
     chosen = ops.logical_and(possible[:, :, None], mask[:, None] > 0)
     return ops.where(chosen, paths, 0), log_p
@@ -725,7 +750,7 @@ class KBest(keras.layers.Layer):
         tags, potentials = CRF(4)(emissions)
         model = keras.Model(emissions, KBest(3)(potentials))
         paths, log_p = model.predict(np.zeros((2, 5, 4)))
-        print(np.exp(log_p))                              # three of 4⁵ paths of one probability each
+        print(np.exp(log_p))                              # the three highest of 4⁵ probabilities
 
     Reference: Huang and Chiang, Better k-best Parsing, IWPT 2005
     """
@@ -757,6 +782,12 @@ class KBest(keras.layers.Layer):
 
     def get_config(self):
         return {**super().get_config(), "k": self.k}
+
+
+def _are_potentials(potentials, mask, num_tags):
+    """Whether the last column is a mask, and 0 beside the transitions; (batch,)."""
+    is_mask = ops.all(ops.logical_or(mask == 0, mask == 1), axis=1)
+    return ops.logical_and(is_mask, ops.all(potentials[:, -num_tags:, -1] == 0, axis=1))
 
 
 def _check_k(k):

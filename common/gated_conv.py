@@ -230,7 +230,8 @@ def _one_number(value):
 def _check_integer(name, value, optional=False):
     if value is None and optional:
         return
-    if not isinstance(value, int) or value < 1:
+    integer = hasattr(value, "__index__") and not isinstance(value, bool)          # NumPy's will do, too
+    if not integer or value < 1:
         or_none = ", or None" if optional else ""
         raise ValueError(f"{name} expects an integer of at least 1{or_none}. "
                          f"Received: {name}={value!r}")

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from common.crf import CRF, CRFLoss, KBest, crf_loss, k_best, partial_crf_loss
+from common.crf import CRF, CRFLoss, KBest, TagAccuracy, crf_loss, k_best, partial_crf_loss
 from tests.common.helpers import assert_nan_or_refused, numpy
 from tests.common.test_crf import BMES, all_paths, make
 from tests.common.test_crf_contract import layer_of, loss_of, refused, tagger
@@ -145,6 +145,72 @@ def gradient_by_emissions(layer, h, mask, loss):
     return numpy(h.grad)
 
 
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="the other backends know all sizes")
+def test_unknown_sizes_in_graphs():
+    """As tf.data has them, whose batches differ in length: the values are the eager ones, and nothing is
+    broadcast."""
+    import tensorflow as tf
+
+    layer, h, mask, y = make(4, 5, 3, padding="holes")
+    potentials, possible = layer(h, mask=mask)[1], sets(mask, y, 3)
+    spec = tf.TensorSpec((None, None, 4), "float32")
+
+    @tf.function(input_signature=[tf.TensorSpec((None, None, 3), "int32"), spec])
+    def partial(sets_of_tags, potentials):
+        return partial_crf_loss(sets_of_tags, potentials)
+
+    expected = numpy(partial_crf_loss(possible, potentials))
+    np.testing.assert_allclose(numpy(partial(possible, potentials)), expected, rtol=1e-5, atol=1e-6)
+    for wrong in (possible[:, :1], possible[:1]):
+        with pytest.raises((tf.errors.InvalidArgumentError, ValueError)):
+            partial(wrong, potentials)
+    best = tf.function(lambda potentials: k_best(potentials, 4), input_signature=[spec])
+    for found, exact in zip(best(potentials), k_best(potentials, 4)):
+        np.testing.assert_allclose(numpy(found), numpy(exact), rtol=1e-5, atol=1e-6)
+    too_few = tf.function(crf_loss, input_signature=[tf.TensorSpec((None, None, 2), "int32"), spec])
+    refused(too_few.get_concrete_function, "one-hot tags (batch, time, 3)")
+
+    @tf.function(input_signature=[tf.TensorSpec((None, None), "int32"), spec])
+    def second(y, potentials):
+        with tf.GradientTape() as outer:
+            outer.watch(potentials)
+            with tf.GradientTape() as inner:
+                inner.watch(potentials)
+                loss = tf.reduce_sum(crf_loss(y, potentials))
+            penalty = tf.reduce_sum(inner.gradient(loss, potentials) ** 2)
+        return outer.gradient(penalty, potentials)
+
+    gradient = numpy(second(np.where(mask, y, 0).astype("int32"), potentials))
+    assert np.isfinite(gradient).all() and gradient.any()
+
+
+def test_emissions_and_nan_are_no_good_looking_paths():
+    layer, h, mask, _ = make(2, 4, 3)
+    refused(lambda: k_best(h, 2), "second output of CRF")
+    refused(lambda: k_best(h[0], 2), "potentials.shape=(4, 3)")
+    emissions = keras.Input((None, 3))
+    refused_or_nan = keras.Model(emissions, KBest(2)(emissions))
+    try:
+        assert np.isnan(refused_or_nan.predict(h, verbose=0)[1]).all()
+    except ValueError as error:                                       # PyTorch computes without a graph
+        assert "second output of CRF" in str(error)
+    h[0, 1] = np.nan
+    mask[:] = True
+    log_p = numpy(k_best(layer(h, mask=mask)[1], 2)[1])
+    assert np.isnan(log_p[0]).all() and np.isfinite(log_p[1]).all()
+
+
+@pytest.mark.parametrize("wrong", [-2 ** 63, 2 ** 32, 2 ** 32 + 1])
+def test_numbers_beyond_int32_are_no_tags(wrong):
+    _, h, mask, y = make(2, 4, 3)
+    mask[:] = True
+    y = y.astype("int64")
+    y[1, 2] = wrong
+    if keras.backend.backend() != "jax":                              # which has no int64 unless asked for
+        refused(lambda: crf_loss(y, CRF(3)(h)[1]), f"tags[1, 2]={wrong}")
+    refused(lambda: TagAccuracy().update_state(y, np.zeros((2, 4), "int32")), f"tags[1, 2]={wrong}")
+
+
 # The mean over steps
 
 
@@ -168,9 +234,11 @@ def test_the_class_keeps_its_options():
     loss = CRFLoss(partial=True, reduction="token_mean")
     again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(loss))
     assert again.get_config() == loss.get_config()
-    assert again.get_config() == {"name": "crf_loss", "reduction": "token_mean", "partial": True}
-    with pytest.raises(ValueError, match="tokens"):
-        CRFLoss(reduction="tokens")
+    assert again.get_config() == {"name": "crf_loss", "reduction": "token_mean", "partial": True,
+                                  "dtype": "float32"}
+    refused(lambda: CRFLoss("tokens"), "token_mean", "reduction='tokens'")
+    refused(lambda: CRFLoss("sum", "none"), "partial='none'")
+    assert CRFLoss("sum").reduction == "sum" and not CRFLoss("sum").partial
 
 
 # The k best paths
@@ -242,13 +310,28 @@ def recipe():
     return block
 
 
+class Parameter:
+    """A parameter of PyTorch, as far as the recipe uses one."""
+
+    def __init__(self, value):
+        self.value = value
+
+    def detach(self):
+        return self
+
+    def cpu(self):
+        return self
+
+    def numpy(self):
+        return self.value
+
+
 def test_the_recipe_for_weights_of_pytorch_crf():
     """pytorch-crf: score = start[y₀] + Σ emissions + Σ transitions[y_t, y_t+1] + end[y_last]."""
     rng = np.random.default_rng(0)
     shapes = {"transitions": (4, 4), "start_transitions": 4, "end_transitions": 4}
     state = {name: rng.normal(size=shape).astype("float32") for name, shape in shapes.items()}
-    parameters = {name: SimpleNamespace(detach=lambda v=v: SimpleNamespace(numpy=lambda: v))
-                  for name, v in state.items()}
+    parameters = {name: Parameter(value) for name, value in state.items()}
     names = {"theirs": SimpleNamespace(num_tags=4, **parameters), "CRF": CRF}
     exec(recipe(), names)
     h = rng.normal(size=(1, 3, 4)).astype("float32")
