@@ -77,6 +77,75 @@ def test_a_text_of_which_some_words_have_tags_is_refused(tmp_path):
         data.read_sentences(write(tmp_path, *lines))
 
 
+def test_numbers_of_lines_are_no_words(tmp_path, capsys):
+    lines = ["迈向 充满 希望", "新 世纪"] * 5
+    path = write(tmp_path, *[f"19980101-01-001-001/m {line}" for line in lines])
+    assert data.read_sentences(path) == [line.split() for line in lines]
+    assert "have numbers, such as 19980101-01-001-001/m, which are left out" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("lines", [
+    ["调用 read_table 和 open_archive", "看 is_title"],
+    ["今天 天气 不错 2006/8/28 and/or km/h", "开 src/main 和 lib/util 再 编译", "path src/main and/or lib/a"],
+    ["iPhone 手机", "APP 下载", "QQ 群"],
+    ["你好 abc", "天气 ok", "北京 2008"],
+    ["# 号 是 井号", "今天 天气"],
+    ["我 ( 他 ) 和 ( 她 )", "( 新华社 电 )"],
+])
+def test_honest_text_stays(tmp_path, capsys, lines):
+    path = write(tmp_path, *lines * 20)
+    assert data.read_sentences(path) == [line.split() for line in lines * 20]
+    assert capsys.readouterr().out == ""
+
+
+def test_what_stands_behind_slashes_without_recurring_is_no_tag(tmp_path):
+    lines = []
+    for number in range(100):
+        lines.append(" ".join(f"甲{number}/x{number}{place}" for place in range(5)))
+    assert data.read_sentences(write(tmp_path, *lines)) == [line.split() for line in lines]
+
+
+@pytest.mark.parametrize("separator", "/_")
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_characters_with_tags_are_joined_to_words(tmp_path, capsys, scheme, separator):
+    lines = "\n".join(columns(SENTENCES, scheme, separator)).split("\n\n")
+    path = write(tmp_path, *[" ".join(line.split("\n")) for line in lines])
+    assert data.read_sentences(path) == SENTENCES
+    assert "holds characters with tags, such as" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("line, why", [
+    ("北/B-LOC 京/I-LOC 好/O", "tags such as 北/B-LOC, which look like tags of entities"),
+    ("外交部/B 发言人/I 说/B", "tags such as 外交部/B, words, not characters"),
+])
+def test_other_tags_of_places_are_refused(tmp_path, line, why):
+    with pytest.raises(InputError, match=f"Received: {why}"):
+        data.read_sentences(write(tmp_path, *[line] * 20))
+
+
+def test_a_character_without_a_tag_is_named(tmp_path):
+    lines = ["今/B 天/E 天/B 气/E"] * 20 + ["今/B 天"]
+    with pytest.raises(InputError, match="Received: '天' in '今/B 天'"):
+        data.read_sentences(write(tmp_path, *lines))
+
+
+@pytest.mark.parametrize("lines, why", [
+    (["我/ 来到/ 北京/ 清华大学"], "a slash behind each word"),
+    (["我/ 来到/ 北京/", "好/ 的"], "a slash behind each word"),
+    (["今天(Nd) 天氣(Na) 不錯(VH)"], "tags in brackets"),
+    (["今天(Nd)　天氣(Na)　不錯(VH)　。(PERIODCATEGORY)"], "tags in brackets"),
+    (["今天|t 天气|n"], r"tags after \| or #"),
+    (["今天#t 天气#n 很 好#a"], r"tags after \| or #"),
+    (["今天 /t 天气 /n 不错 /a"], "tags between blanks"),
+    (["(IP (NP (NN 今天)) (VP (VA 不错)))"], "trees in brackets"),
+    (["( (IP-HLN (NP-SBJ (NR 上海) (NR 浦东))", "      (VP (VV 同步))))"], "trees in brackets"),
+])
+def test_other_forms_are_refused_by_name(tmp_path, lines, why):
+    with pytest.raises(InputError, match=f"Received: {why}, as in ") as error:
+        data.read_sentences(write(tmp_path, *lines * 10))
+    assert repr(lines[0][:60]) in str(error.value) and "\n" not in str(error.value)
+
+
 def test_words_of_any_length_take_time_in_proportion(tmp_path):
     """A token of many brackets or slashes is no word with a tag, and is told at once."""
     for long in ("[" * 300_000, "/" * 300_000, "[/a]" * 75_000):
@@ -124,11 +193,19 @@ def test_six_tags_and_tags_in_a_wrong_order(tmp_path):
     (["今\t0x", "天\tzz", ""] * 20, "and its last is no tag"),
     (["B 今", "E 天", ""] * 20, "and its last is no tag"),
     (["1\t今天\t今天\tNOUN", "2\t好\t好\tADJ", ""] * 20, "and its last is no tag"),
+    (["今天 500 t", "天气 300 n", "气候 20 n"] * 20, "and its last is no tag"),
 ])
 def test_other_columns_are_refused(tmp_path, lines, why):
     with pytest.raises(InputError, match=f"Received: columns such as .*, {why}") as error:
         data.read_sentences(write(tmp_path, *lines))
     assert repr(lines[0]) in str(error.value) and "\n" not in str(error.value)
+
+
+def test_comments_of_conll_are_no_rows(tmp_path):
+    lines = ["# sent_id = 1", "# text = 今天不错", "1\t今天\t_\tNOUN\tNT\t_\t2\tnsubj\t_\t_",
+             "2\t不错\t_\tADJ\tVA\t_\t0\troot\t_\t_", ""]
+    with pytest.raises(InputError, match=r"Received: columns such as '1\\t今天.*, and its last is no tag"):
+        data.read_sentences(write(tmp_path, *lines * 20))
 
 
 def test_a_line_that_is_wrong_is_named(tmp_path):
