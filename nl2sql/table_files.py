@@ -165,8 +165,10 @@ def read_excel(path, name):
         raise InputError(f"{path} should be an Excel file in today's format (.xlsx), without a password. "
                          "Save it as such, or as CSV.")
     with open_workbook(path) as book:
-        filled = [sheet for sheet in book.sheets if sheet == name or book.is_filled(sheet)]
-        sheet = choose(dict.fromkeys(filled or book.sheets), name, path, "sheet")
+        sheets = list(book.sheets)
+        if len(sheets) > 1 and not name:                 # what is not asked for need not be unpacked
+            sheets = list(filter(book.is_filled, sheets)) or sheets
+        sheet = choose(dict.fromkeys(sheets), name, path, "sheet")
         rows = checked_rows(book.rows(sheet), path)
     if not rows:
         raise InputError(f"{path} holds nothing in the sheet {sheet}: expected a header and rows.")

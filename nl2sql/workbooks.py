@@ -21,6 +21,9 @@ from nl2sql.tables import CELLS, CHARACTERS, COLUMNS
 
 UNPACKED = 1 << 26                  # bytes that the parts which are read may unpack to
 ELEMENTS = 5 * CELLS                # tags of XML: a cell has two or three
+BLANKS = 1 << 21                    # tags of cells, most of them empty ones that have a format
+FIRST = 1 << 16                     # bytes of a sheet, in which mostly a cell stands if there is any
+ADVICE = ". Delete the empty rows and columns of the sheet, or save the sheet as CSV"
 ROWS = 1_048_576                    # of a sheet of Excel's
 PLACE = re.compile(r"([A-Z]{1,3})([1-9]\d{0,6})")
 # Excel's own numbers of formats that show days or times of day, the East Asian ones among them
@@ -38,7 +41,7 @@ def open_workbook(path):
         InputError: it is none, is damaged, or holds more than a table may.
     """
     try:
-        with open_archive(path, UNPACKED) as archive:
+        with open_archive(path, UNPACKED, ADVICE) as archive:
             yield Workbook(archive, path)
     except InputError:
         raise
@@ -60,7 +63,8 @@ class Workbook:
     """
 
     def __init__(self, archive, path):
-        self.archive, self.path, self.elements, self.texts = archive, path, 0, None
+        self.archive, self.path, self.texts = archive, path, None
+        self.elements = [0, 0]                           # tags of a part: others, and those of cells
         self.main = next(target for _, kind, target in self._links("") if kind == "officeDocument")
         self.parts = {number: (kind, target) for number, kind, target in self._links(self.main)}
         found = SheetNames()
@@ -73,16 +77,20 @@ class Workbook:
 
     def is_filled(self, name):
         """Whether a sheet has a cell with something in it."""
-        return bool(self._cells_of(name, most=1).rows)
+        part = self.parts[self.sheets[name]][1]
+        first = self._cells_of(part, most=1, content=self.archive.start(part, FIRST), final=False)
+        return bool(first.rows or self._cells_of(part, most=1).rows)
 
     def rows(self, name):
         """The rows of a sheet that have cells, as lists that end with their last one."""
-        return [listed(row) for row in self._cells_of(name).rows]
+        self._texts()
+        self.elements = [0, 0]                           # those of other parts are no matter
+        return [listed(row) for row in self._cells_of(self.parts[self.sheets[name]][1]).rows]
 
-    def _cells_of(self, name, most=ROWS):
+    def _cells_of(self, part, most=ROWS, **content):
         found = Cells(self._texts(), self.days, self.beginning, self.path, most)
         with contextlib.suppress(Enough):
-            self._parse(self.parts[self.sheets[name]][1], found)
+            self._parse(part, found, **content)
         return found
 
     def _links(self, part):
@@ -111,19 +119,24 @@ class Workbook:
         days = DAYS | {number for number, form in found.forms.items() if shows_days(form)}
         return [number in days for number in found.cells]
 
-    def _parse(self, part, collector):
+    def _parse(self, part, collector, content=None, final=True):
         """Calls the collector's start, text and end for one part: whole, as expat goes back to where a long
-        tag begins for each piece of it that comes."""
-        content = self.archive.read(part)
+        tag begins for each piece of it that comes.
+
+        Args:
+            content: its bytes; None for all of them.
+            final: whether these are all.
+        """
+        content = self.archive.read(part) if content is None else content
         parser = expat.ParserCreate(namespace_separator=" ")
         parser.buffer_text = True
 
         def start(name, attributes):
-            self.elements += 1
-            if self.elements > ELEMENTS:
-                raise InputError(f"{self.path} should hold a table of at most {CELLS:,} cells. "
-                                 f"Received: more than {ELEMENTS:,} tags in its XML")
-            collector.start(name.rpartition(" ")[2], attributes)
+            name = name.rpartition(" ")[2]
+            count = self.elements[name == "c"] = self.elements[name == "c"] + 1
+            if count > ELEMENTS:
+                self._check_tags()
+            collector.start(name, attributes)
 
         def end(name):
             collector.end(name.rpartition(" ")[2])
@@ -131,7 +144,15 @@ class Workbook:
         parser.StartElementHandler, parser.EndElementHandler = start, end
         parser.CharacterDataHandler = collector.text
         parser.StartDoctypeDeclHandler = refuse_document_type
-        parser.Parse(content, True)
+        parser.Parse(content, final)
+
+    def _check_tags(self):
+        """InputError for too many tags; more may be those of cells, since many have nothing but a format."""
+        limits = [(ELEMENTS, "other tags than those of cells"), (BLANKS, "tags of cells")]
+        for count, (most, kind) in zip(self.elements, limits):
+            if count > most:
+                raise InputError(f"{self.path} should hold a sheet whose XML has at most {most:,} {kind}. "
+                                 f"Received: more{ADVICE}")
 
 
 def refuse_document_type(*_):

@@ -19,22 +19,26 @@ MEMBERS = 20_000
 
 
 @contextlib.contextmanager
-def open_archive(path, most):
+def open_archive(path, most, advice=""):
     """Gives the Archive in a zip file, from which at most so many bytes are read.
+
+    Args:
+        most: bytes in all that are read.
+        advice: what a user can do about a file that holds more, for the message.
 
     Raises:
         InputError: what is read unpacks to more.
         Exception: zipfile's many kinds, and ValueError, for a file that is no such archive.
     """
     with zipfile.ZipFile(path) as file:
-        yield Archive(file, path, most)
+        yield Archive(file, path, most, advice)
 
 
 class Archive:
     """The members of a zip file; `names` are theirs."""
 
-    def __init__(self, file, path, most):
-        self.file, self.path, self.most, self.room = file, path, most, most
+    def __init__(self, file, path, most, advice=""):
+        self.file, self.path, self.most, self.room, self.advice = file, path, most, most, advice
         members = file.infolist()
         self.names = [member.filename for member in members]
         if len(members) > MEMBERS or len(set(self.names)) < len(members):
@@ -54,6 +58,11 @@ class Archive:
         """The content of a member."""
         return b"".join(self.pieces(name))
 
+    def start(self, name, size):
+        """The first bytes of a member, at most so many: only these count against the limit."""
+        with self.file.open(self._admitted(name, size)) as content:
+            return content.read(size)
+
     def array(self, name):
         """The NumPy array that a member holds, and nothing besides it."""
         with self.file.open(self._admitted(name)) as content:
@@ -62,13 +71,16 @@ class Archive:
                 raise ValueError(f"{name} is longer than the array in it")
         return array
 
-    def _admitted(self, name):
-        """A member that is no larger than what may still be read; its reader stops at the size it claims."""
+    def _admitted(self, name, size=None):
+        """A member of which no more is read, up to `size`, than may still be; its reader stops at the size it
+        claims."""
         member = self.file.getinfo(name)
-        self.room -= member.file_size
-        if self.room < 0:
+        wanted = member.file_size if size is None else min(size, member.file_size)
+        if wanted > self.room:
+            others = f" after {self.most - self.room:,} of other members" if self.room < self.most else ""
             raise InputError(f"{self.path} unpacks to more than {self.most:,} bytes, the limit for a file of "
-                             f"its kind and size. Received: {name} with {member.file_size:,}")
+                             f"its kind and size. Received: {name} with {wanted:,}{others}{self.advice}")
+        self.room -= wanted
         return member
 
 

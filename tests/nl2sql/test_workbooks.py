@@ -98,6 +98,51 @@ def test_sheets(tmp_path):
         assert found.rows("甲") == [] and found.rows("乙") == [["x"]]
 
 
+def filled_rows(count, cell="<c><v>1</v></c>"):
+    return "".join(f'<row r="{i}">{cell}</row>' for i in range(1, count + 1))
+
+
+def test_sheets_that_are_not_asked_for_are_not_unpacked(tmp_path, monkeypatch):
+    path = bombs.with_sheets(tmp_path, {"小": filled_rows(3), "大": filled_rows(4000)})
+    monkeypatch.setattr(workbooks, "UNPACKED", 60_000)       # the large sheet has 130 kB
+    assert len(read_table(path, "小").rows) == 2
+    with pytest.raises(InputError, match="several sheets"), monkeypatch.context() as patched:
+        patched.setattr(workbooks, "FIRST", 1000)            # enough to see that it is filled
+        read_table(path)
+    with pytest.raises(InputError, match="more than .* after [0-9,]* of other members. Delete the empty"):
+        read_table(path, "大")
+
+
+def test_a_sheet_is_unpacked_once(tmp_path, monkeypatch):
+    cells = filled_rows(4000)
+    monkeypatch.setattr(workbooks, "UNPACKED", 160_000)
+    assert len(read_table(bombs.with_sheets(tmp_path, {"大": cells})).rows) == 3999
+    monkeypatch.setattr(workbooks, "FIRST", 1000)
+    assert len(read_table(bombs.with_sheets(tmp_path, {"大": cells, "空": ""})).rows) == 3999
+
+
+def test_cells_behind_the_start_of_a_sheet_are_seen(tmp_path):
+    late = filled_rows(1)[:-6] + filled_rows(9000, "<c/>").replace('<row r="1">', "", 1)
+    late += '<row r="9001"><c><v>2</v></c></row>'
+    path = bombs.with_sheets(tmp_path, {"甲": late.replace("<c><v>1</v></c>", ""), "乙": filled_rows(2)})
+    with pytest.raises(InputError, match="several sheets: say which with --name. It has: 甲, 乙"):
+        read_table(path)
+
+
+def test_empty_cells_count_less_and_other_sheets_nothing(tmp_path, monkeypatch):
+    monkeypatch.setattr(workbooks, "ELEMENTS", 1000)
+    blanks = "<row>" + "<c/>" * 900 + "</row>"
+    sheets = {"甲": filled_rows(400), "乙": filled_rows(400), "丙": filled_rows(2) + blanks}
+    path = bombs.with_sheets(tmp_path, sheets)
+    assert [len(read_table(path, name).rows) for name in sheets] == [399, 399, 1]
+    monkeypatch.setattr(workbooks, "ELEMENTS", 500)
+    monkeypatch.setattr(workbooks, "BLANKS", 800)
+    refused = {"甲": "at most 500 other tags.*Delete the empty", "丙": "at most 800 tags of cells"}
+    for sheet, message in refused.items():
+        with pytest.raises(InputError, match=message):
+            read_table(path, sheet)
+
+
 @pytest.mark.parametrize("make, message", [
     (bombs.far_cell, "at most 2,000 columns .*Received: 16,384 columns"),
     (bombs.far_row, "rows 1 to 1,048,576.*Received: row 99999999999"),
@@ -112,7 +157,7 @@ def test_limits_on_what_is_unpacked(tmp_path, monkeypatch):
     cells = "".join(f'<row r="{i}"><c r="A{i}"><v>1</v></c></row>' for i in range(2, 102))
     path = bombs.workbook(tmp_path, cells)
     assert len(read_table(path).rows) == 100
-    limits = [(workbooks, "UNPACKED", 9000, "unpacks to more than 9,000"),
+    limits = [(workbooks, "UNPACKED", 6000, "unpacks to more than 6,000"),
               (workbooks, "ELEMENTS", 200, "tags"), (workbooks, "CELLS", 99, "at most .* 99 cells"),
               (tables, "CELLS", 99, "99 cells")]
     for module, name, value, message in limits:

@@ -81,6 +81,22 @@ def workbook(folder, rows="", **parts):
     return write_zip(folder / "x.xlsx", workbook_parts(CELL.format(row=1, place="A1") + rows) | parts)
 
 
+def with_sheets(folder, sheets, states=()):
+    """A workbook of sheets, whose rows are given as XML; `states` has what is hidden: {name: "hidden"}."""
+    import openpyxl
+
+    buffer, book = io.BytesIO(), openpyxl.Workbook()
+    book.remove(book.active)
+    for name in sheets:
+        book.create_sheet(name).sheet_state = dict(states).get(name, "visible")
+    book.save(buffer)
+    with zipfile.ZipFile(buffer) as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    for number, rows in enumerate(sheets.values(), 1):
+        parts[f"xl/worksheets/sheet{number}.xml"] = SHEET.encode() + rows.encode() + END
+    return write_zip(folder / "x.xlsx", parts)
+
+
 def far_cell(folder):
     return workbook(folder, CELL.format(row=1048576, place="XFD1048576"))
 
