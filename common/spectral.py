@@ -97,7 +97,7 @@ class SpectralNorm(layers.Wrapper):
         layer = SpectralNorm(keras.layers.Dense(3, use_bias=False))
         for _ in range(50):
             y = layer(np.eye(4), training=True)
-        np.linalg.norm(y, 2)       # 1.0: the output is the kernel over its norm
+        np.linalg.norm(keras.ops.convert_to_numpy(y), 2)       # 1.0: the output is the kernel over its norm
 
     Reference: 苏剑林, 深度学习中的Lipschitz约束, https://kexue.fm/archives/6051;
         Miyato et al., Spectral Normalization for Generative Adversarial Networks,
