@@ -585,8 +585,14 @@ def test_decoding_in_a_compiled_loop_is_the_whole_sequence_by_definition():
     np.testing.assert_allclose(numpy(loop()), numpy(layer(x)), atol=1e-5)
 
 
-@pytest.mark.parametrize("jit_compile", [COMPILED] if keras.backend.backend() == "jax" else [False, COMPILED])
-@pytest.mark.parametrize("plain_length", [2048, 0], ids=["plain", "chunks"])
+# plain_length and jit_compile; what takes long is in test-slow. JAX has only compiled models.
+TRAINED = [(2048, keras.backend.backend() != "torch"), (0, keras.backend.backend() == "jax")]
+TRAINED_LONG = [] if keras.backend.backend() == "jax" else [
+    pytest.param(2048, keras.backend.backend() == "torch", marks=pytest.mark.slow),
+    pytest.param(0, True, marks=pytest.mark.slow)]
+
+
+@pytest.mark.parametrize("plain_length, jit_compile", TRAINED + TRAINED_LONG)
 def test_attention_trains_saves_and_loads_in_a_fresh_process(
         tmp_path, jit_compile, plain_length, small_chunks):
     """Each step answers with the symbol before its own symbol's first place: only attention over positions

@@ -4,6 +4,8 @@ import re
 import subprocess
 import sys
 
+import pytest
+
 from tests.articles import ROOT, last_line, run, started
 
 
@@ -40,6 +42,7 @@ def test_evaluate_the_shipped_model_on_the_built_in_digits(tmp_path):
     assert 100 < numbers["test_negative_elbo_grey"] < 400         # they are of another kind than MNIST's
 
 
+@pytest.mark.slow                       # tests/stress/test_stress.py kills a forked run in the ordinary suite
 def test_a_killed_training_continues(tmp_path):
     """kill -9 once the first epoch is written; the resumed run ends with every epoch and all results."""
     arguments = ["--out", tmp_path, "--data", "digits", "--epochs", "15", "--iw-images", "0"]
