@@ -10,10 +10,6 @@ import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
-from nl2sql import legacy_keras  # noqa: F401  (first: from here on `import keras` means tf_keras)
-
-# isort: split
-
 import itertools
 import json
 import unicodedata
@@ -22,8 +18,8 @@ from typing import Annotated
 
 from common.harness import cli, console
 from common.harness.reading import InputError
+from common.harness.writing import ROOT
 from nl2sql.cells import cell_text
-from nl2sql.parser import WEIGHTS, Parser, answer, ask
 from nl2sql.sql import Database
 from nl2sql.table_files import read_table
 
@@ -45,7 +41,7 @@ class Config:
     """One JSON object for each question."""
     rows: Annotated[int, cli.Between(0, 10**9)] = 20
     """Rows to print; --json prints all that are fetched, at most 10,000."""
-    run: pathlib.Path = WEIGHTS
+    run: pathlib.Path = ROOT / "nl2sql/weights"
     """Run folder of a model of yours, instead of the shipped one."""
 
 
@@ -57,6 +53,8 @@ def predict(config):
     table = read_table(config.table, config.name)
     for note in table.notes:
         print(f"note: {note}", file=sys.stderr)
+    from nl2sql.parser import Parser, answer, ask  # TensorFlow takes seconds: a table is refused before
+
     parser = Parser.load(config.run)
     with Database(table) as database:
         for question in asked(table, config):

@@ -34,6 +34,7 @@ HELPERS = {
     "common/harness/reading.py": "text and bytes",
     "common/harness/streams.py": "keeps a file open of which batches read parts",
     "common/harness/writing.py": "writes",
+    "nl2sql/databases.py": "databases, of which it only reads",
     "nl2sql/table_files.py": "tables",
     "nl2sql/workbooks.py": "workbooks",
 }

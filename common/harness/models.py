@@ -21,7 +21,7 @@ from common.harness.writing import replacing
 
 MEMBERS = ("metadata.json", "config.json", "model.weights.h5")
 CONFIG_BYTES = 1 << 20               # our largest has 27,000
-SECONDS = 4                          # of computing, until the last layer of a model is built
+SECONDS = 4                          # of this thread's computing, until the last layer of a model is built
 
 
 def save_model(model, path):
@@ -115,7 +115,7 @@ def bounded(numbers, seconds, path):
     """Within this, layers may have so many weights in all, and compute so long. A configuration can ask for
     200,000,000 filters: a weight is refused before it is made."""
     made, called = keras.layers.Layer.add_weight, keras.layers.Layer.__call__
-    left, end = numbers, time.process_time() + seconds
+    left, end = numbers, time.thread_time() + seconds
 
     def add_weight(layer, *arguments, shape=None, **options):
         nonlocal left
@@ -127,7 +127,7 @@ def bounded(numbers, seconds, path):
         return made(layer, *arguments, shape=shape, **options)
 
     def call(layer, *arguments, **options):
-        if time.process_time() > end:
+        if time.thread_time() > end:
             raise InputError(f"{path} should be a model that is built in {seconds:.0f} seconds. "
                              "Received: one that takes longer, and was given up")
         return called(layer, *arguments, **options)

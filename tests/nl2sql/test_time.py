@@ -10,7 +10,7 @@ import time
 import pytest
 
 from dgcnn import baseline
-from nl2sql import cells, dates, encoder, matcher, numerals, table_files
+from nl2sql import cells, csv_files, dates, encoder, matcher, numerals, table_files, workbook_parts
 from nl2sql.tables import Table
 from poetry_vae import data as poetry
 
@@ -20,7 +20,8 @@ PIECES = [
     *"([/:1. \0零百万个负年月点a%人。，;Ａ元", "（", "【", "()", "（万元", "1,", "1,111", "-1", "\t", "\n",
     "零点", "百分之", "零下", "千米", "1年", "2018年1月", "一月", "1:", "12:3", "e+", "1人", "！ ",
     "12人 ", "\ud800", "\u2028"]
-PATTERNS = [pattern for module in (numerals, dates, encoder, table_files, cells, baseline, poetry)
+MODULES = (numerals, dates, encoder, table_files, csv_files, workbook_parts, cells, baseline, poetry)
+PATTERNS = [pattern for module in MODULES
             for pattern in vars(module).values() if isinstance(pattern, re.Pattern)]
 PATTERNS += [pattern for pattern, _ in table_files.SORTABLE]
 

@@ -9,9 +9,10 @@ from openpyxl.cell.text import InlineFont
 from openpyxl.utils.datetime import CALENDAR_MAC_1904
 
 from common.harness.reading import InputError
-from nl2sql import tables, workbooks
+from nl2sql import tables, workbook_parts, workbooks
 from nl2sql.table_files import read_table
-from nl2sql.workbooks import open_workbook, shows_days
+from nl2sql.workbook_parts import day_of, hours_of, writer_of
+from nl2sql.workbooks import open_workbook
 from tests.stress import bombs
 
 CELLS = [
@@ -48,7 +49,7 @@ def test_cells_are_what_openpyxl_reads(tmp_path, later):
     oracle = openpyxl.load_workbook(path, data_only=True).active
     expected = [trimmed(list(map(shown, row))) for row in oracle.iter_rows(values_only=True)]
     with open_workbook(path) as found:
-        rows = found.rows(*found.sheets)
+        rows = found.rows(*found.sheets)[0]
     assert rows == list(filter(None, expected))
     assert list(map(type, rows[1])) == [int] * 7
     assert list(map(type, rows[2])) == [float, float, float, int, float, int, float]
@@ -70,20 +71,20 @@ def test_texts_that_cells_name_by_numbers(tmp_path, monkeypatch):
     oracle = openpyxl.load_workbook(path).active
     expected = [row for row in oracle.iter_rows(values_only=True) if row != (None,) and row != ("",)]
     with open_workbook(path) as found:
-        assert found.rows("Sheet") == list(map(list, expected)) and len(expected) == 5
-    monkeypatch.setattr(workbooks, "CELLS", 5)
+        assert found.rows("Sheet")[0] == list(map(list, expected)) and len(expected) == 5
+    monkeypatch.setattr(workbook_parts, "CELLS", 5)
     with pytest.raises(InputError, match="more texts than that"):
         read_table(path)
 
 
-@pytest.mark.parametrize("form, days", [
-    ("yyyy-mm-dd", True), ('yyyy"年"m"月"', True), ("[$-804]aaaa d", True), ("h:mm", True),
-    ("General", False),
-    ('0.00"m"', False), ("#,##0.00;[Red]-#,##0.00", False), ("0\\d", False), ("0%", False), ("@", False),
-    ('0"' + "d" * 300, False), ("[h]:mm", True),
+@pytest.mark.parametrize("form, writer", [
+    ("yyyy-mm-dd", day_of), ('yyyy"年"m"月"', day_of), ("[$-804]aaaa d", day_of), ("h:mm", day_of),
+    ("General", None), ('0.00"m"', None), ("#,##0.00;[Red]-#,##0.00", None), ("0\\d", None), ("0%", None),
+    ("@", None), ('0"' + "d" * 300, None), ("[h]:mm", hours_of), ("[Red][HH]:MM:SS;@", hours_of),
+    ("[mm]:ss", hours_of),
 ])
-def test_formats_that_show_days(form, days):
-    assert shows_days(form) == days
+def test_formats_that_show_days_or_spans(form, writer):
+    assert writer_of(form) is writer
 
 
 def test_sheets(tmp_path):
@@ -95,7 +96,7 @@ def test_sheets(tmp_path):
     with open_workbook(tmp_path / "x.xlsx") as found:
         assert list(found.sheets) == ["甲", "乙"]
         assert [found.is_filled(name) for name in found.sheets] == [False, True]
-        assert found.rows("甲") == [] and found.rows("乙") == [["x"]]
+        assert found.rows("甲")[0] == [] and found.rows("乙")[0] == [["x"]]
 
 
 def filled_rows(count, cell="<c><v>1</v></c>"):
@@ -158,7 +159,7 @@ def test_limits_on_what_is_unpacked(tmp_path, monkeypatch):
     path = bombs.workbook(tmp_path, cells)
     assert len(read_table(path).rows) == 100
     limits = [(workbooks, "UNPACKED", 6000, "unpacks to more than 6,000"),
-              (workbooks, "ELEMENTS", 200, "tags"), (workbooks, "CELLS", 99, "at most .* 99 cells"),
+              (workbooks, "ELEMENTS", 200, "tags"), (workbook_parts, "CELLS", 99, "at most .* 99 cells"),
               (tables, "CELLS", 99, "99 cells")]
     for module, name, value, message in limits:
         with monkeypatch.context() as patched, pytest.raises(InputError, match=message):
@@ -181,3 +182,69 @@ def test_older_files_and_those_with_a_password(tmp_path):
         (tmp_path / name).write_bytes(content)
         with pytest.raises(InputError, match="Save it as such, or as CSV"):
             read_table(tmp_path / name)
+
+
+@pytest.mark.parametrize("form", ["[h]:mm:ss", "[hh]:mm", "[h]"])
+def test_spans_of_time_are_hours(tmp_path, form):
+    book = openpyxl.Workbook()
+    for row in [["项目", "工时"], ["甲", datetime.timedelta(hours=25, minutes=30)],
+                ["乙", datetime.timedelta(minutes=45)], ["丙", datetime.timedelta(hours=12)]]:
+        book.active.append(row)
+    for cell in book.active["B"][1:]:
+        cell.number_format = form
+    book.save(tmp_path / "x.xlsx")
+    table = read_table(tmp_path / "x.xlsx")
+    assert table.types == ["text", "real"] and table.cells(1) == [25.5, 0.75, 12.0]
+    assert table.notes == ["spans of time are read in hours"]
+
+
+def test_formulas_that_were_never_calculated(tmp_path):
+    book = openpyxl.Workbook()
+    for row in [["城市", "合计"], ["广州", "=SUM(1,2)"], ["深圳", "=SUM(3,4)"], ["上海", 5]]:
+        book.active.append(row)
+    book.save(tmp_path / "x.xlsx")
+    table = read_table(tmp_path / "x.xlsx")
+    assert table.rows == [["广州", None], ["深圳", None], ["上海", 5.0]]
+    assert table.notes == ["cells with a formula that no program has calculated yet count as empty: 2. "
+                           "Open the file in Excel and save it"]
+
+
+def test_a_formula_that_gives_an_empty_text_is_calculated(tmp_path):
+    cells = '<row r="2"><c r="A2" t="str"><f>A1</f><v></v></c><c r="B2"><v>1</v></c></row>'
+    assert not read_table(bombs.workbook(tmp_path, cells)).notes
+
+
+def test_characters_that_xml_cannot_hold(tmp_path):
+    texts = ["城市_x000D_\n名", "广州_x000D_", "a_x005F_x000D_b", "_x00_", "max_x"]
+    content = "".join(f"<si><t>{text}</t></si>" for text in texts)
+    rows = "".join(f'<row r="{i + 1}"><c r="A{i + 1}" t="s"><v>{i}</v></c></row>' for i in range(5))
+    table = read_table(bombs.with_texts(tmp_path, rows, bombs.TEXTS_START + content.encode() + b"</sst>"))
+    assert table.columns == ["城市 名"]
+    assert table.cells(0) == ["广州", "a_x000D_b", "_x00_", "max_x"]
+
+
+def test_hidden_sheets_are_read_if_they_are_named(tmp_path):
+    book = openpyxl.Workbook()
+    book.active.title = "销售"
+    for row in [["城市", "额"], ["广州", 1]]:
+        book.active.append(row)
+    for name, state in [("参数", "hidden"), ("缓存", "veryHidden")]:
+        sheet = book.create_sheet(name)
+        sheet.append(["键"])
+        sheet.append([name])
+        sheet.sheet_state = state
+    book.save(tmp_path / "x.xlsx")
+    assert read_table(tmp_path / "x.xlsx").name == "销售"
+    assert read_table(tmp_path / "x.xlsx", "缓存").rows == [["缓存"]]
+
+
+def test_a_table_that_begins_at_b2_below_two_titles(tmp_path):
+    book = openpyxl.Workbook()
+    rows = [["2019年销售表"], ["单位：万元"], ["城市", "人口"], ["广州", 12], ["深圳", 7]]
+    for row, cells in enumerate(rows, 2):
+        for column, cell in enumerate(cells, 2):
+            book.active.cell(row, column).value = cell
+    book.save(tmp_path / "x.xlsx")
+    table = read_table(tmp_path / "x.xlsx")
+    assert table.columns == ["城市", "人口"] and table.rows == [["广州", 12.0], ["深圳", 7.0]]
+    assert len(table.notes) == 2 and "单位：万元 is taken for a title" in table.notes[1]
