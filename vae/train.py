@@ -38,10 +38,12 @@ from vae.autoencoder import Autoencoder, binarized, pixels_of, split
 # ----------------------------------------------------------------------------------------------------- models
 
 
-def build_dense(latent_dim=2):
-    """p(Z|X) → Z → q(X|Z), the figure of section 分布标准化."""
+def build_dense(latent_dim=2, separate=False):
+    """p(Z|X) → Z → q(X|Z), the figure at the end of section VAE初现."""
     x, h, decoder = dense_encoder_and_decoder(latent_dim)
     mean = layers.Dense(latent_dim, name="mean")(h)
+    if separate:                                            # f₂ shares nothing with f₁
+        h = layers.Dense(256, activation="relu")(x)
     # log σ², not σ²: it may be negative and needs no activation
     log_var = layers.Dense(latent_dim, name="log_var")(h)
     z = GaussianSampling(name="z")([mean, log_var])         # z = μ + σε; adds KL(p(Z|X) ‖ N(0, I)), eq. (4)
@@ -171,6 +173,11 @@ class Config(cli.BaseConfig):
     """cosine: Adam with a short warm-up and cosine decay. article: RMSprop (clustering: Adam) at a constant
     1e-3. By default cosine, and the article's for clustering, whose clusters stayed merged under the schedule
     in a trial."""
+    separate: bool = False
+    """Give μ and log σ² a network each, f₁ and f₂ of section 分布标准化; by default they share the hidden
+    layer, as in the author's script. For the dense model."""
+    draws: Annotated[int, cli.Between(1, 100)] = 1
+    """Samples z of each image in a step, (23) of （二）: a batch holds each image so many times."""
     learning_rate: float | None = None
     """The peak. By default 1e-3 for the article's recipe, see PEAKS for ours."""
     latent_dim: Annotated[int, cli.Between(1, 65_536)] | None = None
@@ -195,10 +202,10 @@ def train(config):
 
     held_out = min(config.validation, len(images.x_train) // 10)
     x, x_val = split(autoencoder.inputs(images.x_train, images.y_train), len(images.x_train) - held_out)
-    batches = ArrayBatches(run, x, pixels_of(x), binarize if config.binarize else None)
+    batches = ArrayBatches(run, x, pixels_of(x), changed(config))
     loss = gaussian_loss if config.model == "clustering" else bernoulli_loss
     vae.compile(optimizer(config, batches.steps), loss, jit_compile="auto")
-    if config.model in ("dense", "conditional"):
+    if config.model in ("dense", "conditional") and config.draws == 1:
         batches.fuse(vae)
     vae.fit(batches, validation_data=validation(config, x_val), validation_batch_size=500,
             **run.fit_options(SampleSheet(run, autoencoder)))
@@ -220,6 +227,10 @@ def load(config):
 
 def build(config, images):
     sizes = {"latent_dim": config.latent_dim} if config.latent_dim else {}
+    if config.separate and config.model != "dense":
+        raise InputError(f"--separate expects --model dense. Received: --model {config.model}")
+    if config.separate:
+        sizes["separate"] = True
     if config.model == "clustering":
         sizes["clusters"] = config.clusters
     if config.model == "conditional":
@@ -253,10 +264,16 @@ def iw_images(config):
     return min(config.iw_images, 20) if config.smoke else config.iw_images
 
 
-def binarize(x, _, rng):
-    """Fresh binary pixels for a batch, the same ones as input and target."""
-    x = binarized(x, rng)
-    return x, pixels_of(x)
+def changed(config):
+    """What is done to each batch: images repeated for --draws, and fresh binary pixels for --binarize, the
+    same ones as input and target."""
+    def change(x, _, rng):
+        x = keras.tree.map_structure(lambda part: np.repeat(part, config.draws, axis=0), x)
+        if config.binarize:
+            x = binarized(x, rng)
+        return x, pixels_of(x)
+
+    return change if config.binarize or config.draws > 1 else None
 
 
 if __name__ == "__main__":

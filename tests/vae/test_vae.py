@@ -9,10 +9,22 @@ import pytest
 from scipy.stats import norm
 
 from common.harness.images import Pictures
+from common.harness.reading import InputError
+from common.harness.writing import ROOT
 from common.latent import GaussianSampling
-from vae import report
+from vae import geometry, report
 from vae.autoencoder import Autoencoder, binarized, pixels_of, split
-from vae.train import BUILDERS, Config, bernoulli_loss, gaussian_loss, optimizer, validation
+from vae.train import (
+    BUILDERS,
+    Config,
+    bernoulli_loss,
+    build,
+    build_dense,
+    changed,
+    gaussian_loss,
+    optimizer,
+    validation,
+)
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (30, 28, 28), "uint8")
 LABELS = np.arange(30) % 10
@@ -80,6 +92,7 @@ def test_the_bounds_against_integration_over_the_latent_plane(name):
         likelihood = (pixels * np.log(p) + (1 - pixels) * np.log1p(-p)).sum(axis=1)
         joint = likelihood + norm.logpdf(offsets).sum(axis=1)
         exact.append(joint.max() + np.log(np.exp(joint - joint.max()).sum() * (ticks[1] - ticks[0]) ** 2))
+    np.testing.assert_allclose(report.log_likelihood(autoencoder, x), exact, atol=1e-3)
     _, kl, weighted = report.bound(autoencoder, 20_000).predict(x, batch_size=1, verbose=0)
     np.testing.assert_allclose(weighted, exact, atol=0.05)
     many = keras.tree.map_structure(lambda part: np.repeat(part, 300, 0), x)
@@ -88,6 +101,75 @@ def test_the_bounds_against_integration_over_the_latent_plane(name):
     mean, log_var = autoencoder.encoder().predict(x, verbose=0)[:2]
     by_hand = 0.5 * ((mean - centers) ** 2 + np.exp(log_var) - log_var - 1).sum(axis=1)
     np.testing.assert_allclose(kl, by_hand, rtol=1e-4)
+
+
+def test_the_step_of_the_quadrature_is_fine_enough():
+    """For the shipped model: half the step gives the same log q(x)."""
+    autoencoder = Autoencoder.load(ROOT / "vae/weights/vae.keras")
+    x = autoencoder.inputs(autoencoder_digits())
+    found = [report.log_likelihood(autoencoder, x, step) for step in (report.STEP, report.STEP / 2)]
+    np.testing.assert_allclose(*found, atol=0.01)
+
+
+def autoencoder_digits():
+    """Images that the shipped model draws: the built-in digits are of another kind."""
+    images = Autoencoder.load(ROOT / "vae/weights/vae.keras").decode([[0, 0], [1, -1], [-2, 0.5], [0.3, 2]])
+    return np.round(images * 255).astype("uint8")
+
+
+def test_the_aggregate_of_all_codes_against_samples():
+    keras.utils.set_random_seed(1)
+    autoencoder = Autoencoder(BUILDERS["dense"]())
+    x = autoencoder.inputs(IMAGES)
+    mean, log_var = autoencoder.encoder().predict(x, verbose=0)
+    noise = np.random.default_rng(0).normal(size=(40_000, *mean.shape))
+    z = (mean + noise * np.exp(0.5 * log_var)).reshape(-1, 2)
+    variances = np.linalg.eigvalsh(np.cov(z.T))
+    found = report.aggregate_metrics(autoencoder, x)
+    assert found["test_length_of_mean_z"] == pytest.approx(np.linalg.norm(z.mean(axis=0)), abs=0.02)
+    # over all of 16 images: np.cov divides by n − 1
+    assert found["test_least_variance_of_z"] == pytest.approx(variances[0], rel=0.05)
+    assert found["test_greatest_variance_of_z"] == pytest.approx(variances[1], rel=0.05)
+
+
+def test_the_squared_error_of_the_geometry():
+    x, logits = np.random.default_rng(2).random((2, 5, 784))
+    expected = ((x - 1 / (1 + np.exp(-logits))) ** 2).sum(axis=1)
+    np.testing.assert_allclose(geometry.squared_error(x, logits), expected, rtol=1e-5)
+
+
+def test_both_models_of_the_geometry_are_trained_as_if_alone():
+    """The first step of the pair moves the autoencoder as its own first step does."""
+    x = IMAGES.reshape(30, 784).astype("float32") / 255
+    keras.utils.set_random_seed(3)
+    both = geometry.build_both()
+    autoencoder = both.get_layer("autoencoder")
+    alone = keras.models.clone_model(autoencoder)
+    alone.set_weights(autoencoder.get_weights())
+    both.compile(keras.optimizers.Adam(0.01), [geometry.squared_error, geometry.squared_error])
+    alone.compile(keras.optimizers.Adam(0.01), geometry.squared_error)
+    both.train_on_batch(x, [x, x])
+    alone.train_on_batch(x, x)
+    for ours, theirs in zip(autoencoder.get_weights(), alone.get_weights()):
+        np.testing.assert_allclose(ours, theirs, atol=2e-5)
+
+
+def test_two_networks_for_mean_and_variance_share_nothing():
+    model = build_dense(separate=True)
+    hidden = [layer for layer in model.layers if layer.name.startswith("dense")]
+    assert len(hidden) == 2 and model.count_params() == 404_244 + 785 * 256
+    with pytest.raises(InputError, match="--separate expects --model dense. Received: --model conv"):
+        build(Config(model="conv", separate=True), None)
+
+
+def test_draws_repeat_every_image_of_a_batch():
+    change = changed(Config(draws=3))
+    x, target = change(IMAGES[:2].astype("float32"), None, None)
+    np.testing.assert_array_equal(x, IMAGES[[0, 0, 0, 1, 1, 1]])
+    assert target is x and changed(Config()) is None
+    x, target = changed(Config(draws=2, binarize=True))(
+        np.full((1, 4), 0.5, "float32"), None, np.random.default_rng(1))
+    assert x.shape == (2, 4) and set(np.unique(x)) == {0, 1} and not np.array_equal(*x)
 
 
 def test_binarised_pixels_have_the_grey_values_as_mean():
