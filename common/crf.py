@@ -30,8 +30,12 @@ REDUCTIONS = ("sum_over_batch_size", "token_mean", "sum", "mean", "mean_with_sam
 
 
 def log_partition(potentials):
-    """log Z(x), (batch,): logarithm of the sum of e^score over all paths, by the recursion (9) in
-    logarithms."""
+    """log Z(x), (batch,): logarithm of the sum of e^score over all paths, by the recursion (10), which is
+    (9) as a matrix product, in logarithms; ops.scan is the RNN of (11), with α = log Z_t as its state.
+
+    This is the recursion to read. On TensorFlow the loss takes fast_log_partition, at the end of this file:
+    the same number, by matrix products, with a gradient of its own.
+    """
     _, mask, transitions = unpack(potentials)
 
     def step(alpha, inputs):

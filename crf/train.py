@@ -42,7 +42,8 @@ BMES = tag_constraints(data.LABELS)     # M never follows S: training and decodi
 # ----------------------------------------------------------------------------------------------------- models
 
 def build_article(features, dropout=0.0):
-    """Three convolutions over embedded characters, and the CRF: the network of the article's section 例子.
+    """Three convolutions over embedded characters, and the CRF: the network of word_seg.py, in the
+    article's section 使用案例.
 
     It has no dropout, whatever --dropout says, and sees neither bigrams nor words."""
     x, real = inputs()
