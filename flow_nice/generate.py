@@ -1,7 +1,7 @@
 """Draws digits from a trained NICE, by default the small one in flow_nice/weights: in seconds, without data.
 
-    python flow_nice/generate.py                           samples, temperatures, interpolation, inpainting
-    python flow_nice/generate.py --run runs/flow_nice/article-...                 the same from a run of yours
+    python flow_nice/generate.py                     samples, temperatures, inpainting, what s and one z mean
+    python flow_nice/generate.py --run runs/flow_nice/article-...           the same from a run of yours
 """
 
 import pathlib
@@ -13,9 +13,11 @@ from dataclasses import dataclass
 from typing import Annotated
 
 import numpy as np
+from keras import ops
 
 from common.harness import cli, plots
 from common.harness.writing import ROOT
+from flow_nice import report
 from flow_nice.sampler import Sampler
 
 TEMPERATURES = (0, 0.25, 0.5, 0.75, 1, 1.25)     # 0: the mode of the prior, 1: what the model was trained for
@@ -45,10 +47,19 @@ def generate(config):
     ends = sampler.codes(16, config.temperature, config.seed + 1)
     lines = [plots.interpolate(start, end, count) for start, end in zip(ends[::2], ends[1::2])]
     sheets = {"samples": samples, "temperatures": sampler.decode(np.concatenate(rows)),
-              "interpolation": sampler.decode(np.concatenate(lines))}
+              "interpolation": sampler.decode(np.concatenate(lines)),
+              "one_dimension": one_dimension(sampler, codes[0] * config.temperature, count)}
     if config.steps:
         sheets["inpainting"] = inpaint_lower_half(sampler, samples[:count].clip(0, 1), config)
     plots.save_sheets(sheets, config.out, count)
+    report.draw_importance(sampler.log_scale(), config.out / "importance.png")
+
+
+def one_dimension(sampler, code, count, rows=10):
+    """The same code with one number of it from −4 to 4: a row for each of the dimensions of least s, which
+    matter most, (14) and 特征解耦."""
+    log_s = ops.convert_to_numpy(sampler.flow.layers[-1].log_scale).reshape(-1)
+    return sampler.vary(code, np.argsort(log_s)[:rows], np.linspace(-4, 4, count))
 
 
 def inpaint_lower_half(sampler, images, config):

@@ -3,8 +3,10 @@
 import math
 
 import numpy as np
+from matplotlib.figure import Figure
 
 from common.harness import plots
+from common.harness.writing import write_figure
 
 CONSTANT = 0.5 * 784 * math.log(2 * math.pi)       # of the Gaussian prior: eq. (15) leaves it out
 
@@ -33,7 +35,19 @@ def metrics(sampler, images, protocol, draws=10, seed=0):
             "test_bits_per_dimension": (784 * math.log(256) - nats) / (784 * math.log(2))}
 
 
+def draw_importance(log_s, path):
+    """log s as an image: where it is large, σ = 1/s is small, and a dimension says next to nothing, (17)."""
+    figure = Figure(figsize=(4.2, 3.4), layout="constrained")
+    axes = figure.subplots()
+    image = axes.imshow(log_s, cmap="viridis")
+    figure.colorbar(image, label="log s")
+    axes.set_title("least where pixels matter")
+    axes.set_axis_off()
+    write_figure(path, lambda file: figure.savefig(file, format="png", dpi=80))
+
+
 def pictures(sampler, temperature, run):
     """A sheet of samples and the loss curves, in the run folder."""
     plots.save_sheet(sampler.sample(225, temperature), run.path("samples.png"))
+    draw_importance(sampler.log_scale(), run.path("importance.png"))
     plots.save_curves(run.state["log"], run.path("loss.png"))

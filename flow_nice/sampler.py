@@ -4,7 +4,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from common.flow import PRIORS, Flow
+from common.flow import PRIORS, Flow, Reverse
 from common.harness.models import load_model
 from common.harness.reading import InputError
 
@@ -45,6 +45,20 @@ class Sampler:
     def sample(self, count, temperature=1.0, seed=0):
         """New images: decoded codes."""
         return self.decode(self.codes(count, temperature, seed))
+
+    def log_scale(self):
+        """log s of each dimension at the place where it stands in an image, (28, 28): an odd number of
+        reversals would turn the image round."""
+        reversals = sum(isinstance(layer, Reverse) for layer in self.flow.layers)
+        log_s = ops.convert_to_numpy(self.flow.layers[-1].log_scale).reshape(-1)
+        return log_s[::-1 if reversals % 2 else 1].reshape(SIDE, SIDE)
+
+    def vary(self, code, dimensions, values):
+        """One image for each dimension and value: the code with that value in place of its own there."""
+        codes = np.tile(code, (len(dimensions), len(values), 1))
+        for row, dimension in zip(codes, dimensions):
+            row[:, dimension] = values
+        return self.decode(codes.reshape(-1, len(code)))
 
     def log_q(self, x):
         """log q(x) in nats of each of the images, (n,)."""

@@ -32,6 +32,34 @@ def test_the_losses_are_those_of_the_formulas(prior, scipy_prior):
         np.testing.assert_allclose(found, article, rtol=1e-4, atol=1e-2)
 
 
+@pytest.mark.parametrize("blocks", [2, 3])
+def test_scales_stand_where_their_pixels_are(blocks):
+    """Couplings that add nothing leave the reversals: a lone bright pixel is a lone code at one place."""
+    model = build_nice(blocks=blocks, width=4, hidden=1)
+    for coupling in model.get_layer("nice").layers[1:-1:2]:
+        last = coupling.network.layers[-1]
+        last.set_weights([np.zeros_like(weight) for weight in last.get_weights()])
+    sampler = Sampler(model)
+    image = np.zeros((1, 784), "float32")
+    image[0, 100] = 1
+    z, _ = sampler.flow(image)
+    place = int(np.argmax(np.abs(ops.convert_to_numpy(z)[0])))
+    scales = np.zeros(784, "float32")
+    scales[place] = 7
+    sampler.flow.layers[-1].log_scale.assign(scales.reshape(sampler.flow.layers[-1].log_scale.shape))
+    assert sampler.log_scale().reshape(-1)[100] == 7
+
+
+def test_one_number_of_a_code_is_varied():
+    sampler = Sampler(build_nice(blocks=1, width=4, hidden=1))
+    code = np.random.default_rng(1).normal(size=784).astype("float32")
+    images = sampler.vary(code, [3, 5], [-1.0, 0.0, 2.0]).reshape(2, 3, 784)
+    codes, _ = sampler.flow(images.reshape(6, 784))
+    changed = np.abs(ops.convert_to_numpy(codes).reshape(2, 3, 784) - code) > 1e-3
+    assert set(np.nonzero(changed.any(axis=(0, 1)))[0]) == {3, 5}
+    np.testing.assert_allclose(ops.convert_to_numpy(codes).reshape(2, 3, 784)[0, :, 3], [-1, 0, 2], atol=1e-4)
+
+
 def test_noise_lies_where_the_protocols_say():
     grey = np.repeat(np.array([[0, 255]], "float32"), 50_000, axis=0)
     x, _ = report.dequantised(grey, None, np.random.default_rng(0))

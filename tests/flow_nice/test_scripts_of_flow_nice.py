@@ -11,7 +11,8 @@ from tests.articles import ROOT, run
 
 
 def test_nice_generates_from_the_shipped_model_and_from_a_run(tmp_path):
-    names = {"samples.png", "temperatures.png", "interpolation.png", "inpainting.png"}
+    names = {"samples.png", "temperatures.png", "interpolation.png", "inpainting.png", "one_dimension.png",
+             "importance.png"}
     run("flow_nice/generate.py", "--out", tmp_path / "pictures", "--steps", "20", cwd=tmp_path)
     assert {path.name for path in (tmp_path / "pictures").iterdir()} == names
     run("flow_nice/train.py", "--smoke", "--prior", "logistic", "--out", tmp_path)
