@@ -10,6 +10,8 @@ from common.harness.models import load_model
 from common.harness.reading import InputError
 from common.matrix_capsule import ClassCapsules, ConvCapsules, PrimaryCapsules  # noqa: F401
 
+WINDOW = 14      # pixels that a position of the features sees in either direction
+DARK = 0.1       # up to here a pixel in [0, 1] shows nothing
 NAMED = 0.7      # score above which a digit is named: of validation pairs, 0.5 names a third digit too often
 
 
@@ -76,8 +78,10 @@ class Classifier:
             shares: c_ij ⟨û_ij, v_j/‖v_j‖⟩ (n, classes, height, width), which over the positions sum to
                 ‖Σ_i c_ij û_ij‖.
         """
-        outputs = [self.model.get_layer("features").output, self.capsule.input]
-        maps, u = keras.Model(self.model.inputs, outputs).predict(as_inputs(images), verbose=0)
+        outputs = [self.model.get_layer("features").output, *keras.tree.flatten(self.capsule.input)]
+        maps, u, *sees = keras.Model(self.model.inputs, outputs).predict(as_inputs(images), verbose=0)
+        if sees:                                                     # positions that vote, see build_dynamic
+            u = u * sees[0][:, :, None]
         v, c = (ops.convert_to_numpy(t) for t in self.capsule.route(u))
         kernel = ops.convert_to_numpy(self.capsule.kernel).reshape(u.shape[-1], *v.shape[1:])
         length = np.linalg.norm(v, axis=-1)

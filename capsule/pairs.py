@@ -50,4 +50,10 @@ def overlapping_pairs(images, labels, seed=0):
     return canvas.max(axis=0)[different], np.stack([labels, labels[order]], axis=1)[different]
 
 
+def beside_nothing(images, seed=0):
+    """Each image above or below an empty one of its size."""
+    below = np.random.default_rng(seed).integers(0, 2, len(images)).astype(bool)[:, None, None]
+    return np.concatenate([np.where(below, 0, images), np.where(below, images, 0)], axis=1)
+
+
 PAIRS = {"stacked": stacked_pairs, "overlapping": overlapping_pairs}

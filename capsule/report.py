@@ -4,7 +4,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from capsule.classifier import NAMED
-from capsule.pairs import PAIRS, k_hot
+from capsule.pairs import PAIRS, beside_nothing, k_hot
 from common.harness.writing import write_figure
 
 # ---------------------------------------------------------------------------------------------------- metrics
@@ -16,14 +16,24 @@ def pair_accuracy(found, pairs):
     top = np.argsort(found, axis=1)[:, -2:]
     right = (np.sort(top, axis=1) == np.sort(pairs, axis=1)).all(axis=1)
     sure = np.take_along_axis(found, top, axis=1).min(axis=1) > 0.5
-    exactly = ((found > NAMED) == k_hot(pairs, found.shape[1]).astype(bool)).all(axis=1)
-    return right.mean(), (right & sure).mean(), exactly.mean()
+    return right.mean(), (right & sure).mean(), named_exactly(found, pairs)
+
+
+def named_exactly(found, labels):
+    """The share of the images of whose classes those that are there, and no others, are above NAMED."""
+    return ((found > NAMED) == k_hot(labels, found.shape[1]).astype(bool)).all(axis=1).mean()
 
 
 def metrics(classifier, images, labels):
-    """Accuracies of one model on test images, for results.json: one digit, two stacked, two overlapping."""
-    found = classifier.scores(images).argmax(axis=1)
-    result = {"test_accuracy_one_digit": (found == labels).mean()}
+    """Accuracies of one model on test images, for results.json: one digit, one beside nothing, two stacked,
+    two overlapping."""
+    found = classifier.scores(images)
+    result = {
+        "test_accuracy_one_digit": (found.argmax(axis=1) == labels).mean(),
+        "test_one_digit_named_exactly": named_exactly(found, labels),
+        "test_digit_beside_nothing_named_exactly":
+            named_exactly(classifier.scores(beside_nothing(images)), labels),
+    }
     for name, make in PAIRS.items():
         both, pairs = make(images, labels)
         if len(pairs):

@@ -30,10 +30,10 @@ from typing import Annotated, Literal
 
 import keras
 import numpy as np
-from keras import layers
+from keras import layers, ops
 
 from capsule import report
-from capsule.classifier import Classifier, as_inputs
+from capsule.classifier import DARK, WINDOW, Classifier, as_inputs
 from capsule.pairs import k_hot, partners
 from common.capsule import Capsule, CapsuleLength, Mask, margin_loss
 from common.harness import cli, datasets, plots, training
@@ -44,11 +44,21 @@ from common.matrix_capsule import ClassCapsules, ConvCapsules, PrimaryCapsules, 
 # ----------------------------------------------------------------------------------------------------- models
 
 
-def build_dynamic(classes=10, routings=3):
-    """A capsule for each position of the features, and one for each class."""
+def build_dynamic(classes=10, routings=3, skip_empty=True, **rule):
+    """A capsule for each position of the features, and one for each class.
+
+    Args:
+        skip_empty: whether positions that see nothing but black do not vote. Else each of them votes a little
+            for every class, and a digit beside an empty half seems to be several.
+        rule: between, accumulate, squash_constant of Capsule.
+    """
     x, h = features()
     u = layers.Reshape((-1, 128))(h)                       # there may be any number of positions
-    v = Capsule(classes, 16, routings, name="classes")(u)
+    sees = None
+    if skip_empty:
+        window = layers.MaxPooling2D(WINDOW, strides=2, name="window")(x)
+        sees = ops.greater(layers.Reshape((-1,))(window), DARK)
+    v = Capsule(classes, 16, routings, name="classes", **rule)(u, mask=sees)
     return keras.Model(x, CapsuleLength(name="length")(v), name="capsule_dynamic")
 
 
@@ -149,6 +159,16 @@ class Config(cli.BaseConfig):
     routings: Annotated[int, cli.Between(1, 100)] | None = None
     """How often the classes are computed from the votes, the first time from uniform couplings. By default 3
     times in dynamic and twice in EM routing."""
+    between: Literal["direction", "squash"] = "direction"
+    """What agrees with the votes between the rounds of dynamic routing: v/‖v‖ as in 5112, or squash(v) as in
+    4819."""
+    accumulate: bool = False
+    """Add the agreements of all rounds up, as Sabour et al. do."""
+    squash_constant: Annotated[float, cli.Between(0, 1000)] = 0.5
+    """The ½ of the author's squash; the paper has 1."""
+    skip_empty: bool | None = None
+    """Whether positions that see nothing but black do not vote. By default they do not, and do in the
+    article's recipe."""
     validation: Annotated[int, cli.Between(0, 10**9)] = 5000
     """Last training images, at most a tenth, that choose the best epoch. 0: train on all of them, keep the
     last epoch."""
@@ -164,8 +184,7 @@ def train(config):
     images, classes = load(config)
     x, y, x_val, y_val = split(config, images)
     run = training.start(config, "capsule", config.routing)
-    sizes = {"routings": config.routings} if config.routings else {}
-    model = BUILDERS[config.routing](classes, **sizes)
+    model = build(config, classes)
     if config.reconstruction:
         model = with_decoder(model, classes)
 
@@ -185,8 +204,21 @@ def train(config):
     return run
 
 
+def build(config, classes):
+    options = {"routings": config.routings} if config.routings else {}
+    if config.routing == "dynamic":
+        options |= {name: getattr(config, name) for name in (*RULE, "skip_empty")}
+    return BUILDERS[config.routing](classes, **options)
+
+
+RULE = ("between", "accumulate", "squash_constant")        # what dynamic routing alone has
+
+
 def settled(config):
-    """The configuration with --shift as the recipe has it by default."""
+    """The configuration with --shift and --skip-empty as the recipe has them by default."""
+    for name in RULE:
+        if config.routing != "dynamic" and getattr(config, name) != getattr(Config, name):
+            raise InputError(f"{cli.option(name)} expects --routing dynamic. Received: {config.routing}")
     if config.routings and config.routing == "none":
         raise InputError("--routings expects --routing dynamic or em: pooling has no rounds. "
                          f"Received: {config.routings}")
@@ -196,9 +228,12 @@ def settled(config):
     if config.reconstruction and config.digits > 1:
         raise InputError("--reconstruction expects --digits 1: it draws an image from the capsule of its one "
                          f"digit. Received: {config.digits}")
-    if config.shift is not None:
-        return config
-    return replace(config, shift=0 if config.recipe == "article" else 2)
+    article = config.recipe == "article"
+    if config.shift is None:
+        config = replace(config, shift=0 if article else 2)
+    if config.skip_empty is None:
+        config = replace(config, skip_empty=not article)
+    return config
 
 
 def load(config):

@@ -15,7 +15,7 @@ Articles: 苏剑林, 揭开迷雾，来一顿美味的Capsule盛宴, https://kex
 
 The routing of 5112 is a few lines and stands first: `squash` and `dynamic_routing`.
 """
-# kexue-keras common/capsule.py, version 1.1 (2026-11-28), Apache-2.0; changes: CHANGELOG.md
+# kexue-keras common/capsule.py, version 1.2 (2026-11-29), Apache-2.0; changes: CHANGELOG.md
 
 import math
 
@@ -26,9 +26,9 @@ MOST_ROUTINGS = 100
 EPSILON = 1e-9           # beside squared lengths: what would be 0/0 is 0, with a finite gradient
 
 
-def squash(x, axis=-1):
-    """‖x‖² / (½ + ‖x‖²) · x/‖x‖: eq. (1) of 5112 with the author's ½ in place of 1, which shrinks
-    short vectors less.
+def squash(x, axis=-1, constant=0.5):
+    """‖x‖² / (½ + ‖x‖²) · x/‖x‖: (3) of 4819 with the author's ½ in place of the 1 of Sabour et al., which
+    shrinks short vectors less. `constant` is the ½.
 
     x/‖x‖ has no gradient at 0: without EPSILON a single capsule of zeros, such as a relu that is
     off, makes all of it NaN. It is computed in float32, since in float16 EPSILON is 0 and a length
@@ -36,11 +36,11 @@ def squash(x, axis=-1):
     """
     wide = ops.cast(x, "float32")
     square = ops.sum(ops.square(wide), axis=axis, keepdims=True)
-    factor = square * ops.rsqrt(square + EPSILON) / (0.5 + square)
+    factor = square * ops.rsqrt(square + EPSILON) / (constant + square)
     return ops.cast(wide * factor, x.dtype)
 
 
-def dynamic_routing(collect, agree, start, routings):
+def dynamic_routing(collect, agree, start, routings, between="direction", accumulate=False, constant=0.5):
     """Section 动态路由 of 5112: v_j is the sum of the votes û_ij of all inputs i, weighted by how well
     each agrees with it.
 
@@ -49,20 +49,26 @@ def dynamic_routing(collect, agree, start, routings):
         agree: v → b, b_ij = ⟨û_ij, v_j⟩, (batch, k, n).
         start: the first c, 1/k everywhere.
         routings: how often s is computed; the first time from `start`.
+        between, accumulate, constant: see Capsule.
 
     Returns:
         v (batch, k, d) after the squash, and the last c, whose sum over j is 1.
     """
-    c = start
+    b, c = ops.zeros_like(start), start
     s = collect(c)
     for _ in range(routings - 1):
+        v = direction(s) if between == "direction" else squash(s, constant=constant)
         # b is replaced, not added to as in Sabour et al.: more rounds then converge instead of
         # hardening c to 0 and 1.
-        square = ops.sum(ops.square(s), axis=-1, keepdims=True)
-        direction = s * ops.rsqrt(square + EPSILON)                  # v_j ← v_j / ‖v_j‖
-        c = ops.softmax(agree(direction), axis=1)                    # over the classes j
+        b = b + agree(v) if accumulate else agree(v)
+        c = ops.softmax(b, axis=1)                                   # over the classes j
         s = collect(c)                                               # eq. (13)
-    return squash(s), c
+    return squash(s, constant=constant), c
+
+
+def direction(x):
+    """x/‖x‖, and 0 for 0."""
+    return x * ops.rsqrt(ops.sum(ops.square(x), axis=-1, keepdims=True) + EPSILON)
 
 
 @keras.saving.register_keras_serializable(package="kexue")
@@ -74,7 +80,17 @@ class Capsule(keras.layers.Layer):
         output      squash(v_j)
 
     with votes û_ij = W_j u_i (shared) or W_ji u_i, section 一个对策 of 5112. The length of v_j says
-    how sure class j is.
+    how sure class j is. For one image, with all votes û written out, (n, k, d), that is
+
+        b = np.zeros((n, k))
+        for _ in range(routings):
+            e = np.exp(b)
+            c = e / e.sum(axis=1, keepdims=True)                     # softmax over the classes j
+            v = (c[:, :, None] * votes).sum(axis=0)                  # Σ_i c_ij û_ij, (k, d)
+            v_hat = v / np.linalg.norm(v, axis=1, keepdims=True)
+            b = (votes * v_hat).sum(axis=2)                          # ⟨û_ij, v_j/‖v_j‖⟩
+        square = (v ** 2).sum(axis=1, keepdims=True)
+        v = square / (0.5 + square) * v_hat                          # squash
 
     Symbols: k = num_capsule, d = dim_capsule, n = inputs, W = self.kernel, c = couplings.
 
@@ -83,6 +99,11 @@ class Capsule(keras.layers.Layer):
         dim_capsule: d.
         routings: how often the weighted sum is computed, the first time from the uniform start, as
             the author's code counts. 1 is the closed form squash(W_j Σ_i u_i / k).
+        between: what agrees with the votes between the rounds: "direction", v_j/‖v_j‖ as in 5112, or
+            "squash", squash(v_j) as in 4819.
+        accumulate: whether ⟨û_ij, v_j⟩ is added to the b_ij of the rounds before, as in Sabour et al.;
+            c_ij then goes to 0 or 1 as the rounds go on.
+        squash_constant: what stands beside ‖v‖² in the squash: the author's ½, or the paper's 1.
         share_weights: True for one W_j for all inputs, whose number may then be unknown and differ
             from batch to batch; False for a W_ji for each input.
         kernel_initializer: of W.
@@ -113,17 +134,25 @@ class Capsule(keras.layers.Layer):
     """
 
     def __init__(self, num_capsule, dim_capsule, routings=3, share_weights=True,
-                 kernel_initializer="glorot_uniform", **kwargs):
+                 kernel_initializer="glorot_uniform", between="direction", accumulate=False,
+                 squash_constant=0.5, **kwargs):
         super().__init__(**kwargs)
         _check_positive(self.name, num_capsule=num_capsule, dim_capsule=dim_capsule,
                         routings=routings)
         if routings > MOST_ROUTINGS:
             raise ValueError(f"{self.name} expects routings up to {MOST_ROUTINGS}: each is a part of the "
                              f"graph. Received: routings={routings}")
+        if between not in ("direction", "squash"):
+            raise ValueError(f"{self.name} expects between to be direction or squash. "
+                             f"Received: between={between!r}")
+        _check_number(self.name, squash_constant=squash_constant)
         self.num_capsule = int(num_capsule)
         self.dim_capsule = int(dim_capsule)
         self.routings = int(routings)
         self.share_weights = share_weights
+        self.between = between
+        self.accumulate = bool(accumulate)
+        self.squash_constant = float(squash_constant)
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
         self.supports_masking = True
 
@@ -190,7 +219,8 @@ class Capsule(keras.layers.Layer):
 
             def agree(v):
                 return ops.matmul(votes, v[..., None])[..., 0]
-        return dynamic_routing(collect, agree, start, self.routings)
+        return dynamic_routing(collect, agree, start, self.routings, self.between, self.accumulate,
+                               self.squash_constant)
 
     def compute_mask(self, inputs, mask=None):
         return None    # the outputs are classes, not steps
@@ -206,6 +236,9 @@ class Capsule(keras.layers.Layer):
             "routings": self.routings,
             "share_weights": self.share_weights,
             "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
+            "between": self.between,
+            "accumulate": self.accumulate,
+            "squash_constant": self.squash_constant,
         }
 
 
@@ -373,11 +406,7 @@ class MarginLoss(keras.losses.Loss):
     def __init__(self, upper=0.9, lower=0.1, weight=0.25, name="margin_loss", reduction="sum_over_batch_size",
                  dtype=None):
         super().__init__(name=name, reduction=reduction, dtype=dtype or "float32")
-        for option, value in {"upper": upper, "lower": lower, "weight": weight}.items():
-            number = hasattr(value, "__float__") and not isinstance(value, bool)
-            if not number or not 0 <= value < math.inf:
-                raise ValueError(f"MarginLoss expects {option} to be a number of at least 0. "
-                                 f"Received: {option}={value!r}")
+        _check_number("MarginLoss", upper=upper, lower=lower, weight=weight)
         self.upper = float(upper)
         self.lower = float(lower)
         self.weight = float(weight)
@@ -448,6 +477,15 @@ def _refuse_if_known(valid, y, expected):
     if not right:
         wrong = ops.convert_to_numpy(y)[~ops.convert_to_numpy(valid)]
         raise ValueError(f"y_true expects {expected}. Received: y_true={wrong[0]}")
+
+
+def _check_number(name, **options):
+    """ValueError unless all are numbers of at least 0."""
+    for option, value in options.items():
+        number = hasattr(value, "__float__") and not isinstance(value, bool)
+        if not number or not 0 <= value < math.inf:
+            raise ValueError(f"{name} expects {option} to be a number of at least 0. "
+                             f"Received: {option}={value!r}")
 
 
 def _check_positive(layer, **settings):

@@ -46,6 +46,52 @@ def test_parameter_counts(name, parameters):
     assert BUILDERS[name]().count_params() == parameters
 
 
+def test_what_sees_nothing_does_not_vote():
+    """A digit over an empty half has the scores of the digit alone with the positions of its own pixels."""
+    keras.utils.set_random_seed(0)
+    both = [train.build_dynamic(skip_empty=skip) for skip in (True, False)]
+    for layer in both[0].layers:
+        for weight in layer.weights:
+            weight.assign(RNG.normal(size=weight.shape) * 0.1)   # biases too: empty positions are no zeros
+    both[1].set_weights(both[0].get_weights())
+    skipping, voting = map(Classifier, both)
+    image = np.zeros((1, 84, 28), "uint8")
+    image[0, 30:50, 4:24] = RNG.integers(100, 256, (20, 20))
+    taller = np.concatenate([image, np.zeros((1, 40, 28), "uint8")], axis=1)
+    np.testing.assert_allclose(skipping.scores(taller), skipping.scores(image), atol=1e-5)
+    assert np.abs(voting.scores(taller) - voting.scores(image)).max() > 1e-3
+    _, couplings, shares = skipping.vote_maps(image)
+    assert (shares[0, :, -1] == 0).all() and (shares[0, :, 10] != 0).all()
+    assert np.isfinite(skipping.scores(np.zeros((1, 28, 28), "uint8"))).all()
+
+
+def test_the_window_is_what_a_position_sees():
+    """A pixel changes the features of the positions whose window holds it, and no others."""
+    model = train.build_dynamic()
+    features = keras.Model(model.inputs, model.get_layer("features").output)
+    blank = np.zeros((1, 40, 40, 1), "float32")
+    dot = blank.copy()
+    dot[0, 17, 22] = 1
+    changed = np.abs(features.predict(dot, verbose=0) - features.predict(blank, verbose=0)).max(axis=-1) > 0
+    window = keras.Model(model.inputs, model.get_layer("window").output).predict(dot, verbose=0)[..., 0] > 0
+    assert window.shape == changed.shape and not (changed & ~window).any() and changed.sum() > 30
+
+
+def test_a_digit_beside_nothing_is_above_or_below_it():
+    both = pairs.beside_nothing(IMAGES)
+    above = (both[:, 28:] == 0).all(axis=(1, 2))
+    assert both.shape == (60, 56, 28) and 10 < above.sum() < 50
+    np.testing.assert_array_equal(both[above, :28], IMAGES[above])
+    np.testing.assert_array_equal(both[~above, 28:], IMAGES[~above])
+    assert not both[~above, :28].any()
+
+
+def test_named_exactly():
+    found = np.array([[0.9, 0.1, 0.2], [0.9, 0.8, 0.1], [0.1, 0.2, 0.3]])
+    assert report.named_exactly(found, np.array([0, 0, 2])) == pytest.approx(1 / 3)
+    assert report.named_exactly(found, np.array([[0, 1], [0, 1], [1, 2]])) == pytest.approx(1 / 3)
+
+
 def test_the_decoder_draws_from_the_capsule_of_the_class_alone():
     """Sabour et al., section 4.1: 160 numbers, 512, 1024, 784; drawings change with that capsule only."""
     model = train.with_decoder(BUILDERS["dynamic"](), 10)

@@ -3,6 +3,7 @@ backend."""
 
 import itertools
 import math
+import textwrap
 
 import keras
 import numpy as np
@@ -62,6 +63,65 @@ def test_dynamic_routing_is_the_loop(share_weights, routings):
         np.testing.assert_allclose(c[b], expected_c, atol=2e-5)
     np.testing.assert_allclose(c.sum(axis=1), 1, rtol=1e-5)
     np.testing.assert_array_equal(numpy(layer(u.astype("float32"))), v)
+
+
+def rule_loop(votes, routings, between, accumulate, constant):
+    """The routings of 5112, of 4819 and of Sabour et al. for the votes (n, k, d) of one image."""
+    def squashed(v):
+        square = (v ** 2).sum(axis=1, keepdims=True)
+        return square / (constant + square) * v / np.sqrt(square)
+
+    b = np.zeros(votes.shape[:2])
+    for _ in range(routings):
+        c = np.exp(b) / np.exp(b).sum(axis=1, keepdims=True)
+        s = (c[:, :, None] * votes).sum(axis=0)
+        v = squashed(s) if between == "squash" else s / np.linalg.norm(s, axis=1, keepdims=True)
+        agreement = (votes * v).sum(axis=2)
+        b = b + agreement if accumulate else agreement
+    return squashed(s), c.T
+
+
+@pytest.mark.parametrize("between", ["direction", "squash"])
+@pytest.mark.parametrize("accumulate", [False, True])
+@pytest.mark.parametrize("constant, routings", [(0.5, 3), (1.0, 4)])
+def test_other_rules_are_their_loops(between, accumulate, constant, routings):
+    layer = randomize(Capsule(4, 3, routings, between=between, accumulate=accumulate,
+                              squash_constant=constant), (2, 7, 5), 0.6)
+    u = RNG.normal(size=(2, 7, 5))
+    v, c = (numpy(t) for t in layer.route(u.astype("float32")))
+    kernel = numpy(layer.kernel).astype("float64").reshape(5, 4, 3)
+    for row in range(2):
+        votes = np.einsum("ni,ikd->nkd", u[row], kernel)
+        expected_v, expected_c = rule_loop(votes, routings, between, accumulate, constant)
+        np.testing.assert_allclose(v[row], expected_v, atol=2e-5)
+        np.testing.assert_allclose(c[row], expected_c, atol=2e-5)
+
+
+def test_added_agreements_harden_and_replaced_ones_converge():
+    """4819: with b added up c goes to 0 or 1; replaced, more rounds change nothing any more."""
+    u = RNG.normal(size=(1, 7, 5)).astype("float32")
+    layers = {accumulate: Capsule(4, 3, 100, accumulate=accumulate) for accumulate in (False, True)}
+    weights = randomize(layers[False], (1, 7, 5), 0.6).get_weights()
+    layers[True].build((1, 7, 5))
+    layers[True].set_weights(weights)
+    fewer = Capsule(4, 3, 50)
+    fewer.build((1, 7, 5))
+    fewer.set_weights(weights)
+    couplings = {accumulate: numpy(layer.route(u)[1]) for accumulate, layer in layers.items()}
+    assert (couplings[True].max(axis=1) > 0.99).all()
+    assert (couplings[False].max(axis=1) < 0.99).any()
+    np.testing.assert_allclose(couplings[False], numpy(fewer.route(u)[1]), atol=1e-3)
+
+
+def test_the_plain_twin_in_the_docstring():
+    lines = Capsule.__doc__.split("that is\n")[1].split("\n\n    Symbols")[0]
+    n, k, d, routings = 7, 4, 3, 3
+    layer = randomize(Capsule(k, d, routings), (1, n, 5), 0.6)
+    u = RNG.normal(size=(1, n, 5))
+    kernel = numpy(layer.kernel).astype("float64").reshape(5, k, d)
+    names = {"np": np, "n": n, "k": k, "routings": routings, "votes": np.einsum("ni,ikd->nkd", u[0], kernel)}
+    exec(textwrap.dedent(lines), names)
+    np.testing.assert_allclose(numpy(layer(u.astype("float32")))[0], names["v"], atol=2e-5)
 
 
 def test_one_routing_is_the_closed_form():
@@ -170,8 +230,10 @@ def test_trains(jit_compile):
 
 def test_configurations_say_all():
     settings = {"num_capsule": np.int64(3), "dim_capsule": np.int64(5), "routings": np.int64(4),
-                "share_weights": False, "kernel_initializer": "zeros"}
+                "share_weights": False, "kernel_initializer": "zeros", "between": "squash",
+                "accumulate": True, "squash_constant": 1}
     made = Capsule.from_config(Capsule(**settings).get_config())
+    assert (made.between, made.accumulate, made.squash_constant) == ("squash", True, 1.0)
     assert (made.num_capsule, made.dim_capsule, made.routings, made.share_weights) == (3, 5, 4, False)
     assert isinstance(made.kernel_initializer, keras.initializers.Zeros)
 
@@ -384,6 +446,8 @@ def test_a_built_layer_refuses_other_widths(share_weights):
     (lambda: Capsule(3, 3, routings=0), "routings to be an integer above 0"),
     (lambda: Capsule(3, 3, 10**9), "routings up to 100: each is a part of the graph. Received: routings="),
     (lambda: Capsule(3, True), "dim_capsule to be an integer above 0"),
+    (lambda: Capsule(3, 3, between="none"), "between to be direction or squash. Received: between='none'"),
+    (lambda: Capsule(3, 3, squash_constant=-1), "squash_constant to be a number of at least 0. Received"),
     (lambda: Capsule(3, 3)(np.zeros((2, 3), "float32")),
      r"\(batch, n, input_dim\).*Received: shape=\(2, 3\)"),
     (lambda: Capsule(3, 3, share_weights=False)(keras.Input((None, 4))), "known without shared weights"),
