@@ -29,7 +29,7 @@ VARIANCE_FLOOR = 1e-4    # a parent with a single child has variance 0 and would
 
 
 def em_routing(votes, activations, beta_u, beta_a, routings=3, inverse_temperature=0.01, rivals=None):
-    """新动态路由（完整版） of 5155: parents M_j are the centres of a mixture of Gaussians that the
+    """新动态路由(完整) of 5155: parents M_j are the centres of a mixture of Gaussians that the
     children's votes fit.
 
     Args:
@@ -278,7 +278,7 @@ class ConvCapsules(_MatrixCapsules):
         M_j = Σ_i r_ij V_ij,  σ_j² = Σ_i r_ij (V_ij − M_j)²
         a_j = sigmoid(λ (β_a − (β_u + Σ_l ln σ_j^l) Σ_i a_i R_ij))
 
-    This is 新动态路由（完整版） of 5155, in logarithms, with a floor on σ². Windows overlap, so a
+    This is 新动态路由(完整) of 5155, in logarithms, with a floor on σ². Windows overlap, so a
     child has parents at several places: Σ_j runs over all of them, and what one place takes of a
     child the others lack. (Many implementations normalise within a place; a child in four windows
     then counts four times.)
