@@ -11,6 +11,7 @@ import sys
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
 from dataclasses import dataclass
+from typing import Literal
 
 from common.harness import cli, provenance
 from common.harness.folder import as_json, print_metrics
@@ -29,6 +30,10 @@ class Config:
     """As for dgcnn/train.py."""
     all: bool = False
     """Every question, not the test part alone; for files that the model was not trained on."""
+    root: bool = False
+    """A span's score is the root of p^start · p^end, not the product."""
+    vote: Literal["squares", "plain_squares", "sum", "mean"] = "squares"
+    """How the passages vote: Σs² / (1 + Σs), Σs², Σs, or the mean."""
     out: pathlib.Path = ROOT / "runs/dgcnn/evaluation"
     """Folder for answers.jsonl, metrics.json and the picture of one question."""
 
@@ -42,7 +47,7 @@ def evaluate(config):
     if not every:
         raise InputError(f"{questions.source} has no test questions: --all takes all of them")
     out = pathlib.Path(config.out)
-    metrics = report.write(reader, every, out)
+    metrics = report.write(reader, every, out, root=config.root, rule=config.vote)
     write_json(out / "metrics.json", {
         "config": as_json(config), "data": questions.describe(), "machine": provenance.machine(),
         "versions": provenance.versions(Run.packages), "metrics": metrics})

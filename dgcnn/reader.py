@@ -25,6 +25,14 @@ from dgcnn.text import Encoder, normalise, pad, windows
 
 THRESHOLD = 0.1       # of start and of end, as in the author's code
 LONGEST = 16          # characters of an answer; the author's code has 12
+# What the scores of one answer's spans become in the vote. The article weighs three of them, and takes the
+# first: one sure passage should outweigh several doubtful ones, and yet many count more than one.
+VOTES = {
+    "squares": lambda s: (s ** 2).sum() / (1 + s.sum()),
+    "plain_squares": lambda s: (s ** 2).sum(),
+    "sum": lambda s: s.sum(),
+    "mean": lambda s: s.mean(),
+}
 
 
 @dataclass
@@ -49,7 +57,7 @@ class Answer:
 
 # ------------------------------------------------------------------------------------------ spans and answers
 
-def spans_of(text, start, end, count=5, longest=LONGEST, threshold=THRESHOLD):
+def spans_of(text, start, end, count=5, longest=LONGEST, threshold=THRESHOLD, root=False):
     """The best spans of a passage, best first, each text once.
 
     In one passage the best place of a text counts, not the sum over its places.
@@ -60,12 +68,15 @@ def spans_of(text, start, end, count=5, longest=LONGEST, threshold=THRESHOLD):
         count: spans at most.
         longest: characters of an answer.
         threshold: both probabilities are above it, or there is no answer.
+        root: whether a span's score is the square root of the product, which the article tried first.
     """
     firsts = np.flatnonzero(start > threshold)
     # for each start the probabilities of an end at the `longest` characters from it on
     ends = np.lib.stride_tricks.sliding_window_view(np.pad(end, (0, longest)), longest)[firsts]
     which, lengths = np.nonzero(ends > threshold)
-    scores = start[firsts[which]] * ends[which, lengths]                   # p^start · p^end
+    scores = start[firsts[which]] * ends[which, lengths]                   # 积: p^start · p^end
+    if root:
+        scores = np.sqrt(scores)
     found = {}
     for i in np.argsort(-scores, kind="stable"):       # best first: a text that was seen had a better place
         first = int(firsts[which[i]])
@@ -78,11 +89,15 @@ def spans_of(text, start, end, count=5, longest=LONGEST, threshold=THRESHOLD):
     return list(found.values())
 
 
-def vote(spans_of_passages, count=5):
+def vote(spans_of_passages, count=5, rule="squares"):
     """Answers by the article's vote over the spans of several passages, best first.
 
     An answer a has the score s_a = Σᵢ s²_{a,i} / (1 + Σᵢ s_{a,i}) over its spans i.
-    The squares let one sure passage outweigh several doubtful ones, the 1 is a penalty for few."""
+    The squares let one sure passage outweigh several doubtful ones, the 1 is a penalty for few.
+
+    Args:
+        rule: a key of VOTES.
+    """
     votes = {}
     for number, spans in enumerate(spans_of_passages):
         for span in spans:
@@ -91,7 +106,7 @@ def vote(spans_of_passages, count=5):
     for spans in votes.values():
         spans.sort(key=lambda span: -span.score)
         scores = np.array([span.score for span in spans])
-        score = float((scores ** 2).sum() / (1 + scores.sum()))
+        score = float(VOTES[rule](scores))
         answers.append(Answer(spans[0].text, score, spans))
     return sorted(answers, key=lambda answer: -answer.score)[:count]
 

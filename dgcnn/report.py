@@ -77,17 +77,23 @@ def row_of(question, answer, **more):
             "f1": round(character_f1(answer, question.answers), 4), **more}
 
 
-def answer_all(reader, questions):
-    """Rows for all questions, each answered by the vote of its passages."""
+def answer_all(reader, questions, root=False, rule="squares"):
+    """Rows for all questions, each answered by the vote of its passages.
+
+    Args:
+        root: see spans_of.
+        rule: see vote.
+    """
     texts = []
     for question in questions:
         texts.append((question.text, [passage.text for passage in question.passages]))
-    return [_answer(question, curves) for question, curves in zip(questions, reader.curves(texts))]
+    curves_of_all = reader.curves(texts)
+    return [_answer(question, curves, root, rule) for question, curves in zip(questions, curves_of_all)]
 
 
-def _answer(question, curves):
-    spans = [spans_of(passage.text, *pair.T) for passage, pair in zip(question.passages, curves)]
-    answers = vote(spans, 1)
+def _answer(question, curves, root, rule):
+    spans = [spans_of(passage.text, *pair.T, root=root) for passage, pair in zip(question.passages, curves)]
+    answers = vote(spans, 1, rule)
     text, score = (answers[0].text, answers[0].score) if answers else ("", 0.0)
     silent = [not found for found, passage in zip(spans, question.passages) if not passage.answers]
     return row_of(question, text, score=round(score, 4), passages=len(spans), without_answer=len(silent),
@@ -133,9 +139,13 @@ def metrics(rows):
     return result
 
 
-def write(reader, questions, folder):
-    """Answers questions, writes answers.jsonl and a picture of the first, and returns the metrics."""
-    rows = answer_all(reader, questions)
+def write(reader, questions, folder, **how):
+    """Answers questions, writes answers.jsonl and a picture of the first, and returns the metrics.
+
+    Args:
+        how: root, rule of answer_all.
+    """
+    rows = answer_all(reader, questions, **how)
     write_lines(folder / "answers.jsonl", [json.dumps(row, ensure_ascii=False) for row in rows])
     draw_example(reader, questions[0], folder / "example.png")
     return metrics(rows)

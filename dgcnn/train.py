@@ -13,13 +13,12 @@ an answer at all. A passage may hold an answer several times, or none.
     focal loss, kexue.fm 4733                 span_loss
     Σs² / (1 + Σs)                            vote in reader.py
 
-    python dgcnn/train.py                               characters alone
-    python dgcnn/train.py --train-vectors               with word vectors trained on the training passages
-    python dgcnn/train.py --vectors word2vec.txt        with given ones
-    python dgcnn/train.py --features                    with the match features of 2018; and with
-                                                        --train-vectors a score of 0.618 on WebQA, in 30
-                                                        minutes on one core
-    python dgcnn/train.py --without dilation            or gate, focal, global, cropping: what each is worth
+    python dgcnn/train.py                          characters, word vectors trained on the training texts, and
+                                                   the match features of 2018: a score of 0.618 on WebQA, in
+                                                   30 minutes on one core
+    python dgcnn/train.py --features none          as the release of 2019, which has no features
+    python dgcnn/train.py --vectors word2vec.txt   with given vectors; or none
+    python dgcnn/train.py --without dilation       or gate, focal, global, cropping: what each is worth
 """
 
 import pathlib
@@ -142,16 +141,15 @@ class Config(cli.BaseConfig):
     """The last share of the steps, with a tenth of the learning rate."""
     average: Annotated[float, cli.Between(0, 0.99999)] = 0.999
     """Decay of the moving average of the weights, which is what validates, is saved and answers."""
-    vectors: str = ""
-    """A file of word vectors, in word2vec's text or binary form. Empty: none."""
-    train_vectors: bool = False
-    """Trains word vectors on the training questions and passages first."""
+    vectors: str = "train"
+    """train: word vectors are trained on the training questions and passages first. none: characters alone.
+    Else a file of word vectors, in word2vec's text or binary form."""
     vector_dim: Annotated[int, cli.Between(1, 4096)] = 48
     """Numbers of a word vector that is trained here."""
     max_words: Annotated[int, cli.Between(1, 10 ** 7)] = 24000
     """Word vectors that the model keeps, those of the data's most frequent words first."""
-    features: bool = False
-    """The eight match features of the 2018 article, which the release of 2019 left out."""
+    features: Literal["match", "none"] = "match"
+    """match: the eight match features of the 2018 article, which the release of 2019 left out."""
     without: Literal["", "dilation", "gate", "focal", "global", "cropping"] = ""
     """What is left out, to measure its worth."""
     width: Annotated[int, cli.Between(2, 4096)] = 128
@@ -173,7 +171,7 @@ def train(config):
     questions = load(config)
     vocab = Vocab.from_texts(data.texts_of(questions.train), config.min_count)
     words, table = word_vectors(config, questions.train)
-    encode = Encoder(vocab, words, config.features)
+    encode = Encoder(vocab, words, config.features == "match")
     run = training.start(config, "dgcnn", name_of(config))
     run.save_vocab(vocab, questions.source)
     encode.save_words(run.folder)
@@ -195,8 +193,6 @@ def train(config):
 
 def load(config):
     """The questions, some of them to train on and some to test on."""
-    if config.vectors and config.train_vectors:
-        raise InputError("expected --vectors with a file or --train-vectors. Received: both")
     questions = data.load_questions(config.data)
     if not questions.train or not questions.test:
         raise InputError(f"expected questions to train on and to test on. Received: {len(questions.train)} "
@@ -209,26 +205,26 @@ def load(config):
 
 def word_vectors(config, questions):
     """(words, their vectors), trained or from a file; ([], None) without."""
-    if config.train_vectors:
+    if config.vectors == "none":
+        return [], None
+    if config.vectors == "train":
         return vectors.train_vectors(questions, config.vector_dim, config.max_words, config.seed)
-    if config.vectors:
-        return vectors.load_vectors(config.vectors, vectors.word_counts(questions), config.max_words)
-    return [], None
+    return vectors.load_vectors(config.vectors, vectors.word_counts(questions), config.max_words)
 
 
 def name_of(config):
     """The name of a run: what is special about it."""
     parts = [f"without-{config.without}" if config.without else "article"]
-    if config.vectors or config.train_vectors:
+    if config.vectors != "none":
         parts.append("vectors")
-    if config.features:
+    if config.features == "match":
         parts.append("features")
     return "-".join(parts)
 
 
 def build(config, encode, table):
     options = {"width": config.width, "dropout": config.dropout, "without": config.without,
-               "features": config.features}
+               "features": encode.features}
     if not encode.words:
         return build_dgcnn(len(encode.vocab), **options)
     model = build_dgcnn(len(encode.vocab), FIRST + len(encode.words), table.shape[1], **options)

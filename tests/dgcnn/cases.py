@@ -11,7 +11,7 @@ SMOKE = [
 ]
 # the same in make test-slow
 MORE = [
-    ("train.py", "--train-vectors --features --without gate --width 32"),
+    ("train.py", "--vectors none --features none --without gate --width 32"),
 ]
 # scripts that need no --smoke, since they end in seconds; the tests of the article run them
 OTHERS = [
@@ -20,7 +20,7 @@ OTHERS = [
     "baseline.py",
 ]
 # train.py ends in seconds with these, and makes a model that LOAD loads from the run folder
-TINY = "--data sample --epochs 3 --width 16 --max-length 64"
+TINY = "--data sample --epochs 3 --width 16 --max-length 64 --vectors none"
 # least values of options where the built-in sample needs more than an option's own
 LEAST = {}
 LOAD = "dgcnn.reader:Reader.load"
@@ -28,7 +28,7 @@ WEIGHTS = "model.keras"                    # the file of the model in a run fold
 READ = "common.harness.models:load_model"   # what reads that file alone
 KERAS = 3
 # benchmarks/backends.py: options, and the metric to compare
-BACKENDS = ("--data sample --epochs 6 --width 32 --batch-size 16", "test_f1")
+BACKENDS = ("--data sample --epochs 6 --width 32 --batch-size 16 --vectors none --features none", "test_f1")
 # (options of Config, message): refused before anything is written. EMPTY is an empty folder,
 # FILE an empty file
 BAD = [
@@ -38,7 +38,7 @@ BAD = [
     ({"average": 1.0}, "--average expects"),
     ({"max_length": 8}, "--max-length expects 32 to 4,096. Received: 8"),
     ({"data": "sample", "vectors": "/nowhere"}, "a file of word vectors. Received: /nowhere"),
-    ({"vectors": "x", "train_vectors": True}, "Received: both"),
+    ({"data": "sample", "vectors": ""}, "a file of word vectors"),
 ]
 
 

@@ -21,7 +21,7 @@ from common.harness.vocab import FIRST, PADDING, UNKNOWN, Vocab
 from dgcnn import baseline, data, features, predict, reader, report, vectors
 from dgcnn.batches import PassageBatches
 from dgcnn.data import Passage, Question, find_answers
-from dgcnn.reader import Reader, Span, spans_of, vote
+from dgcnn.reader import VOTES, Reader, Span, spans_of, vote
 from dgcnn.text import Encoder, normalise, segment, windows
 from dgcnn.train import Config, build_dgcnn, span_loss, train
 
@@ -606,6 +606,13 @@ def test_the_vote_of_the_articles_example():
     assert [a.text for a in answers] == ["A", "B"]
     assert [a.score for a in answers] == pytest.approx([0.49 / 1.7, 0.16 / 1.8])
     assert [s.passage for s in answers[1].spans] == [1, 2, 3, 4]
+    sums = vote([[Span("A", 0.7, 0, 1)], *([Span("B", 0.2, 0, 1)] for _ in range(4))], rule="sum")
+    assert [(answer.text, round(answer.score, 6)) for answer in sums] == [("B", 0.8), ("A", 0.7)]
+    passages = [[Span("A", 0.5, 0, 1)], [Span("A", 0.25, 0, 1)]]
+    rules = {rule: vote(passages, rule=rule)[0].score for rule in VOTES}
+    assert rules == {"squares": 0.3125 / 1.75, "plain_squares": 0.3125, "sum": 0.75, "mean": 0.375}
+    [span] = spans_of("年", np.array([0.4]), np.array([0.9]), root=True)
+    assert span.score == pytest.approx(0.6)
     merged = vote([[Span("15年", 0.5, 0, 3)], [Span("１５年", 0.6, 0, 3)], []])
     assert len(merged) == 1 and merged[0].text == "１５年" and merged[0].score == pytest.approx(0.61 / 2.1)
 
