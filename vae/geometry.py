@@ -6,7 +6,8 @@ the plane, and the KL term pushes them into a disc around zero. The script train
 autoencoder that is the VAE without noise and KL, both alike on the article's squared error, and draws both
 planes and what their grids decode to.
 
-    python vae/geometry.py                   two minutes: squared errors of about 28 and 36, ...
+    python vae/geometry.py                   three minutes: squared errors of 30 for the autoencoder, 32 for the
+                                             VAE
 """
 
 import pathlib
