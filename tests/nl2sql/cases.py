@@ -12,6 +12,7 @@ OTHERS = [
     "predict.py",
     "evaluate.py",
     "samples.py",
+    "everyday.py",
 ]
 # train.py ends in seconds with these, and makes a model that LOAD loads from the run folder
 TINY = "--smoke --bert none --width 16 --depth 1 --dropout 0"

@@ -1,0 +1,157 @@
+"""How the parser does on everyday questions: twenty tables of daily work, and questions as people ask them.
+
+    python nl2sql/everyday.py                      the first ten tables, on which the dialect was developed
+    python nl2sql/everyday.py --part second        ten others, which were looked at when all was done
+    python nl2sql/everyday.py --errors 20          the first wrong ones, with what was understood
+
+An answer is right if its rows are those of one of the question's queries, in whatever order, columns in any
+order, repeats apart. Among the questions are some that the table cannot answer: to refuse them is right.
+Printed are shares of all questions, and how often answers are right by their confidence.
+"""
+
+import pathlib
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+
+from nl2sql import legacy_keras  # noqa: F401  (first: from here on `import keras` means tf_keras)
+
+# isort: split
+
+import collections
+import json
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from common.harness import cli
+from common.harness.folder import print_metrics
+from common.harness.writing import ROOT, write_lines
+from nl2sql.parser import WEIGHTS, Parser, ask
+from nl2sql.scores import comparable
+from nl2sql.sql import Database
+from nl2sql.table_files import table_of_rows
+from nl2sql.tables import json_lines
+
+QUESTIONS = ROOT / "nl2sql/samples/everyday.jsonl"
+KINDS = ("right", "right_with_note", "wrong_with_note", "wrong_without_note", "refused_rightly",
+         "refused_wrongly")
+BINS = (0.5, 0.7, 0.8, 0.9, 0.95, 1.01)        # upper ends of the confidences in a row of the reliability
+
+
+@dataclass
+class Config:
+    part: Literal["first", "second"] = "first"
+    """Which ten tables."""
+    run: pathlib.Path = WEIGHTS
+    """Run folder of a model of yours, instead of the shipped one."""
+    errors: Annotated[int, cli.Between(0, 10**9)] = 0
+    """Wrong answers to print."""
+    out: pathlib.Path | None = None
+    """Folder for answers.jsonl."""
+
+
+def evaluate(config):
+    parser = Parser.load(config.run)
+    answered = [pair for table, questions in read_questions(config.part)
+                for pair in answer_all(parser, table, questions)]
+    counts = collections.Counter(kind for kind, *_ in answered)
+    metrics = {kind: counts[kind] / len(answered) for kind in KINDS}
+    metrics["right_in_all"] = sum(metrics[kind] for kind in KINDS if is_right(kind))
+    metrics["notes_on_right_answers"] = share(counts["right_with_note"], counts["right"])
+    print_metrics(metrics)
+    print(f"{len(answered)} questions\n\nconfidence   answers   right")
+    for least, most, number, right in reliability(answered):
+        print(f"{least:.2f}-{min(most, 1):.2f}   {number:7}   {right:.2f}")
+    wrong = [pair for pair in answered if not is_right(pair[0])]
+    for kind, line, found in wrong[:config.errors]:
+        print(f"\n{line['question']}   {kind}, {found['confidence']:.2f}\n  expected  {wanted(line)}\n"
+              f"  predicted {found['sql']}\n  notes     {'; '.join(found['notes'])}")
+    if config.out:
+        kinds = [json.dumps({"kind": kind} | found, ensure_ascii=False) for kind, _, found in answered]
+        write_lines(config.out / "answers.jsonl", kinds)
+    return metrics
+
+
+def is_right(kind):
+    return kind in ("right", "right_with_note", "refused_rightly")
+
+
+def share(some, others):
+    return some / max(some + others, 1)
+
+
+def wanted(line):
+    """The expected answer, to print."""
+    return line.get("rows") or (line["answers"] or ["a refusal"])[0]
+
+
+def read_questions(part):
+    """(Table, its lines) of one part of the file."""
+    found = []
+    for line, where in json_lines(QUESTIONS):
+        if "header" in line:
+            chosen = line["part"] == part
+            if chosen:
+                found.append((table_of_rows([line["header"], *line["rows"]], "t"), []))
+        elif chosen:
+            found[-1][1].append(line)
+    return found
+
+
+def answer_all(parser, table, lines):
+    """(kind, line, what ask found) of each question to a table."""
+    with Database(table) as database, Database(table) as gold:
+        gold.connection.set_authorizer(None)             # LIKE is a function to SQLite
+        for line in lines:
+            found = ask(parser, database, line["question"])
+            yield kind_of(line, found, gold_answers(gold, line)), line, found
+
+
+def gold_answers(database, line):
+    """The right answers, each as rows; none where the table cannot tell."""
+    if "rows" in line:
+        return [line["rows"]]
+    return [database.execute(sql) for sql in line["answers"] or []]
+
+
+def kind_of(line, found, right):
+    """Which of KINDS an answer is.
+
+    Args:
+        line: the question.
+        found: what ask gave.
+        right: the right answers.
+    """
+    if found["sql"] is None:
+        return "refused_wrongly" if right else "refused_rightly"
+    noted = bool(found["notes"])
+    rows = as_set(found["rows"])
+    if any(rows == as_set(answer) for answer in right):
+        return "right_with_note" if noted else "right"
+    return "wrong_with_note" if noted else "wrong_without_note"
+
+
+def as_set(rows):
+    """Rows without order and repeats, and the cells of each in an order of their own."""
+    return {tuple(sorted(map(comparable_number, row))) for row in rows}
+
+
+def comparable_number(cell):
+    """A cell as text, where 2 and 2.0 are the same."""
+    return comparable(float(cell)) if isinstance(cell, (int, float)) else comparable(cell)
+
+
+def reliability(answered):
+    """(least, most, answers, share of right ones) for each bin of confidences that has answers."""
+    lower, rows = 0.0, []
+    for upper in BINS:
+        kinds = [kind for kind, _, found in answered
+                 if found["sql"] is not None and lower <= found["confidence"] < upper]
+        if kinds:
+            rows.append((lower, upper, len(kinds), sum(map(is_right, kinds)) / len(kinds)))
+        lower = upper
+    return rows
+
+
+if __name__ == "__main__":
+    cli.main(evaluate, Config, __doc__)
