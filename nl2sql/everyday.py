@@ -88,7 +88,7 @@ def wanted(line):
 def read_questions(part):
     """(Table, its lines) of one part of the file."""
     found = []
-    for line, where in json_lines(QUESTIONS):
+    for line, _ in json_lines(QUESTIONS):
         if "header" in line:
             chosen = line["part"] == part
             if chosen:

@@ -24,6 +24,7 @@ OPERATORS = (">", "<", "==", "!=")
 CONNECTORS = ("", "and", "or")
 NONE, AVG, MAX, MIN, COUNT, SUM = range(6)                 # places in AGGREGATES
 GT, LT, EQ, NE = range(4)                                  # places in OPERATORS
+GE, LE = 4, 5                                              # of wide.py; TableQA has none
 AND, OR = 1, 2                                             # places in CONNECTORS
 SQL_OPERATORS = (">", "<", "=", "<>")
 SECONDS = 5.0         # a query over one table in memory that takes longer is given up
@@ -60,6 +61,28 @@ class Query:
         query = cls(select, tuple(conditions), int(sql["cond_conn_op"]))
         query.check()
         return query
+
+    def bound(self):
+        """(column, value) of the values that a statement binds."""
+        return [(column, value) for column, _, value in self.conditions]
+
+    def sql(self, columns, table, marks):
+        """The statement with these marks in the values' places.
+
+        Args:
+            columns: names of all columns of the table.
+            table: its name.
+            marks: a text for each value of bound().
+        """
+        names, chosen, conditions = [quoted(name) for name in columns], [], []
+        for column, aggregate in self.select:
+            chosen.append(f"{AGGREGATES[aggregate]}({names[column]})" if aggregate else names[column])
+        for (column, operator, _), mark in zip(self.conditions, marks):
+            conditions.append(f"{names[column]} {SQL_OPERATORS[operator]} {mark}")
+        statement = f"SELECT {', '.join(chosen)} FROM {quoted(table)}"
+        if conditions:
+            statement += " WHERE " + f" {CONNECTORS[self.connector].upper()} ".join(conditions)
+        return statement
 
     def to_json(self):
         """TableQA's form of it."""
@@ -118,13 +141,13 @@ class Database:
 
     def statement(self, query):
         """The statement with a ? for each value, and the values."""
-        values = [self._value(column, value) for column, _, value in query.conditions]
-        return self._statement(query, ["?"] * len(values)), values
+        values = [self._value(column, value) for column, value in query.bound()]
+        return query.sql(self.table.columns, self.table.name, ["?"] * len(values)), values
 
     def text(self, query):
         """The statement with its values written out, for people: what runs has them bound."""
-        values = [literal(self._value(column, value)) for column, _, value in query.conditions]
-        return self._statement(query, values)
+        values = [literal(self._value(column, value)) for column, value in query.bound()]
+        return query.sql(self.table.columns, self.table.name, values)
 
     def rows(self, query):
         """The rows that a query returns, as tuples; at most ROWS of them.
@@ -152,17 +175,6 @@ class Database:
             raise InputError(f"SQLite refuses this query ({error}): {statement}") from error
         finally:
             self.connection.set_progress_handler(None, 0)
-
-    def _statement(self, query, values):
-        names, chosen, conditions = [quoted(name) for name in self.table.columns], [], []
-        for column, aggregate in query.select:
-            chosen.append(f"{AGGREGATES[aggregate]}({names[column]})" if aggregate else names[column])
-        for (column, operator, _), value in zip(query.conditions, values):
-            conditions.append(f"{names[column]} {SQL_OPERATORS[operator]} {value}")
-        statement = f"SELECT {', '.join(chosen)} FROM {quoted(self.table.name)}"
-        if conditions:
-            statement += " WHERE " + f" {CONNECTORS[query.connector].upper()} ".join(conditions)
-        return statement
 
     def _value(self, column, value):
         """A value as the column holds it: to SQLite 2018 and '2018' are different."""
