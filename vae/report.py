@@ -67,8 +67,8 @@ def log_likelihood(autoencoder, x, step=STEP):
     prior = np.zeros_like(mean) if autoencoder.centers is None else x[1] @ autoencoder.centers      # μ^Y
     total = np.full(len(mean), -np.inf)
     for row in rows:
-        z = np.stack([np.full_like(columns, row), columns], axis=1)
-        logits = autoencoder.decoder.predict(z, batch_size=500, verbose=0).reshape(len(z), -1)
+        z = np.stack([np.full_like(columns, row), columns], axis=1).astype("float32")
+        logits = ops.convert_to_numpy(autoencoder.decoder(z)).reshape(len(z), -1)
         log_q = pixels @ logits.T - np.logaddexp(0, logits).sum(axis=1)                   # log q(x|z)
         log_q -= 0.5 * np.square(prior[:, None] - z).sum(axis=-1) + np.log(2 * np.pi)     # + log q(z)
         total = np.logaddexp(total, np.logaddexp.reduce(log_q, axis=1))

@@ -424,6 +424,7 @@ def test_targets_that_say_no_classes_or_no_margin_are_refused_or_nan():
             SpreadLoss(margin=margin)
 
 
+@pytest.mark.slow
 def test_compiled_models_load_in_a_fresh_process(tmp_path):
     x = RNG.normal(size=(4, 19, 19, 1)).astype("float32")
     for loss, y in [(spread_loss, 0.5 * np.eye(4)), (SpreadLoss(margin=0.5), np.arange(4))]:

@@ -234,7 +234,7 @@ assert model.layers[1].iterations == 1 and numpy.abs(model.layers[1].u).max() > 
     np.testing.assert_allclose(found, model.predict(x, verbose=0), rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("activation", [None, "relu"])
+@pytest.mark.parametrize("activation", [pytest.param(None, marks=pytest.mark.slow), "relu"])
 def test_a_quantised_model_is_within_a_tenth_of_the_float_one(tmp_path, activation):
     keras.utils.set_random_seed(0)
     x = keras.Input((24,))
@@ -262,8 +262,10 @@ def test_other_quantisation_is_refused():
         model(np.zeros((1, 24), "float32"))
 
 
-@pytest.mark.parametrize("name", ["dense", "conv", "conv valid"])
-@pytest.mark.parametrize("int8", [False, True])
+@pytest.mark.parametrize("name, int8", [
+    ("dense", True), ("conv", False),
+    *(pytest.param(*row, marks=pytest.mark.slow) for row in
+      [("dense", False), ("conv", True), ("conv valid", False), ("conv valid", True)])])
 def test_lora_counts_in_sigma(name, int8):
     if int8 and name != "dense":
         pytest.skip("Keras quantises no convolution")
