@@ -19,7 +19,7 @@ from nl2sql.numerals import header_unit
 # What a table may hold: cells, empty ones too, that are understood in two seconds; columns as in SQLite;
 # characters of a cell as in Excel, and of all cells, since one text can stand in many.
 CELLS, COLUMNS, CHARACTERS, ALL_CHARACTERS = 300_000, 2_000, 32_767, 1 << 24
-CORPUS_CELLS = 1_000_000               # of all tables of a file of TableQA
+CORPUS_CELLS = 800_000               # of all tables of a file of TableQA
 
 
 @dataclass
