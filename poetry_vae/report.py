@@ -72,7 +72,7 @@ def code_metrics(poet, train, x, iw_couplets):
     }
     if iw_couplets:
         _, _, bounds = bound(poet.model, IW_SAMPLES).predict(x[:iw_couplets], batch_size=2, verbose=0)
-        result["test_log_likelihood_iw100"] = bounds.mean()
+        result["test_iw100_bound"] = bounds.mean()
     return result
 
 
