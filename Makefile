@@ -4,13 +4,15 @@ SHELL := bash
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && echo $$p && break; done)
 ARTICLES := $(patsubst %/train.py,%,$(wildcard */train.py))
+MORE := $(filter-out more/__init__,$(patsubst %.py,%,$(wildcard more/*.py)))
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: help test test-jax test-torch test-export test-slow lint bench stress clean $(ARTICLES)
+.PHONY: help test test-jax test-torch test-export test-slow lint bench stress clean more $(ARTICLES) $(MORE)
 
 help:
 	@echo "make ARTICLE      train an article's model and draw its pictures; ARTICLE is one of: $(ARTICLES)"
 	@echo '                  (ARGS="--epochs 5 --model conv" passes options; see python ARTICLE/train.py --help)'
+	@echo "make more/NAME    a further article, in ten minutes at most: $(notdir $(MORE)); make more: all of them"
 	@echo "make test         check style and run the tests"
 	@echo "make test-jax     what runs on JAX: the layers against their oracles, two processes against one"
 	@echo "make test-torch   what runs on PyTorch: the layers; installs torch first"
@@ -27,6 +29,11 @@ nl2sql: .venv/run        # a BERT first, unless one is named: without it the par
 	$(if $(filter --bert --bert=% --smoke --resume --resume=% --help,$(ARGS)),,.venv/bin/python nl2sql/pretrain.py \
 		$(shell grep -oE -- '--out[ =][^ ]+' <<< '$(ARGS)'))
 	.venv/bin/python nl2sql/train.py $(ARGS)
+
+more: $(MORE)
+
+$(MORE): .venv/run
+	.venv/bin/python $@.py $(ARGS)
 
 test: .venv/dev lint
 	.venv/bin/python -m pytest -n auto --maxprocesses 4 --dist worksteal $(ARGS)

@@ -12,6 +12,7 @@ import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 ARTICLES = sorted(path.parent.name for path in ROOT.glob("*/train.py"))
+FURTHER = sorted(path.stem for path in ROOT.glob("more/*.py") if path.stem != "__init__")
 CASES = {article: importlib.import_module(f"tests.{article}.cases") for article in ARTICLES}
 
 

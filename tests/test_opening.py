@@ -7,7 +7,7 @@ import pathlib
 import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
-FOLDERS = ["common", *sorted(path.parent.name for path in ROOT.glob("*/train.py"))]
+FOLDERS = ["common", "more", *sorted(path.parent.name for path in ROOT.glob("*/train.py"))]
 FILES = sorted(path for folder in FOLDERS for path in (ROOT / folder).rglob("*.py"))
 
 # calls by the last part of their names

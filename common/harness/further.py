@@ -1,0 +1,93 @@
+"""What the scripts of more/ share: their options, their run folder, their one picture and their table.
+
+    @dataclass
+    class Config(further.Config): ...
+
+    run = further.start(config, "rnn_ode")
+    run.draw(figure)
+    run.table(["arm", "error"], [["ours", 0.2]])
+    run.finish(data, metrics)
+
+No Keras in here.
+"""
+
+import dataclasses
+import io
+import pathlib
+import time
+from typing import ClassVar
+
+from common.harness import cli, folder
+from common.harness.writing import ROOT, shown, write_figure, write_lines
+
+
+@dataclasses.dataclass
+class Config:
+    """What the command line of every script in more/ shares."""
+
+    resume: ClassVar = None                # these runs are short: there is nothing to continue
+    seed: cli.Seed = 0
+    """Seed of the weights, the noise and the order of the data."""
+    data: str = ""
+    """Which data: see the script's docstring. Empty: the article's, or the built-in sample where that cannot
+    be had."""
+    out: pathlib.Path = ROOT / "runs"
+    """Folder in which each run gets a folder of its own."""
+    table: bool = False
+    """Compute the whole table of the README, all arms and seeds, in an hour at most."""
+    smoke: bool = False
+    """A few steps on a built-in sample, to see that everything works; what it writes is marked as such."""
+
+
+class FurtherRun(folder.RunFolder):
+    """A run folder that holds one picture and, with --table, a table."""
+
+    def draw(self, figure, colours=48):
+        """Writes a matplotlib figure as picture.png, in so many colours that it stays small."""
+        from PIL import Image
+
+        buffer = io.BytesIO()
+        figure.savefig(buffer, format="png", dpi=75)
+        small = Image.open(buffer).convert("RGB").quantize(colours)
+        write_figure(self.path("picture.png"), lambda file: small.save(file, "PNG", optimize=True))
+
+    def table(self, header, rows):
+        """Prints a table, and writes it as table.md."""
+        lines = [header, ["---"] * len(header), *rows]
+        lines = [f"| {' | '.join(map(cell, line))} |" for line in lines]
+        print("\n".join(lines), flush=True)
+        write_lines(self.path("table.md"), lines)
+
+    def finish(self, data, metrics):
+        self.state["seconds"] = time.time() - self.state["began"]
+        super().finish(data, metrics)
+
+
+def start(config, name, packages=("keras", "numpy", "tensorflow")):
+    """A new run folder below config.out/more, as a FurtherRun.
+
+    Args:
+        packages: those whose versions results.json names.
+    """
+    run = folder.open_run(FurtherRun, config, "more", name)
+    run.state["began"] = time.time()
+    run.packages = packages
+    print(f"run: {shown(run.folder)}", flush=True)
+    return run
+
+
+def cell(value):
+    """A number with four digits that mean something, nothing for None, else the text."""
+    if value is None:
+        return ""
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def mean_and_deviation(values):
+    """"mean ± standard deviation" over seeds; of one seed the number alone."""
+    import numpy as np
+
+    values = np.asarray(values, "float64")
+    if len(values) == 1:
+        return f"{values[0]:.4f}"
+    return f"{values.mean():.4f} ± {values.std(ddof=1):.4f}"
