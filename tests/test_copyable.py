@@ -1,5 +1,5 @@
-"""Each layers file, and each file of more/ but for its demo, copied alone into an empty folder, imports nothing
-of this repository and runs its own examples."""
+"""Each layers file, and each file of more/ but for its demo, copied alone into an empty folder, imports
+nothing of this repository and runs its own examples."""
 
 import ast
 import json
@@ -19,7 +19,8 @@ LAYERS = sorted(path for path in FILES if path.stem != "__init__")
 
 @pytest.mark.parametrize("path", LAYERS, ids=lambda path: path.stem)
 def test_imports_keras_and_numpy_only(path):
-    """A file of more/ may use the standard library too, and what it likes within the functions of its demo."""
+    """A file of more/ may use the standard library too, and what it likes within the functions of its
+    demo."""
     allowed, nodes = {"keras", "numpy", "math", "tensorflow", "jax", "torch"}, ast.parse(path.read_text())
     if path.parent.name == "more":
         allowed |= sys.stdlib_module_names

@@ -41,6 +41,7 @@ HELPERS = {
 EXCEPTIONS = {
     ("common/harness/cli.py", "os.open"): "the null device",
     ("common/harness/devices.py", "open"): "the null device",
+    ("common/harness/further.py", "Image.open"): "a picture that was drawn, in memory",
     ("common/harness/folder.py", "os.open"): "the run folder, to lock it",
     ("common/harness/provenance.py", "pathlib.Path('/proc/cpuinfo').read_text"): "what the processor is",
     ("dgcnn/vectors.py", "KeyedVectors.load_word2vec_format"): "gensim reads the binary form of word2vec",

@@ -2,6 +2,8 @@
 
 # file → options beside --smoke, one command line after the other
 SMOKE = {
+    "em": [""],
+    "gillespie": [""],
 }
 # (file, options, message): refused in one line, before anything is written
 BAD = [

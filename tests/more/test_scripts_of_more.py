@@ -16,7 +16,7 @@ COMMANDS = [(name, options) for name in SMOKE for options in SMOKE[name]]
 def rows_of(page):
     """File → the cells of its row in a gallery."""
     lines = (ROOT / "more" / page).read_text(encoding="utf-8").splitlines()
-    rows = [[cell.strip() for cell in line.split(" | ")] for line in lines if line.startswith("| ![")]
+    rows = [line.split(" | ") for line in lines if line.startswith("| ![")]
     return {re.match(r"\[(\w+)\]", cells[1])[1]: cells for cells in rows}
 
 
@@ -36,7 +36,7 @@ def test_galleries_have_the_same_numbers():
     """What is measured is the same in both languages, word by word but for the words."""
     pages = [rows_of(page) for page in PAGES]
     for name in pages[0]:
-        numbers = [re.findall(r"\d[\d.,]*", " ".join(page[name][4:7])) for page in pages]
+        numbers = [re.findall(r"\d+(?:[.,]\d+)*", " ".join(page[name][4:7])) for page in pages]
         assert numbers[0] == numbers[1], name
 
 
