@@ -62,7 +62,7 @@ def joint_divergence(x, posterior, *theta):
 
 
 def fit(x, posterior, iterations=200, tolerance=0.0, floor=1e-6):
-    """EM from a first guess of p̃(Y|X), which may be hard: (posterior, theta, what (17) is after each half step).
+    """EM from a first guess of p̃(Y|X), which may be hard: (posterior, theta, (17) after each half step).
 
     Args:
         x: (n, d).

@@ -4,7 +4,9 @@
 SMOKE = {
     "em": [""],
     "gillespie": [""],
+    "gradient_clipping": [""],
 }
 # (file, options, message): refused in one line, before anything is written
 BAD = [
+    ("gradient_clipping", "--limit 0", "--limit expects more than 0 and at most 1,000,000"),
 ]
