@@ -5,6 +5,7 @@ SMOKE = {
     "em": [""],
     "gillespie": [""],
     "gradient_clipping": [""],
+    "initialisation": [""],
 }
 # (file, options, message): refused in one line, before anything is written
 BAD = [

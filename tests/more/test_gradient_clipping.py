@@ -13,7 +13,7 @@ def test_soft_is_within_a_factor_of_two_of_hard():
         norms[1] = limit
         ratio = soft_factor(norms, limit) / hard_factor(norms, limit)
         assert ratio.min() >= 0.5 - 1e-12 and ratio.max() <= 1
-        assert ratio.min() == pytest.approx(0.5)                                         # reached where |g| = γ
+        assert ratio.min() == pytest.approx(0.5)                         # reached where |g| = γ
 
 
 @pytest.mark.parametrize("start, rate, plain, hard, soft", [

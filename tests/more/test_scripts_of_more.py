@@ -17,7 +17,7 @@ def rows_of(page):
     """File → the cells of its row in a gallery."""
     lines = (ROOT / "more" / page).read_text(encoding="utf-8").splitlines()
     rows = [line.split(" | ") for line in lines if line.startswith("| ![")]
-    return {re.match(r"\[(\w+)\]", cells[1])[1]: cells for cells in rows}
+    return {re.match(r"\[(\w+)\.py\]", cells[1])[1]: cells for cells in rows}
 
 
 @pytest.mark.parametrize("page", PAGES)
