@@ -6,8 +6,7 @@ the plane, and the KL term pushes them into a disc around zero. The script train
 autoencoder that is the VAE without noise and KL, both alike on the article's squared error, and draws both
 planes and what their grids decode to.
 
-    python vae/geometry.py                   three minutes: squared errors of 30 for the autoencoder, 32 for the
-                                             VAE
+    python vae/geometry.py        three minutes: squared errors of 30 for the autoencoder and 32 for the VAE
 """
 
 import pathlib
