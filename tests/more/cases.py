@@ -6,8 +6,11 @@ SMOKE = {
     "gillespie": [""],
     "gradient_clipping": [""],
     "initialisation": [""],
+    "optimiser_dynamics": [""],
+    "rnn_ode": [""],
 }
 # (file, options, message): refused in one line, before anything is written
 BAD = [
+    ("rnn_ode", "--epochs 0", "--epochs expects 1 to 100,000. Received: 0"),
     ("gradient_clipping", "--limit 0", "--limit expects more than 0 and at most 1,000,000"),
 ]
