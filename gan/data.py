@@ -1,4 +1,4 @@
-"""Images for GANs: grey or colour, 28 to 64 pixels high and wide, as uint8 (n, size, size, channels)."""
+"""Images for GANs: grey or colour, 28 to 128 pixels high and wide, as uint8 (n, size, size, channels)."""
 
 import tarfile
 from dataclasses import replace
@@ -33,13 +33,13 @@ def load(data="", size=32):
             any size; y_train, y_test if there are labels) or of a folder of pictures (one subfolder a class,
             if there are classes), which are cropped to a square and scaled. One colour picture makes all of
             them colour; what cannot be read is named and left out.
-        size: 28 to 64, a multiple of 4.
+        size: 28 to 128, a multiple of 4.
 
     Raises:
         InputError: nothing usable there, with what was expected.
     """
-    if not 28 <= size <= 64 or size % 4:
-        raise InputError(f"--size expects 28 to 64 pixels, a multiple of 4. Received: {size}")
+    if not 28 <= size <= 128 or size % 4:
+        raise InputError(f"--size expects 28 to 128 pixels, a multiple of 4. Received: {size}")
     if data in ("", "digits", *datasets.DOWNLOADS):
         return as_size(datasets.load_images(data), size)
     images = cifar10() if data == "cifar10" else read_path(data, size)

@@ -25,8 +25,8 @@ from gan.frechet import as_inputs, classifier_for
 class Config(cli.BaseConfig):
     epochs: int = 5
     batch_size: int = 128
-    size: Annotated[int, cli.Between(28, 64)] = 32
-    """Height and width of the images, 28 to 64 pixels, a multiple of 4."""
+    size: Annotated[int, cli.Between(28, 128)] = 32
+    """Height and width of the images, 28 to 128 pixels, a multiple of 4."""
 
 
 def train(config):

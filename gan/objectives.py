@@ -14,7 +14,7 @@ article numbers are those of kexue.fm/archives.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from keras import ops
 
@@ -31,8 +31,10 @@ class Objective:
     """(t_r, t_f, x_r, x_f) → the critic's loss, without a penalty."""
     generator: Callable
     """(t_r, t_f) → the generator's loss; t_r is None unless relativistic."""
-    penalty: str | None = None
-    """None; gp: on ∇T between real and fake; div: on ∇T at both."""
+    penalty: Callable | None = None
+    """∇T at the images of r(x) → what is added to the critic's loss."""
+    r: str | None = None
+    """Where ∇T is penalised, a key of POINTS."""
     spectral: bool = False
     """Whether the critic's kernels are divided by their norms."""
     relativistic: bool = False
@@ -57,12 +59,12 @@ def distance_l2(x_r, x_f):
 
 # ----------------------------------------------------------------------------------------------------- losses
 
-def quadratic_potential(distance):
-    """Eq. (15) of 6163: −d + d²/(2λ d(x_r, x_f)); the i-th real and the i-th fake image are a pair in d and
-    in d(·,·)."""
+def quadratic_potential(distance, weight=LAMBDA):
+    """Eq. (15) of 6163: −d + d²/(2λ d(x_r, x_f)) with λ = weight; the i-th real and the i-th fake image are a
+    pair in d and in d(·,·)."""
     def loss(t_r, t_f, x_r, x_f):
         d = t_r - t_f
-        return ops.mean(ops.square(d) / (2 * LAMBDA * (distance(x_r, x_f) + NEAR)) - d)
+        return ops.mean(ops.square(d) / (2 * weight * (distance(x_r, x_f) + NEAR)) - d)
     return loss
 
 
@@ -108,11 +110,74 @@ def least_squares_of_fakes(t_r, t_f):
     return 0.5 * ops.mean(ops.square(t_f - 1))
 
 
+# -------------------------------------------------------------------------------------------------- penalties
+
+def squared_norm(gradient):
+    """‖∇T‖² of each image, (batch,), in float32: its third power leaves float16 at ‖∇T‖ = 6.4."""
+    return ops.sum(ops.square(ops.cast(gradient, "float32")), axis=_over_pixels(gradient))
+
+
+def penalty_gp(gradient, weight=LAMBDA, one_sided=False):
+    """λ E (‖∇T‖ − 1)², eq. (19) of 6051, or λ E max(‖∇T‖ − 1, 0)², eq. (20). √ has no gradient at 0, hence
+    NEAR."""
+    excess = ops.sqrt(squared_norm(gradient) + NEAR ** 1.5) - 1
+    if one_sided:
+        excess = ops.relu(excess)
+    return weight * ops.mean(ops.square(excess))
+
+
+def penalty_div(gradient, k=DIV_K, p=DIV_P):
+    """k E ‖∇T‖ᵖ, eq. (9) of 6139. For p < 2 the power has no gradient at 0, hence NEAR there."""
+    near = NEAR ** 1.5 if p < 2 else 0.0
+    return k * ops.mean((squared_norm(gradient) + near) ** (p / 2))
+
+
+# ---------------------------------------------------------------------------------- r(x), six choices of 6139
+
+def real_to_fake(x_r, x_f, epsilon):
+    """1. Between a real and a fake image, eq. (21) of 6051."""
+    return epsilon * x_r + (1 - epsilon) * x_f
+
+
+def within_kind(x_r, x_f, epsilon):
+    """2. Between two real images, and between two fake ones. The images of a batch are independent draws, so
+    the next one is as good a partner as one by lot."""
+    both, partners = ops.concatenate([x_r, x_f]), ops.concatenate([x_r[1:], x_r[:1], x_f[1:], x_f[:1]])
+    return epsilon * both + (1 - epsilon) * partners
+
+
+def mixed(x_r, x_f, epsilon):
+    """3. Between any two of both: half a batch further on is an image of the same kind for one half, of the
+    other kind for the other, the shares that a choice by lot has."""
+    both, half = ops.concatenate([x_r, x_f]), ops.shape(x_r)[0] // 2
+    return epsilon * both + (1 - epsilon) * ops.concatenate([both[half:], both[:half]])
+
+
+def both_kinds(x_r, x_f, epsilon):
+    """4. The real and the fake images themselves."""
+    return ops.concatenate([x_r, x_f])
+
+
+def fake_alone(x_r, x_f, epsilon):
+    """5."""
+    return x_f
+
+
+def real_alone(x_r, x_f, epsilon):
+    """6."""
+    return x_r
+
+
+POINTS = {"real_to_fake": real_to_fake, "within_kind": within_kind, "mixed": mixed, "both": both_kinds,
+          "fake": fake_alone, "real": real_alone}
+EPSILONS = {"real_to_fake": 1, "within_kind": 2, "mixed": 2}     # how many ε each pair (x_r, x_f) needs
+
+DISTANCES = {"gan_qp_l1": distance_l1, "gan_qp_l2": distance_l2}
 OBJECTIVES = {
     "gan_qp_l1": Objective(quadratic_potential(distance_l1), lower_score),
     "gan_qp_l2": Objective(quadratic_potential(distance_l2), lower_score),
-    "wgan_div": Objective(wasserstein, lower_score, penalty="div"),
-    "wgan_gp": Objective(wasserstein, lower_score, penalty="gp"),
+    "wgan_div": Objective(wasserstein, lower_score, penalty=penalty_div, r="both"),
+    "wgan_gp": Objective(wasserstein, lower_score, penalty=penalty_gp, r="real_to_fake"),
     "wgan_sn": Objective(wasserstein, lower_score, spectral=True),
     "sgan_sn": Objective(cross_entropy, not_saturating, spectral=True),
     "rsgan_sn": Objective(relativistic, relativistic_turned, spectral=True, relativistic=True),
@@ -121,21 +186,25 @@ OBJECTIVES = {
 }
 
 
-# -------------------------------------------------------------------------------------------------- penalties
+def choose(name, weight=LAMBDA, k=DIV_K, p=DIV_P, r="", one_sided=False):
+    """An objective of OBJECTIVES with other constants than the articles'; what it lacks is left alone.
 
-def squared_norm(gradient):
-    """‖∇T‖² of each image, (batch,), in float32: its third power leaves float16 at ‖∇T‖ = 6.4."""
-    return ops.sum(ops.square(ops.cast(gradient, "float32")), axis=_over_pixels(gradient))
-
-
-def penalty_gp(gradient):
-    """10 E (‖∇T‖ − 1)², eq. (19) of 6051. √ has no gradient at 0, hence NEAR."""
-    return LAMBDA * ops.mean(ops.square(ops.sqrt(squared_norm(gradient) + NEAR ** 1.5) - 1))
-
-
-def penalty_div(gradient):
-    """k E ‖∇T‖ᵖ, eq. (9) of 6139, over real and fake images alike: r(x) is half of each."""
-    return DIV_K * ops.mean(squared_norm(gradient) ** (DIV_P / 2))
+    Args:
+        name: a key of OBJECTIVES.
+        weight: λ of GAN-QP and of WGAN-GP's penalty.
+        k, p: of WGAN-div's penalty.
+        r: a key of POINTS; empty: the objective's own.
+        one_sided: for WGAN-GP, eq. (20) of 6051 in place of (19).
+    """
+    objective = OBJECTIVES[name]
+    if name in DISTANCES:
+        return replace(objective, critic=quadratic_potential(DISTANCES[name], weight))
+    if objective.penalty is penalty_gp:
+        return replace(objective, r=r or objective.r,
+                       penalty=lambda gradient: penalty_gp(gradient, weight, one_sided))
+    if objective.penalty is penalty_div:
+        return replace(objective, r=r or objective.r, penalty=lambda gradient: penalty_div(gradient, k, p))
+    return objective
 
 
 def critic_loss(objective, critic, x_r, x_f, epsilon=None):
@@ -145,8 +214,8 @@ def critic_loss(objective, critic, x_r, x_f, epsilon=None):
         objective: an Objective.
         critic: x → T(x), (batch, 1); called as critic(x, training=True).
         x_r, x_f: float tensors of one shape.
-        epsilon: for the penalty gp, numbers in [0, 1), (batch, 1, 1, 1): where between x_r and x_f, eq. (21)
-            of 6051.
+        epsilon: for an r(x) of EPSILONS, numbers in [0, 1), (batch times their count, 1, 1, 1): where between
+            two images.
 
     Returns:
         the loss, T(x_r), T(x_f).
@@ -154,14 +223,16 @@ def critic_loss(objective, critic, x_r, x_f, epsilon=None):
     # Real and fake in one call: spectral normalisation then moves its u once, and both meet the same T.
     both = ops.concatenate([x_r, x_f])
     penalty = 0.0
-    if objective.penalty == "div":   # ∇T at the images whose scores are needed anyway: no second forward pass
+    if objective.r == "both":        # ∇T at the images whose scores are needed anyway: no second forward pass
         scores, gradient = input_gradient(lambda x: critic(x, training=True), both)
-        penalty = penalty_div(gradient)
+        penalty = objective.penalty(gradient)
     else:
         scores = critic(both, training=True)
-    if objective.penalty == "gp":
-        _, gradient = input_gradient(lambda x: critic(x, training=False), epsilon * x_r + (1 - epsilon) * x_f)
-        penalty = penalty_gp(gradient)
+    if objective.r not in (None, "both"):
+        x = POINTS[objective.r](x_r, x_f, epsilon)
+        _, gradient = input_gradient(lambda x: critic(x, training=False), x)
+        penalty = objective.penalty(gradient)
+    penalty = penalty + sum(critic.losses)           # λ ‖W‖₂² of eq. (16) of 6051, if the kernels have it
     scores = ops.cast(ops.squeeze(scores, -1), "float32")
     count = ops.shape(x_r)[0]
     t_r, t_f = scores[:count], scores[count:]

@@ -28,11 +28,10 @@ from common.harness import cli
 from common.harness.reading import InputError
 from common.harness.writing import ROOT, shown, write_figure, write_json
 from common.spectral import SpectralNorm
-from gan.objectives import LAMBDA, OBJECTIVES, critic_loss, distance_l1, distance_l2, input_gradient
+from gan.objectives import DISTANCES, EPSILONS, LAMBDA, OBJECTIVES, critic_loss, input_gradient
 
 DEVIATION = 0.1                      # of both Gaussians: at a distance of 1 they have nothing in common
 SATURATING = "sgan, log(1 − σ(T))"   # the generator's loss of eq. (3) of 6163, beside the −log σ(T) in use
-DISTANCES = {"gan_qp_l1": distance_l1, "gan_qp_l2": distance_l2}
 
 
 @dataclass
@@ -63,7 +62,7 @@ class CriticAlone(keras.Model):
         if self.critic.inputs[0].shape[-1] == 4:             # T(x_r, x_f) of eq. (15)
             return self.objective.critic(*pair_scores(self.critic, x_r, x_f), x_r, x_f)
         epsilon = None
-        if self.objective.penalty == "gp":
+        if self.objective.r in EPSILONS:
             epsilon = keras.random.uniform((ops.shape(x_r)[0], 1), seed=self.seeds)
         return critic_loss(self.objective, self.critic, x_r, x_f, epsilon)[0]
 

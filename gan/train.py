@@ -36,7 +36,7 @@ from common.harness.reading import InputError
 from common.spectral import SpectralNorm
 from gan import data, frechet, report
 from gan.backends import BACKENDS, AlternatingModel
-from gan.objectives import OBJECTIVES, critic_loss
+from gan.objectives import EPSILONS, OBJECTIVES, choose, critic_loss
 from gan.painter import Painter
 
 # ----------------------------------------------------------------------------------------------------- models
@@ -98,15 +98,16 @@ class GAN(AlternatingModel):
         generator, critic: functional models.
         objective: a key of OBJECTIVES.
         critic_steps, ema, vi_regularizer, vi_lag, learning_rate, seed: see Config.
+        **constants: see objectives.choose.
     """
 
     def __init__(self, generator, critic, objective, critic_steps=2, ema=0.999, vi_regularizer=0.0, vi_lag=5,
-                 learning_rate=2e-4, seed=0):
+                 learning_rate=2e-4, seed=0, **constants):
         average = copy_of(generator)
         average.trainable = False
         super().__init__(average.inputs[0], average.outputs[0], name=f"gan_{objective}")
         self.generator, self.critic, self.average = generator, critic, average
-        self.objective, self.critic_steps, self.ema = OBJECTIVES[objective], critic_steps, ema
+        self.objective, self.critic_steps, self.ema = choose(objective, **constants), critic_steps, ema
         self.vi_regularizer, self.vi_lag = vi_regularizer, vi_lag
         if vi_regularizer:
             # G°. Not frozen: a frozen BatchNormalization takes its moving averages, and G(z) − G°(z) would
@@ -144,7 +145,7 @@ class GAN(AlternatingModel):
     def update_critic(self, x_r):
         """min_T; a z for each real image, so that a batch of any size makes pairs (x_r, x_f)."""
         x_f = ops.stop_gradient(self.generate(self.codes(x_r)))
-        epsilon = self.epsilon(x_r) if self.objective.penalty == "gp" else None
+        epsilon = self.epsilon(x_r) if self.objective.r in EPSILONS else None
         return self.minimize(lambda: critic_loss(self.objective, self.critic, x_r, x_f, epsilon),
                              self.critic.trainable_variables, self.critic_optimizer)
 
@@ -185,8 +186,9 @@ class GAN(AlternatingModel):
         return keras.random.normal((ops.shape(x_r)[0], self.generator.inputs[0].shape[-1]), seed=self.seeds)
 
     def epsilon(self, x_r):
-        """Where between x_r and x_f WGAN-GP looks at ∇T: uniform in [0, 1), one for each pair."""
-        return keras.random.uniform((ops.shape(x_r)[0], 1, 1, 1), seed=self.seeds)
+        """Where between two images ∇T is looked at: uniform in [0, 1), one for each two."""
+        count = ops.shape(x_r)[0] * EPSILONS[self.objective.r]
+        return keras.random.uniform((count, 1, 1, 1), seed=self.seeds)
 
     def generate(self, z):
         return ops.cast(self.generator(z, training=True), "float32")
@@ -226,8 +228,18 @@ class Config(cli.BaseConfig):
     """Of Adam with β₁ = 0.5, for both networks."""
     critic_steps: Annotated[int, cli.Between(1, 1000)] = 2
     """Updates of the critic for each one of the generator."""
-    size: Annotated[int, cli.Between(28, 64)] = 32
-    """Height and width of the images, 28 to 64 pixels, a multiple of 4."""
+    weight: Annotated[float, cli.Between(1e-6, 1_000_000)] = 10.0
+    """λ of GAN-QP and of WGAN-GP's penalty."""
+    k: Annotated[float, cli.Between(1e-6, 1_000_000)] = 2.0
+    """Of WGAN-div's penalty k ‖∇T‖ᵖ, eq. (9) of 6139."""
+    p: Annotated[float, cli.Between(above=1, most=12)] = 6.0
+    """Of the same."""
+    r: Literal["", "real_to_fake", "within_kind", "mixed", "both", "fake", "real"] = ""
+    """Where the penalties of WGAN-GP and WGAN-div look at ∇T. Empty: real_to_fake and both, as published."""
+    one_sided: bool = False
+    """For WGAN-GP: max(‖∇T‖ − 1, 0)², eq. (20) of 6051, in place of (‖∇T‖ − 1)²."""
+    size: Annotated[int, cli.Between(28, 128)] = 32
+    """Height and width of the images, 28 to 128 pixels, a multiple of 4."""
     width: Annotated[int, cli.Between(1, 65_536)] = 32
     """Channels at half the size; each halving doubles them."""
     latent_dim: Annotated[int, cli.Between(2, 65_536)] = 128
@@ -301,7 +313,8 @@ def build(config, channels):
     generator = build_generator(config.size, channels, config.width, config.latent_dim)
     critic = build_critic(config.size, channels, config.width, OBJECTIVES[config.objective].spectral)
     return GAN(generator, critic, config.objective, config.critic_steps, config.ema, config.vi_regularizer,
-               config.vi_lag, config.learning_rate, config.seed)
+               config.vi_lag, config.learning_rate, config.seed, weight=config.weight, k=config.k, p=config.p,
+               r=config.r, one_sided=config.one_sided)
 
 
 if __name__ == "__main__":

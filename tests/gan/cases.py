@@ -9,6 +9,8 @@ SMOKE = [
 MORE = [
     ("train.py", "--objective wgan_gp --vi-regularizer 5 --width 8"),
     ("train.py", "--objective sgan_sn --size 64 --width 4"),
+    ("train.py", "--objective wgan_div --size 128 --width 4 --k 1 --p 2 --r mixed"),
+    ("train.py", "--objective wgan_gp --one-sided --r within_kind --weight 5 --width 4"),
 ]
 # scripts that need no --smoke, since they end in seconds; the tests of the article run them
 OTHERS = [
@@ -29,7 +31,7 @@ BACKENDS = ("--data digits --epochs 5 --width 8 --samples 200", "gap")
 # (options of Config, message): refused before anything is written. EMPTY is an empty folder, FILE an empty
 # file
 BAD = [
-    ({"size": 30}, "--size expects 28 to 64"),
+    ({"size": 30}, "--size expects 28 to 128"),
     ({"data": "EMPTY"}, "at least 10 pictures"),
     ({"data": "digits", "batch_size": 2000}, "images for one update"),
     ({"critic_steps": 0}, "--critic-steps expects 1 to 1,000"),

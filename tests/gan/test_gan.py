@@ -2,6 +2,7 @@
 input."""
 
 import dataclasses
+import functools
 import gzip
 import io
 import tarfile
@@ -18,7 +19,17 @@ from common.harness.reading import InputError, sha256_of
 from common.harness.writing import ROOT
 from gan import data, features, frechet, generate, report, toy, train
 from gan.backends import AlternatingModel
-from gan.objectives import OBJECTIVES, critic_loss, input_gradient, penalty_div, penalty_gp
+from gan.objectives import (
+    EPSILONS,
+    OBJECTIVES,
+    POINTS,
+    choose,
+    critic_loss,
+    distance_l1,
+    input_gradient,
+    penalty_div,
+    penalty_gp,
+)
 from gan.painter import Painter, walk
 from gan.train import GAN, Config, build_critic, build_generator
 
@@ -168,20 +179,79 @@ def test_the_sixth_power_does_not_overflow_in_float16():
     assert float(penalty_gp(gradient)) == pytest.approx(10 * 299.0 ** 2, rel=1e-4)
 
 
+def expected_points(r):
+    """The images of r(x) in float64, by the partners that objectives.py names."""
+    epsilon = np.concatenate([EPSILON, 1 - EPSILON])
+    following = [*range(1, BATCH), 0]
+    both = np.concatenate([REAL, FAKE])
+    if r == "real_to_fake":
+        return [EPSILON[i] * REAL[i] + (1 - EPSILON[i]) * FAKE[i] for i in range(BATCH)]
+    if r == "within_kind":
+        partners = [*REAL[following], *FAKE[following]]
+        return [e * a + (1 - e) * b for e, a, b in zip(epsilon, both, partners)]
+    if r == "mixed":
+        partners = [both[(i + BATCH // 2) % (2 * BATCH)] for i in range(2 * BATCH)]
+        return [e * a + (1 - e) * b for e, a, b in zip(epsilon, both, partners)]
+    return {"both": both, "fake": FAKE, "real": REAL}[r]
+
+
+def expected_with_constants(name, r, weight, k, p, one_sided, w):
+    d = score(REAL, w, WEIGHT) - score(FAKE, w, WEIGHT)
+    norms = np.array([np.linalg.norm(score_gradient(x[None], w, WEIGHT)) for x in expected_points(r)])
+    if name == "wgan_div":
+        return -d.mean() + k * (norms ** p).mean()
+    excess = np.where(norms > 1, norms - 1, 0) if one_sided else norms - 1
+    return -d.mean() + weight * (excess ** 2).mean()
+
+
+@pytest.mark.parametrize("r", POINTS)
+@pytest.mark.parametrize("name, one_sided", [("wgan_div", False), ("wgan_gp", False), ("wgan_gp", True)])
+def test_penalties_at_every_r_with_constants_of_ones_own(name, one_sided, r, critic):
+    constants = {"weight": 3.0, "k": 0.7, "p": 2.5, "r": r, "one_sided": one_sided}
+    objective = choose(name, **constants)
+    # both kinds of norm have to occur, or (19) and (20) would be the same
+    norms = [np.linalg.norm(score_gradient(x[None], W, WEIGHT)) for x in expected_points(r)]
+    assert min(norms) < 1 < max(norms)
+    count = EPSILONS.get(r, 1)
+    epsilon = tensor(np.concatenate([EPSILON, 1 - EPSILON])[:count * BATCH].reshape(-1, 1, 1, 1))
+    z = keras.Input((1,))
+    gan = AlternatingModel(z, z)
+    gan.critic = critic
+    (loss, *_), (found, _) = gan.gradients(
+        lambda: critic_loss(objective, critic, images(REAL), images(FAKE), epsilon),
+        critic.trainable_variables)
+    assert float(loss) == pytest.approx(expected_with_constants(name, w=W, **constants), rel=1e-4)
+    expected = differences(lambda w: expected_with_constants(name, w=w, **constants), W)
+    np.testing.assert_allclose(numpy(found), expected, rtol=2e-3, atol=1e-3 * np.abs(expected).max())
+
+
+def test_lambda_of_gan_qp_is_the_option(critic):
+    loss, t_r, t_f = critic_loss(choose("gan_qp_l1", weight=4.0), critic, images(REAL), images(FAKE))
+    d, distance = numpy(t_r) - numpy(t_f), np.abs(REAL - FAKE).mean(axis=1)
+    assert float(loss) == pytest.approx((d ** 2 / (8 * distance) - d).mean(), rel=1e-4)
+
+
+def test_mixed_pairs_have_the_shares_of_a_choice_by_lot():
+    kinds = tensor(np.ones((4, 1))), tensor(np.zeros((4, 1)))
+    partners = numpy(POINTS["mixed"](*kinds, tensor(np.zeros((8, 1)))))[:, 0]
+    assert list(zip([1] * 4 + [0] * 4, partners)).count((1, 1)) == 2 and sum(partners) == 4
+
+
 def test_penalties_have_finite_gradients_at_zero():
     zero = tensor(np.zeros((2, 3)))
-    for penalty, value in [(penalty_gp, 10.0), (penalty_div, 0.0)]:
+    below_two = functools.partial(penalty_div, p=1.5)
+    for penalty, value in [(penalty_gp, 10.0), (penalty_div, 0.0), (below_two, 0.0)]:
         found, gradient = input_gradient(penalty, zero)
-        assert float(found) == pytest.approx(value, rel=1e-3) and np.isfinite(numpy(gradient)).all()
+        assert float(found) == pytest.approx(value, rel=1e-3, abs=1e-5) and np.isfinite(numpy(gradient)).all()
 
 
 # --------------------------------------------------------------------------------------------------- networks
 
-@pytest.mark.parametrize("size, channels", [(28, 1), (32, 3), (44, 1), (64, 3)])
+@pytest.mark.parametrize("size, channels", [(28, 1), (32, 3), (44, 1), (64, 3), (128, 3)])
 def test_networks_fit_the_image(size, channels):
     generator, critic = build_generator(size, channels, 4, 10), build_critic(size, channels, 4)
     assert generator.output.shape == (None, size, size, channels) and critic.output.shape == (None, 1)
-    assert train.halvings(size) == {28: (2, 7), 32: (3, 4), 44: (2, 11), 64: (4, 4)}[size]
+    assert train.halvings(size) == {28: (2, 7), 32: (3, 4), 44: (2, 11), 64: (4, 4), 128: (5, 4)}[size]
 
 
 def test_parameter_counts():
@@ -560,8 +630,11 @@ def test_wrong_arrays_are_named(tmp_path, arrays, message):
 
 
 @pytest.mark.parametrize("options, message", [
-    ({"size": 30}, "--size expects 28 to 64.*Received: 30"),
-    ({"size": 128}, "--size expects 28 to 64. Received: 128"),
+    ({"size": 30}, "--size expects 28 to 128.*Received: 30"),
+    ({"size": 132}, "--size expects 28 to 128. Received: 132"),
+    ({"k": 0.0}, "--k expects"),
+    ({"p": 1.0}, "--p expects more than 1"),
+    ({"weight": 0.0}, "--weight expects"),
     ({"data": "/nowhere"}, "--data expects.*Received: /nowhere"),
     ({"data": "EMPTY"}, "at least 10 pictures.*Received: 0"),
     ({"batch_size": 1000}, "at least 2000 images for one update.*Received: 1500"),
@@ -648,11 +721,11 @@ def test_measures_of_the_toy_on_a_critic_that_is_known():
     assert gradient == pytest.approx(3, rel=1e-4)
     ratios = [-3 * (a[0] - b[0]) / (10 * np.abs(a - b).mean()) for a in x_r for b in x_f]
     expected = np.mean(ratios), np.max(np.abs(ratios))
-    assert toy.bound_ratios(critic, toy.distance_l1, x_r, x_f) == pytest.approx(expected, rel=1e-4)
+    assert toy.bound_ratios(critic, distance_l1, x_r, x_f) == pytest.approx(expected, rel=1e-4)
     # T(x_r, x_f) = −2 x_r − x_f
     of_two = keras.Sequential([keras.Input((4,)), layers.Dense(1, use_bias=False)])
     of_two.set_weights([np.array([[-2.0], [0.0], [-1.0], [0.0]])])
-    found = toy.bound_ratios(of_two, toy.distance_l1, x_r, x_f)
+    found = toy.bound_ratios(of_two, distance_l1, x_r, x_f)
     assert found == pytest.approx(tuple(np.divide(expected, 3)), rel=1e-4)
 
 
