@@ -9,7 +9,7 @@ sigmoid.
     T(x), G(z)                                critic, generator
     min_T, min_G                              GAN.update_critic, GAN.update_generator
     eq. (15) of 6163, and the other losses    gan/objectives.py
-    W/‖W‖₂ of 6051                            SpectralNorm in build_critic
+    W/‖W‖₂ of 6051                            normed in gan/kernels.py
     ‖G(z) − G°(z)‖² of 5716, eq. (26)         --vi-regularizer, GAN.old
     权重滑动平均 of 6583                      GAN.average, what is saved and drawn
 
@@ -33,9 +33,9 @@ from keras import layers, ops
 from common.harness import cli, plots, training
 from common.harness.batches import ArrayBatches
 from common.harness.reading import InputError
-from common.spectral import SpectralNorm
 from gan import data, frechet, report
 from gan.backends import BACKENDS, AlternatingModel
+from gan.kernels import normed
 from gan.objectives import EPSILONS, OBJECTIVES, choose, critic_loss
 from gan.painter import Painter
 
@@ -58,23 +58,18 @@ def build_generator(size=32, channels=1, width=32, latent_dim=128):
     return keras.Model(z, x, name="generator")
 
 
-def build_critic(size=32, channels=1, width=32, spectral=False):
+def build_critic(size=32, channels=1, width=32, kernels="", kernel_weight=1e-2):
     """DCGAN's without batch normalisation, which would make T(x) depend on the other images of the batch:
     neither ∇T nor a Lipschitz constant would mean anything then."""
     x = h = keras.Input((size, size, channels), name="x")
     for i in range(halvings(size)[0]):
-        h = normed(layers.Conv2D(width * 2 ** i, 4, strides=2, padding="same"), spectral)(h)
+        h = normed(layers.Conv2D(width * 2 ** i, 4, strides=2, padding="same"), kernels, kernel_weight)(h)
         h = layers.LeakyReLU(0.2)(h)
     h = layers.Flatten()(h)
     # float32 under any policy: scores drift to hundreds while their differences stay at a few, less than
     # bfloat16 resolves
-    score = normed(layers.Dense(1, use_bias=False, dtype="float32"), spectral)(h)
+    score = normed(layers.Dense(1, use_bias=False, dtype="float32"), kernels, kernel_weight)(h)
     return keras.Model(x, score, name="critic")
-
-
-def normed(layer, spectral):
-    """The layer, or the layer with W/‖W‖₂ in place of its kernel W."""
-    return SpectralNorm(layer, dtype=layer.dtype_policy) if spectral else layer
 
 
 def halvings(size):
@@ -238,6 +233,11 @@ class Config(cli.BaseConfig):
     """Where the penalties of WGAN-GP and WGAN-div look at ∇T. Empty: real_to_fake and both, as published."""
     one_sided: bool = False
     """For WGAN-GP: max(‖∇T‖ − 1, 0)², eq. (20) of 6051, in place of (‖∇T‖ − 1)²."""
+    kernels: Literal["forward", "constraint", "regularized"] = "forward"
+    """For the objectives with _sn: W/‖W‖₂ in the forward pass, the same after each step (kernel_constraint),
+    or λ ‖W‖₂² in the loss, eq. (16) of 6051."""
+    kernel_weight: Annotated[float, cli.Between(0, 1_000_000)] = 1e-2
+    """λ of (16)."""
     size: Annotated[int, cli.Between(28, 128)] = 32
     """Height and width of the images, 28 to 128 pixels, a multiple of 4."""
     width: Annotated[int, cli.Between(1, 65_536)] = 32
@@ -311,7 +311,8 @@ def images_of_an_update(config):
 
 def build(config, channels):
     generator = build_generator(config.size, channels, config.width, config.latent_dim)
-    critic = build_critic(config.size, channels, config.width, OBJECTIVES[config.objective].spectral)
+    kernels = config.kernels if OBJECTIVES[config.objective].spectral else ""
+    critic = build_critic(config.size, channels, config.width, kernels, config.kernel_weight)
     return GAN(generator, critic, config.objective, config.critic_steps, config.ema, config.vi_regularizer,
                config.vi_lag, config.learning_rate, config.seed, weight=config.weight, k=config.k, p=config.p,
                r=config.r, one_sided=config.one_sided)

@@ -20,7 +20,8 @@ objective = sys.argv[1] if len(sys.argv) > 1 else "gan_qp_l2"
 keep_freed_memory()
 tuning.disable_autotune()
 x = np.random.default_rng(0).integers(0, 256, (20 * 128, 32, 32, 3), "uint8")
-gan = GAN(build_generator(32, 3), build_critic(32, 3, spectral=OBJECTIVES[objective].spectral), objective)
+kernels = "forward" if OBJECTIVES[objective].spectral else ""
+gan = GAN(build_generator(32, 3), build_critic(32, 3, kernels=kernels), objective)
 batches = ArrayBatches(RunFolder(None, cli.BaseConfig(batch_size=128)), x, np.zeros(len(x), "uint8"))
 
 

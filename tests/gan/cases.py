@@ -9,6 +9,8 @@ SMOKE = [
 MORE = [
     ("train.py", "--objective wgan_gp --vi-regularizer 5 --width 8"),
     ("train.py", "--objective sgan_sn --size 64 --width 4"),
+    ("train.py", "--objective wgan_sn --kernels constraint --width 4"),
+    ("train.py", "--objective wgan_sn --kernels regularized --width 4"),
     ("train.py", "--objective wgan_div --size 128 --width 4 --k 1 --p 2 --r mixed"),
     ("train.py", "--objective wgan_gp --one-sided --r within_kind --weight 5 --width 4"),
 ]

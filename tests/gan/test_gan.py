@@ -17,7 +17,7 @@ from common.harness import cli, datasets
 from common.harness.models import save_model
 from common.harness.reading import InputError, sha256_of
 from common.harness.writing import ROOT
-from gan import data, features, frechet, generate, report, toy, train
+from gan import data, features, frechet, generate, kernels, report, toy, train
 from gan.backends import AlternatingModel
 from gan.objectives import (
     EPSILONS,
@@ -247,6 +247,38 @@ def test_penalties_have_finite_gradients_at_zero():
 
 # --------------------------------------------------------------------------------------------------- networks
 
+def exact_norms(model):
+    """‖W‖₂ of the kernels by singular values in float64."""
+    layers_with = [layer for layer in model.layers if hasattr(layer, "kernel")]
+    values = [numpy(layer.kernel).astype("float64") for layer in layers_with]
+    return [np.linalg.norm(kernel.reshape(-1, kernel.shape[-1]), 2) for kernel in values]
+
+
+def test_a_constraint_brings_every_norm_near_1_after_a_step():
+    keras.utils.set_random_seed(0)
+    model = build_critic(28, 1, 2, "constraint")
+    before = exact_norms(model)
+    GAN(build_generator(28, 1, 2, 6), model, "wgan_sn").update(IMAGES[:16])
+    assert max(abs(norm - 1) for norm in before) > 0.2
+    # five iterations from ones end below the norm, never above it
+    assert all(0.999 < norm < 1.2 for norm in exact_norms(model))
+
+
+def test_the_spectral_regulariser_against_singular_values():
+    keras.utils.set_random_seed(0)
+    plain = build_critic(28, 1, 2)
+    model = build_critic(28, 1, 2, "regularized", 0.5)
+    model.set_weights(plain.get_weights())
+    real, fake = (ops.cast(x, "float32") / 127.5 - 1 for x in (IMAGES[:4], IMAGES[4:8]))
+    losses = [float(critic_loss(OBJECTIVES["wgan_sn"], critic, real, fake)[0]) for critic in (model, plain)]
+    expected = 0.5 * sum(norm ** 2 for norm in exact_norms(plain))
+    assert 0.8 * expected < losses[0] - losses[1] <= expected * (1 + 1e-5)
+    w = RNG.normal(size=(6, 3)) * [3, 1, 0.1]              # a gap between the norms: five iterations suffice
+    _, gradient = input_gradient(kernels.SquaredNorm2(0.5), tensor(w))
+    exact = differences(lambda w: 0.5 * np.linalg.norm(w, 2) ** 2, w)
+    np.testing.assert_allclose(numpy(gradient), exact, rtol=0.02, atol=0.02 * np.abs(exact).max())
+
+
 @pytest.mark.parametrize("size, channels", [(28, 1), (32, 3), (44, 1), (64, 3), (128, 3)])
 def test_networks_fit_the_image(size, channels):
     generator, critic = build_generator(size, channels, 4, 10), build_critic(size, channels, 4)
@@ -258,13 +290,13 @@ def test_parameter_counts():
     assert build_generator().count_params() == (
         128 * 4 * 4 * 128 + 4 * 128 + 16 * 128 * 64 + 4 * 64 + 16 * 64 * 32 + 4 * 32 + 16 * 32 + 1)
     assert build_critic().count_params() == 16 * 32 + 32 + 16 * 32 * 64 + 64 + 16 * 64 * 128 + 128 + 2048
-    more = build_critic(spectral=True).count_params() - build_critic().count_params()
+    more = build_critic(kernels="forward").count_params() - build_critic().count_params()
     assert more == 16 + 16 * 32 + 16 * 64 + 2048
 
 
 def small(objective="gan_qp_l2", seed=0, **options):
     keras.utils.set_random_seed(seed)
-    critic = build_critic(28, 1, 2, OBJECTIVES[objective].spectral)
+    critic = build_critic(28, 1, 2, "forward" if OBJECTIVES[objective].spectral else "")
     return GAN(build_generator(28, 1, 2, 6), critic, objective, **options)
 
 
@@ -465,12 +497,12 @@ def test_scores_are_float32_under_any_policy():
     """Scores of hundreds whose differences are below one: in bfloat16 they would all be alike."""
     keras.config.set_dtype_policy("mixed_bfloat16")
     try:
-        for spectral in (False, True):
-            critic = build_critic(32, 1, 4, spectral)
-            last = critic.layers[-1].layer if spectral else critic.layers[-1]
+        for way in ("", "forward"):
+            critic = build_critic(32, 1, 4, way)
+            last = critic.layers[-1].layer if way else critic.layers[-1]
             images = RNG.uniform(-1, 1, (32, 32, 32, 1)).astype("float32")
             level = np.mean(ops.convert_to_numpy(critic(images)))
-            last.kernel.assign(last.kernel * (1 if spectral else 250 / level))
+            last.kernel.assign(last.kernel * (1 if way else 250 / level))
             scores = ops.convert_to_numpy(critic(images))
             assert scores.dtype == "float32" and len(np.unique(scores)) > 25
     finally:
@@ -633,6 +665,7 @@ def test_wrong_arrays_are_named(tmp_path, arrays, message):
     ({"size": 30}, "--size expects 28 to 128.*Received: 30"),
     ({"size": 132}, "--size expects 28 to 128. Received: 132"),
     ({"k": 0.0}, "--k expects"),
+    ({"kernel_weight": -1.0}, "--kernel-weight expects"),
     ({"p": 1.0}, "--p expects more than 1"),
     ({"weight": 0.0}, "--weight expects"),
     ({"data": "/nowhere"}, "--data expects.*Received: /nowhere"),
