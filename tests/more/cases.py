@@ -6,11 +6,15 @@ SMOKE = {
     "gillespie": [""],
     "gradient_clipping": [""],
     "initialisation": [""],
+    "noise_contrastive": [""],
     "optimiser_dynamics": [""],
     "rnn_ode": [""],
+    "word_discovery": ["", "--method pairs"],
 }
 # (file, options, message): refused in one line, before anything is written
 BAD = [
+    ("word_discovery", "--least-count 0", "--least-count expects 1 to 1,000,000. Received: 0"),
+    ("noise_contrastive", "--samples 5", "--samples expects 100 to 10,000,000. Received: 5"),
     ("rnn_ode", "--epochs 0", "--epochs expects 1 to 100,000. Received: 0"),
     ("gradient_clipping", "--limit 0", "--limit expects more than 0 and at most 1,000,000"),
 ]
