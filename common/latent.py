@@ -6,7 +6,7 @@ Copy this file into any Keras 3 project; it needs keras alone.
 Articles: 苏剑林, 变分自编码器（一）https://kexue.fm/archives/5253 and
 （四）https://kexue.fm/archives/5887
 """
-# kexue-keras common/latent.py, version 1.1 (2026-11-28), Apache-2.0; changes: CHANGELOG.md
+# kexue-keras common/latent.py, version 1.2 (2026-11-29), Apache-2.0; changes: CHANGELOG.md
 
 import keras
 from keras import ops
@@ -41,6 +41,8 @@ class GaussianSampling(keras.layers.Layer):
             annealing), another cure; 0 is the article's. The layer then has a weight that counts
             steps. In inference, so in val_loss, free bits and warm-up do not apply: the loss is the
             negative evidence lower bound.
+        noise_in_inference: False makes the layer a variational bottleneck: z is the mean in inference,
+            and a sample in training alone. The KL is added in both.
         seed: integer seed of ε; random when None.
         **kwargs: name, dtype and so on, as for any Keras layer.
 
@@ -55,7 +57,7 @@ class GaussianSampling(keras.layers.Layer):
     Output:
         z, of the shape of mean, zero where the mask is False. The mask is handed on. Noise is drawn
         in training and in inference alike, since the evidence lower bound is an expectation over z
-        in both. For an encoding without noise use mean itself.
+        in both. A classifier on z wants the mean in inference: noise_in_inference=False.
 
     Raises:
         ValueError: inputs is no list of two or three tensors, their shapes differ, or they have no
@@ -74,10 +76,12 @@ class GaussianSampling(keras.layers.Layer):
     Reference: 苏剑林, 变分自编码器（一）：原来是这么一回事, https://kexue.fm/archives/5253;
         Kingma and Welling, Auto-Encoding Variational Bayes, https://arxiv.org/abs/1312.6114;
         annealing: Bowman et al., https://arxiv.org/abs/1511.06349;
-        free bits: Kingma et al., https://arxiv.org/abs/1606.04934
+        free bits: Kingma et al., https://arxiv.org/abs/1606.04934;
+        bottleneck: 苏剑林, https://kexue.fm/archives/6181
     """
 
-    def __init__(self, kl_weight=1.0, free_bits=0.0, warmup_steps=0, seed=None, **kwargs):
+    def __init__(self, kl_weight=1.0, free_bits=0.0, warmup_steps=0, seed=None, noise_in_inference=True,
+                 **kwargs):
         super().__init__(**kwargs)
         for name, value in (("kl_weight", kl_weight), ("free_bits", free_bits)):
             if not value >= 0:
@@ -88,6 +92,7 @@ class GaussianSampling(keras.layers.Layer):
         self.kl_weight = kl_weight
         self.free_bits = free_bits
         self.warmup_steps = warmup_steps
+        self.noise_in_inference = bool(noise_in_inference)
         self.seed = seed
         self.seed_generator = keras.random.SeedGenerator(seed)
         self.supports_masking = True
@@ -123,8 +128,10 @@ class GaussianSampling(keras.layers.Layer):
                 weight = weight * ops.minimum(1.0, share)
                 self.steps.assign_add(1)
             self.add_loss(weight * _batch_mean(ops.sum(kl, axis=tuple(range(1, len(kl.shape))))))
-        noise = keras.random.normal(ops.shape(mean), dtype="float32", seed=self.seed_generator)
-        z = mean + ops.exp(0.5 * log_var) * noise
+        z = mean
+        if training or self.noise_in_inference:
+            noise = keras.random.normal(ops.shape(mean), dtype="float32", seed=self.seed_generator)
+            z = mean + ops.exp(0.5 * log_var) * noise
         if real is not None:
             z = ops.where(real, z, ops.zeros_like(z))
         return ops.cast(z, self.compute_dtype)
@@ -144,6 +151,7 @@ class GaussianSampling(keras.layers.Layer):
             "kl_weight": self.kl_weight,
             "free_bits": self.free_bits,
             "warmup_steps": self.warmup_steps,
+            "noise_in_inference": self.noise_in_inference,
             "seed": self.seed,
         }
 

@@ -113,6 +113,27 @@ def test_a_batch_without_rows_adds_nothing():
     assert added_loss(ClusterPrior(4), [empty, empty, np.zeros((0, 4), "float32")]) == 0
 
 
+def test_a_bottleneck_is_the_mean_in_inference_and_a_sample_in_training():
+    mean, log_var = np.random.default_rng(0).normal(size=(2, 5, 3)).astype("float32")
+    bottleneck = GaussianSampling(kl_weight=0.1, noise_in_inference=False, seed=4)
+    z = ops.convert_to_numpy(bottleneck([mean, log_var], training=False))
+    np.testing.assert_array_equal(z, mean)
+    in_inference = float(bottleneck.losses[0])
+    always = GaussianSampling(kl_weight=0.1, seed=4)
+    np.testing.assert_array_equal(bottleneck([mean, log_var], training=True),
+                                  always([mean, log_var], training=True))
+    # one KL, with or without noise, and no second one
+    assert in_inference == float(bottleneck.losses[0]) == float(always.losses[0]) and len(always.losses) == 1
+
+
+def test_a_bottleneck_keeps_padding_at_zero():
+    mean = np.full((1, 3, 2), np.nan, "float32")
+    mean[:, :2] = 7
+    mask = ops.convert_to_tensor([[True, True, False]])
+    z = GaussianSampling(noise_in_inference=False)([mean, np.zeros_like(mean)], mask=[mask, mask])
+    np.testing.assert_array_equal(z, [[[7, 7], [7, 7], [0, 0]]])
+
+
 def test_without_kl_weight_there_is_no_loss():
     layer = GaussianSampling(kl_weight=0)
     layer([np.zeros((2, 2), "float32")] * 2)
