@@ -1,6 +1,7 @@
 """What a trained generator is worth and looks like: Fréchet distance, entropy and modes, sheets, walks,
 curves."""
 
+import keras
 import numpy as np
 from matplotlib.figure import Figure
 
@@ -44,6 +45,25 @@ def class_metrics(classes, real_classes):
             "modes": ((share >= 0.1 * real) & (real > 0)).sum()}
 
 
+class DistanceCurve(keras.callbacks.Callback):
+    """Measures the averaged generator after every epoch: what metrics returns goes into log.csv, the distance
+    into distance.png.
+
+    Args: as for metrics; run is the Run whose folder gets the picture.
+    """
+
+    def __init__(self, run, painter, real, extractor, samples):
+        super().__init__()
+        self.run, self.painter, self.real = run, painter, real
+        self.extractor, self.samples = extractor, samples
+
+    def on_epoch_end(self, epoch, logs=None):
+        found = metrics(self.painter, self.real, self.extractor, self.samples)
+        logs.update({name: float(value) for name, value in found.items()})
+        log = [*self.run.state["log"], {"epoch": epoch + 1, **logs}]
+        save_distances({self.run.config.objective: log}, self.run.path("distance.png"))
+
+
 # --------------------------------------------------------------------------------------------------- pictures
 
 def pictures(painter, run):
@@ -60,6 +80,22 @@ def save_scores(log, path):
     draw_curves(left, log, scores)
     draw_curves(right, log, {"loss": "critic's loss", "generator_loss": "generator loss"})
     write_figure(path, lambda file: figure.savefig(file, format="png", dpi=110))
+
+
+def save_distances(logs, path):
+    """The Fréchet distance against the epoch, a curve for each of the logs, name → rows of log.csv."""
+    figure = Figure(figsize=(6, 4), layout="constrained")
+    axes = figure.subplots()
+    for name, log in logs.items():
+        draw_curves(axes, log, {distance_of(log[0]): name})
+    axes.set_ylabel("Fréchet distance")
+    axes.set_yscale("log")
+    write_figure(path, lambda file: figure.savefig(file, format="png", dpi=110))
+
+
+def distance_of(row):
+    """What the distance is named there: it says whose features were compared."""
+    return next(name for name in ("frechet_distance", "fid_keras_inception") if name in row)
 
 
 def draw_curves(axes, log, labels):

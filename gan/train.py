@@ -257,6 +257,8 @@ class Config(cli.BaseConfig):
     gan/weights."""
     samples: Annotated[int, cli.Between(2, 1_000_000)] = 10000
     """Generated images, and training images, for the Fréchet distance."""
+    distances: bool = False
+    """Measure it after every epoch too, for log.csv and as a curve in distance.png."""
 
 
 def train(config):
@@ -267,17 +269,21 @@ def train(config):
     gan = build(config, images.x_train.shape[-1])
     no_targets = np.zeros(len(images.x_train), "uint8")
     batches = ArrayBatches(run, images.x_train, no_targets, batch_size=images_of_an_update(config))
-    gan.fit(batches, **run.fit_options(SampleSheet(run, Painter(gan))))
+    if config.smoke and extractor is None:
+        extractor = frechet.quick_classifier(images)
+    samples = 200 if config.smoke else config.samples
+    callbacks = [SampleSheet(run, Painter(gan))]
+    if config.distances and extractor:
+        callbacks.append(report.DistanceCurve(run, Painter(gan), images.x_train, extractor, samples))
+    gan.fit(batches, **run.fit_options(*callbacks))
 
     painter = Painter.load(run.folder)
     report.pictures(painter, run)
-    if config.smoke and extractor is None:
-        extractor = frechet.quick_classifier(images)
     log, updates = run.state["log"], config.epochs * batches.steps
     run.finish(images.describe(), {
         **{name: log[-1][name] for name in ("gap", "score_real", "score_fake")},
         "generator_updates": updates, "updates_per_second": updates / run.state["seconds"],
-        **report.metrics(painter, images.x_train, extractor, 200 if config.smoke else config.samples),
+        **report.metrics(painter, images.x_train, extractor, samples),
     })
     return run
 

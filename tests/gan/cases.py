@@ -7,7 +7,7 @@ SMOKE = [
 ]
 # the same in make test-slow
 MORE = [
-    ("train.py", "--objective wgan_gp --vi-regularizer 5 --width 8"),
+    ("train.py", "--objective wgan_gp --vi-regularizer 5 --width 8 --distances"),
     ("train.py", "--objective sgan_sn --size 64 --width 4"),
     ("train.py", "--objective wgan_sn --kernels constraint --width 4"),
     ("train.py", "--objective wgan_sn --kernels regularized --width 4"),

@@ -1,5 +1,10 @@
 """The scripts of gan besides train.py, as a user starts them."""
 
+import csv
+import json
+
+import pytest
+
 from tests.articles import ROOT, last_line, run
 
 
@@ -8,8 +13,13 @@ def test_the_toy_of_gan_runs_and_images_come_from_a_run(tmp_path):
     assert "|∂L_G/∂θ|" in result.stdout and (tmp_path / "toy/gradients.png").exists()
     run("gan/generate.py", "--out", tmp_path / "shipped", cwd=tmp_path)
     assert {path.name for path in (tmp_path / "shipped").iterdir()} == {"samples.png", "walks.png"}
-    run("gan/train.py", "--smoke", "--width", "4", "--out", tmp_path)
+    run("gan/train.py", "--smoke", "--width", "4", "--distances", "--out", tmp_path)
     folder, = (tmp_path / "gan").iterdir()
+    log = list(csv.DictReader((folder / "log.csv").open()))
+    results = json.loads((folder / "results.json").read_text())["metrics"]
+    assert float(log[-1]["frechet_distance"]) == pytest.approx(results["frechet_distance"], rel=1e-4)
+    assert float(log[0]["frechet_distance"]) != float(log[-1]["frechet_distance"])
+    assert (folder / "distance.png").exists()
     run("gan/generate.py", "--run", folder, "--out", tmp_path / "pictures")
     assert {path.name for path in (tmp_path / "pictures").iterdir()} == {"samples.png", "walks.png"}
     assert "expected a run folder" in last_line(run("gan/generate.py", "--run", tmp_path, code=2))
