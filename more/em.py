@@ -183,15 +183,9 @@ def main():
     import sys
 
     sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
-    from dataclasses import dataclass
+    from common.harness import further
 
-    from common.harness import cli, further
-
-    @dataclass
-    class Config(further.Config):
-        """Its options are those of every file here."""
-
-    cli.main(demo, Config, __doc__)
+    further.main(demo, __doc__)
 
 
 if __name__ == "__main__":

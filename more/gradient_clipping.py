@@ -148,17 +148,10 @@ def main():
     import sys
 
     sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
-    from dataclasses import dataclass
-    from typing import Annotated
-
     from common.harness import cli, further
 
-    @dataclass
-    class Config(further.Config):
-        limit: Annotated[float, cli.Between(above=0, most=1e6)] = 10.0
-        """γ, the norm at which a gradient begins to be clipped."""
-
-    cli.main(demo, Config, __doc__)
+    limits = cli.Between(above=0, most=1e6)
+    further.main(demo, __doc__, limit=(10.0, limits, "γ, the norm at which a gradient begins to be clipped."))
 
 
 if __name__ == "__main__":

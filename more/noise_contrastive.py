@@ -405,21 +405,13 @@ def main():
     import sys
 
     sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
-    from dataclasses import dataclass
-    from typing import Annotated
-
     from common.harness import cli, further
 
-    @dataclass
-    class Config(further.Config):
-        epochs: Annotated[int, cli.Between(1, 1000)] = 30
-        """Passes over the samples of a density."""
-        samples: Annotated[int, cli.Between(100, 10_000_000)] = 100_000
-        """Samples of the article's density."""
-        word_epochs: Annotated[int, cli.Between(1, 100)] = 3
-        """Passes over the pairs of words, ours and gensim's."""
-
-    cli.main(demo, Config, __doc__)
+    further.main(
+        demo, __doc__,
+        epochs=(30, cli.Between(1, 1000), "Passes over the samples of a density."),
+        samples=(100_000, cli.Between(100, 10_000_000), "Samples of the article's density."),
+        word_epochs=(3, cli.Between(1, 100), "Passes over the pairs of words, ours and gensim's."))
 
 
 if __name__ == "__main__":

@@ -395,19 +395,13 @@ def main():
     import sys
 
     sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
-    from dataclasses import dataclass
-    from typing import Annotated
-
     from common.harness import cli, further
 
-    @dataclass
-    class Config(further.Config):
-        epochs: Annotated[int, cli.Between(1, 100_000)] = 10_000
-        """Steps of Adam in each fit, each on all the data."""
-        learning_rate: Annotated[float, cli.Between(above=0, most=1)] = 0.2
-        """The peak of Adam's cosine schedule on the logarithms of the parameters."""
-
-    cli.main(demo, Config, __doc__)
+    further.main(
+        demo, __doc__,
+        epochs=(10_000, cli.Between(1, 100_000), "Steps of Adam in each fit, each on all the data."),
+        learning_rate=(0.2, cli.Between(above=0, most=1),
+                       "The peak of Adam's cosine schedule on the logarithms of the parameters."))
 
 
 if __name__ == "__main__":

@@ -346,19 +346,14 @@ def main():
     import sys
 
     sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
-    from dataclasses import dataclass
-    from typing import Annotated, Literal
-
     from common.harness import cli, further
 
-    @dataclass
-    class Config(further.Config):
-        method: Literal["ngrams", "pairs"] = "ngrams"
-        """ngrams: 6920's, all splits of up to four characters. pairs: 5476's, neighbours alone."""
-        least_count: Annotated[int, cli.Between(1, 1_000_000)] = 8
-        """How often a word has to be there; the article's 32 is for hundreds of megabytes."""
-
-    cli.main(demo, Config, __doc__)
+    further.main(
+        demo, __doc__,
+        method=("ngrams", ("ngrams", "pairs"),
+                "ngrams: 6920's, all splits of up to four characters. pairs: 5476's, neighbours alone."),
+        least_count=(8, cli.Between(1, 1_000_000),
+                     "How often a word has to be there; the article's 32 is for hundreds of megabytes."))
 
 
 if __name__ == "__main__":

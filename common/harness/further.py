@@ -1,9 +1,8 @@
 """What the scripts of more/ share: their options, their run folder, their one picture and their table.
 
-    @dataclass
-    class Config(further.Config): ...
+    further.main(demo, __doc__, epochs=(100, cli.Between(1, 1000), "Passes over the data."))
 
-    run = further.start(config, "rnn_ode")
+    run = further.start(config, "rnn_ode")            # in demo(config)
     run.draw(figure)
     run.table(["arm", "error"], [["ours", 0.2]])
     run.finish(data, metrics)
@@ -15,7 +14,7 @@ import dataclasses
 import io
 import pathlib
 import time
-from typing import ClassVar
+from typing import Annotated, ClassVar, Literal
 
 from common.harness import cli, folder
 from common.harness.writing import ROOT, shown, write_figure, write_lines
@@ -37,6 +36,24 @@ class Config:
     """Compute the whole table of the README, all arms and seeds, in an hour at most."""
     smoke: bool = False
     """A few steps on a built-in sample, to see that everything works; what it writes is marked as such."""
+
+
+def main(demo, description, **options):
+    """The command line of a script of more/, which calls demo(config).
+
+    Args:
+        options: those that only this script has, each as (default, limits or choices, what --help says).
+    """
+    fields = [(name, hint(*option), option[0]) for name, option in options.items()]
+    cli.main(demo, dataclasses.make_dataclass("Config", fields, bases=(Config,)), description)
+
+
+def hint(default, limits, text):
+    """The annotation of an option: its type, its limits, and its line in --help."""
+    import tyro
+
+    kind = Literal[limits] if isinstance(limits, tuple) else type(default)
+    return Annotated[kind, limits, tyro.conf.arg(help=text)]
 
 
 class FurtherRun(folder.RunFolder):
