@@ -157,8 +157,13 @@ class SkipGram(keras.layers.Layer):
 
 # -------------------------------------------------------------------------------------------------- densities
 
-def fit_logits(model, data, draw, config, k=1, rate=0.05):
-    """Trains a model of candidates (batch, 1 + k, ...) on the data, with fresh noise draw(count) an epoch."""
+def fit_logits(model, data, draw, config, k=1, rate=0.05, least=100_000):
+    """Trains a model of candidates (batch, 1 + k, ...) on the data, with fresh noise draw(count) an epoch.
+
+    Fewer samples than `least` are repeated, each time with other noise: what a small data set is worth shows
+    only where the training has come to its end.
+    """
+    data = np.concatenate([data] * max(1, least // len(data)))
     size = min(1000, len(data))
     steps = config.epochs * (len(data) // size)
     rate = keras.optimizers.schedules.CosineDecay(rate, steps)
@@ -409,7 +414,8 @@ def main():
 
     further.main(
         demo, __doc__,
-        epochs=(30, cli.Between(1, 1000), "Passes over the samples of a density."),
+        epochs=(30, cli.Between(1, 1000),
+                "Passes over the samples of a density, each over 100,000 where it has fewer."),
         samples=(100_000, cli.Between(100, 10_000_000), "Samples of the article's density."),
         word_epochs=(3, cli.Between(1, 100), "Passes over the pairs of words, ours and gensim's."))
 

@@ -38,7 +38,7 @@ def test_samples_have_the_moments_of_the_density():
 
 @pytest.mark.parametrize("k", [1, 5])
 def test_log_z_is_found_and_k_negatives_move_gamma_by_log_k(k):
-    config = types.SimpleNamespace(epochs=60)
+    config = types.SimpleNamespace(epochs=12)
     a, b, log_z = noise_contrastive.estimate(config, 0, 20_000, 2.0, k)
     assert log_z == pytest.approx(0.3963, abs=0.03)
     assert a == pytest.approx(1, abs=0.2) and b == pytest.approx(0.5, abs=0.1)
