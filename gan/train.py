@@ -11,7 +11,7 @@ sigmoid.
     eq. (15) of 6163, and the other losses    gan/objectives.py
     W/‖W‖₂ of 6051                            normed in gan/kernels.py
     ‖G(z) − G°(z)‖² of 5716, eq. (26)         --vi-regularizer, GAN.old
-    权重滑动平均 of 6583                      GAN.average, what is saved and drawn
+    权重滑动平均 of 6583                      move_average; GAN.average is what is saved and drawn
 
     python gan/train.py                                        GAN-QP with L2 distance, MNIST at 32 × 32:
                                                                Fréchet distance 27, 14 minutes on one core
@@ -112,18 +112,12 @@ class GAN(AlternatingModel):
         self.seeds = keras.random.SeedGenerator(seed)
         names = ("loss", "generator_loss", "gap", "score_real", "score_fake")
         self.means = [keras.metrics.Mean(name) for name in names]
-        optimizer, self.critic_optimizer = (self.adam(learning_rate) for _ in range(2))
+        optimizer, self.critic_optimizer = adam(learning_rate), adam(learning_rate)
         optimizer.build(generator.trainable_variables)
         self.critic_optimizer.build(critic.trainable_variables)
         self.critic_memory = self.critic_optimizer.variables     # this model's weights: checkpoints hold them
         # XLA is ten times slower for transposed convolutions on CPUs; "auto" leaves it off there
         self.compile(optimizer, jit_compile="auto")
-
-    def adam(self, learning_rate):
-        optimizer = keras.optimizers.Adam(learning_rate, beta_1=0.5)
-        if self.dtype_policy.name == "mixed_float16":     # small gradients are 0 there: the loss is scaled up
-            return keras.optimizers.LossScaleOptimizer(optimizer)
-        return optimizer
 
     def update(self, images):
         """One update from critic_steps batches of uint8 images; returns the means of this epoch so far."""
@@ -132,7 +126,7 @@ class GAN(AlternatingModel):
         for i in range(self.critic_steps):
             loss, t_r, t_f = self.update_critic(x_r[i * count:(i + 1) * count])
         generator_loss = self.update_generator(x_r[:count])
-        self.average_weights()
+        move_average(self.average, self.generator, self.ema, self.optimizer.iterations)
         values = [loss, generator_loss, ops.mean(t_r) - ops.mean(t_f), ops.mean(t_r), ops.mean(t_f)]
         for mean, value in zip(self.means, values):
             mean.update_state(value)
@@ -170,13 +164,6 @@ class GAN(AlternatingModel):
             for old, new in zip(self.old.weights, self.generator.weights):
                 old.assign(ops.where(due, new.value, old.value))
 
-    def average_weights(self):
-        """权重滑动平均, normalisation statistics included. At first its memory is short: the start fades."""
-        step = ops.cast(self.optimizer.iterations, "float32")
-        decay = ops.minimum(self.ema, (1 + step) / (10 + step))
-        for average, new in zip(self.average.weights, self.generator.weights):
-            average.assign(decay * average + (1 - decay) * new)
-
     def codes(self, x_r):
         """z ~ N(0, I), one for each real image."""
         return keras.random.normal((ops.shape(x_r)[0], self.generator.inputs[0].shape[-1]), seed=self.seeds)
@@ -191,6 +178,24 @@ class GAN(AlternatingModel):
 
     def scores(self, x):
         return ops.cast(ops.squeeze(self.critic(x, training=False), -1), "float32")
+
+
+def adam(learning_rate):
+    """DCGAN's optimizer, with a memory of half as many gradients as by default."""
+    optimizer = keras.optimizers.Adam(learning_rate, beta_1=0.5)
+    if keras.config.dtype_policy().name == "mixed_float16":
+        # small gradients are 0 there: the loss is scaled up
+        return keras.optimizers.LossScaleOptimizer(optimizer)
+    return optimizer
+
+
+def move_average(average, model, ema, updates):
+    """权重滑动平均: the weights of a copy, normalisation statistics included, follow the model's. At first
+    the memory is short: the start fades."""
+    step = ops.cast(updates, "float32")
+    decay = ops.minimum(ema, (1 + step) / (10 + step))
+    for old, new in zip(average.weights, model.weights):
+        old.assign(decay * old + (1 - decay) * new)
 
 
 def copy_of(model):

@@ -4,6 +4,7 @@
 SMOKE = [
     ("train.py", ""),
     ("features.py", ""),
+    ("encoders.py", "--width 8"),
 ]
 # the same in make test-slow
 MORE = [
@@ -13,6 +14,8 @@ MORE = [
     ("train.py", "--objective wgan_sn --kernels regularized --width 4"),
     ("train.py", "--objective wgan_div --size 128 --width 4 --k 1 --p 2 --r mixed"),
     ("train.py", "--objective wgan_gp --one-sided --r within_kind --weight 5 --width 4"),
+    ("encoders.py", "--objective aae --width 4 --size 64"),
+    ("encoders.py", "--objective ali_swapped --width 4 --size 28 --critic-steps 2"),
 ]
 # scripts that need no --smoke, since they end in seconds; the tests of the article run them
 OTHERS = [
