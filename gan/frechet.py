@@ -20,15 +20,31 @@ FOLDER = ROOT / "gan/weights"
 # --------------------------------------------------------------------------------------------- the classifier
 
 def build_classifier(size=32, channels=1, classes=10):
-    """Pixels in [0, 1] → 64 features (layer "features") → logits."""
-    x = h = keras.Input((size, size, channels), name="x")
-    for filters in (32, 64, 64):
-        h = layers.Conv2D(filters, 3, strides=2, padding="same", activation="relu")(h)
-    h = layers.Flatten()(h)
+    """Pixels in [0, 1] → 64 features (layer "features") → logits; the network is for grey or for colour
+    images."""
+    x = keras.Input((size, size, channels), name="x")
+    h = grey_features(x) if channels == 1 else colour_features(x)
     h = layers.Dense(64, activation="relu", name="features")(h)
     # the seed of the last weights is drawn before the dropout's: another order, other numbers
     logits = layers.Dense(classes, name="classes")(layers.Dropout(0.3)(h))
     return keras.Model(x, logits, name="gan_features")
+
+
+def grey_features(h):
+    """Enough for digits."""
+    for filters in (32, 64, 64):
+        h = layers.Conv2D(filters, 3, strides=2, padding="same", activation="relu")(h)
+    return layers.Flatten()(h)
+
+
+def colour_features(h):
+    """Two convolutions for each halving, and a mean over places: objects are anywhere."""
+    for filters in (32, 64, 128):
+        for strides in (1, 2):
+            h = layers.Conv2D(filters, 3, strides=strides, padding="same", use_bias=False)(h)
+            h = layers.BatchNormalization()(h)
+            h = layers.ReLU()(h)
+    return layers.GlobalAveragePooling2D()(h)
 
 
 def as_inputs(images):

@@ -772,3 +772,23 @@ def test_the_toy_writes_pictures_and_a_table(tmp_path, monkeypatch):
     for distances in ((), (1.0, 0.0), (float("inf"),)):
         with pytest.raises(InputError, match="--distances expects"):
             toy.toy(toy.Config(tmp_path, distances=distances))
+
+
+def test_colour_images_are_shifted_and_mirrored_for_the_classifier():
+    image = np.arange(12 * 12 * 3).reshape(12, 12, 3).astype("uint16")
+    found = features.shifted_and_mirrored(np.stack([image] * 400), np.random.default_rng(0))
+    wide = np.pad(image, [(4, 4), (4, 4), (0, 0)], mode="edge")
+    windows = {}
+    for down in range(9):
+        for right in range(9):
+            window = wide[down:down + 12, right:right + 12]
+            windows[window.tobytes()] = False
+            windows[window[:, ::-1].tobytes()] = True
+    mirrored = [windows[moved.tobytes()] for moved in found]
+    assert 150 < sum(mirrored) < 250 and len({moved.tobytes() for moved in found}) > 120
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_both_classifiers_have_64_features(channels):
+    model = frechet.build_classifier(28, channels, 7)
+    assert model.get_layer("features").output.shape == (None, 64) and model.outputs[0].shape == (None, 7)
