@@ -6,7 +6,7 @@ import numpy as np
 from keras import ops
 from matplotlib.figure import Figure
 
-from common.harness import plots
+from common.harness import plots, prosody
 from common.harness.vocab import FIRST
 from common.harness.writing import write_figure, write_lines
 from common.latent import GaussianSampling
@@ -77,9 +77,13 @@ def code_metrics(poet, train, x, iw_couplets):
 
 
 def sample_metrics(poet, train, test):
-    """How new and how varied couplets from the prior are, beside the test couplets."""
+    """How new, how varied and how regular couplets from the prior are, beside the test couplets."""
     codes = poet.sample_codes(SAMPLES, np.random.default_rng(0))
     samples = [poet.vocab.decode(row) for row in choose(poet.log_probs(codes))]
+    return variety(samples, train, test) | regularity(samples, train, test)
+
+
+def variety(samples, train, test):
     return {
         "samples_novel": novel(samples, train),
         "samples_distinct2": distinct_2(samples),
@@ -87,6 +91,23 @@ def sample_metrics(poet, train, test):
         "test_distinct2": distinct_2(test[:SAMPLES]),
         "test_without_repetition": without_repetition(test),
     }
+
+
+def regularity(samples, train, test):
+    """平仄 and 对仗 of samples, of test couplets, and of test lines that chance put together; see
+    common/harness/prosody.py. What faces what is counted in the training couplets."""
+    facing, written = prosody.Facing(halves(train[:10**6])), halves(test)
+    compared = {"samples": halves(samples), "test": written, "strangers": prosody.strangers(written)}
+    result = {}
+    for name, pairs in compared.items():
+        for measure, value in {**prosody.tonal_measures(pairs), **facing.measures(pairs)}.items():
+            result[f"{name}_{measure}"] = value
+    return result
+
+
+def halves(couplets):
+    """Couplets as (first line, second line)."""
+    return [(couplet[:LINE], couplet[LINE:]) for couplet in couplets]
 
 
 def without_code(train, test, size):

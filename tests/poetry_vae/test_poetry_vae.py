@@ -38,6 +38,23 @@ def test_parameter_count():
     expected = (6000 * 64 + 2 * convolution + 2 * (64 * 64 + 64)
                 + 64 * 640 + 640 + convolution + 64 * 6000 + 6000)
     assert build_poetry_vae(6000).count_params() == expected
+    plain = build_poetry_vae(6000, convolution="relu").count_params()
+    assert plain == expected - 3 * convolution // 2                   # no gates
+
+
+def test_the_plain_convolution_is_a_loop():
+    """relu of three characters, plus the one in the middle; and the gated one the article's, for contrast."""
+    rng = np.random.default_rng(0)
+    for convolution, name in (("relu", "conv1d"), ("gated", "gated_conv1d")):
+        decoder = small_model(convolution=convolution).get_layer("decoder")
+        [layer] = [layer for layer in decoder.layers if layer.name.startswith(name)]
+        layer.set_weights([rng.normal(size=layer.weights[0].shape)])
+        x = rng.normal(size=(1, 10, 8)).astype("float32")
+        [kernel], padded = map(numpy, layer.weights), np.pad(x[0], [(1, 1), (0, 0)])
+        for t, row in enumerate(numpy(keras.Model(layer.input, decoder.layers[-2].output)(x))[0]):
+            a = sum(padded[t + i] @ kernel[i] for i in range(3))
+            made = np.maximum(a, 0) if convolution == "relu" else a[:8] / (1 + np.exp(-a[8:]))
+            np.testing.assert_allclose(row, x[0, t] + made, rtol=1e-4, atol=1e-5)
 
 
 def test_the_loss_is_a_sum_over_characters():
@@ -79,6 +96,15 @@ def test_measures_of_samples():
     assert report.novel(samples, train) == 0.5                 # the copy and the repeated sample do not count
     assert report.without_repetition(samples) == 0.5
     assert report.distinct_2(samples) == pytest.approx(8 / 32)
+
+
+def test_tones_and_words_of_samples_stand_beside_those_of_people():
+    found = report.regularity([COUPLETS[0]] * 2, COUPLETS, COUPLETS)
+    assert set(found) == {f"{name}_{measure}" for name in ("samples", "test", "strangers") for measure in
+                          ("alternating", "opposed", "ends", "known", "gain", "kinds")}
+    # 秦川雄帝宅，函谷壮皇居: 平平平仄仄，平仄仄平平
+    assert found["samples_alternating"] == found["samples_opposed"] == 1
+    assert found["test_gain"] > found["strangers_gain"]
 
 
 def test_choosing_characters():
