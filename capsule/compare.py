@@ -6,7 +6,6 @@ Runs that differ in their seed alone make one row, mean ± standard deviation.
     python capsule/compare.py runs/capsule/dynamic-* runs/capsule/none-*
 """
 
-import json
 import pathlib
 import sys
 
@@ -21,7 +20,8 @@ import tyro
 from capsule import report
 from capsule.classifier import Classifier
 from common.harness import cli, datasets, provenance
-from common.harness.reading import InputError, read_text
+from common.harness.folder import settings_of
+from common.harness.reading import InputError
 from common.harness.writing import ROOT, shown, write_json
 
 WEIGHTS = ROOT / "capsule/weights"
@@ -60,19 +60,6 @@ def compare(config):
     firsts = [classifiers[group[0]] for group in groups.values()]
     report.pictures(named(firsts), images.x_test, images.y_test, out)
     print(f"table.json and the pictures are in {shown(out)}")
-
-
-def settings_of(path):
-    """What runs that differ in their seed alone have in common; a file stands for itself."""
-    if not (path / "config.json").exists():
-        return str(path)
-    text = read_text(path / "config.json")
-    try:
-        settings = json.loads(text)
-        return json.dumps({**settings, "seed": None}, sort_keys=True)
-    except (ValueError, TypeError, RecursionError) as error:
-        raise InputError(f"{path / 'config.json'} should hold a run's settings, but cannot be read: "
-                         f"{error}") from error
 
 
 def print_row(paths, rows):

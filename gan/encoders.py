@@ -10,6 +10,7 @@ For E and G the article derives a loss that is no minimax game, and says that it
     eq. (34)                                  aae
     eq. (41), ours                            ali
     eq. (42), (43), the standard ones         ali_minimax, ali_swapped
+    the last term of (40)                     --code-weight, EncoderGAN.code_term
 
     python gan/encoders.py                                     ALI as derived, MNIST at 32 × 32
     python gan/encoders.py --objective aae|ali_minimax|ali_swapped
@@ -115,12 +116,11 @@ class EncoderGAN(AlternatingModel):
     Args:
         encoder, generator, critic: functional models; the critic is of z for aae, else of (x, z).
         objective: aae, or a key of ALI.
-        weight: λ of eq. (34), for aae.
-        critic_steps, ema, learning_rate, seed: see Config.
+        weight, code_weight, critic_steps, ema, learning_rate, seed: see Config.
     """
 
-    def __init__(self, encoder, generator, critic, objective, weight=100.0, critic_steps=1, ema=0.999,
-                 learning_rate=2e-4, seed=0):
+    def __init__(self, encoder, generator, critic, objective, weight=100.0, code_weight=0.0, critic_steps=1,
+                 ema=0.999, learning_rate=2e-4, seed=0):
         averages = copy_of(encoder), copy_of(generator)
         for average in averages:
             average.trainable = False
@@ -128,7 +128,8 @@ class EncoderGAN(AlternatingModel):
         z = averages[0](x)
         super().__init__(x, [z, averages[1](z)], name=f"gan_{objective}")
         self.encoder, self.generator, self.critic, self.averages = encoder, generator, critic, averages
-        self.objective, self.weight, self.critic_steps, self.ema = objective, weight, critic_steps, ema
+        self.objective, self.weight, self.code_weight = objective, weight, code_weight
+        self.critic_steps, self.ema = critic_steps, ema
         self.seeds = keras.random.SeedGenerator(seed)
         names = ("loss", "critic_loss", "score_x", "score_z")
         self.means = [keras.metrics.Mean(name) for name in names]
@@ -180,7 +181,16 @@ class EncoderGAN(AlternatingModel):
             code = inputs[:ops.shape(x)[0]]
             distance = ops.mean(ops.square(x - self.generate(code)))
             return not_saturating(None, t_x) + self.weight * distance
-        return ALI[self.objective](t_x, t_z)
+        loss = ALI[self.objective](t_x, t_z)
+        if self.code_weight:
+            loss = loss + self.code_weight * self.code_term(z, inputs[0][ops.shape(x)[0]:])
+        return loss
+
+    def code_term(self, z, x):
+        """‖z − E(x)‖² at x = G(z), as a mean over the dimensions: what E has a say in of the last term of
+        (40), E log p°(z|x)/p(z|x), where p(z|x) is a Gaussian around E(x). For G the two cancel."""
+        code = ops.cast(self.encoder(ops.stop_gradient(x), training=True), "float32")
+        return ops.mean(ops.square(z - code))
 
     def critic_inputs(self, x, z):
         """What the encoder made, then what began as z: codes for aae, else pairs (x, z)."""
@@ -267,6 +277,8 @@ class Config(cli.BaseConfig):
     """Updates of the critic for each one of encoder and generator."""
     weight: Annotated[float, cli.Between(0, 1_000_000)] = 100.0
     """λ of eq. (34), for aae: of the mean squared error of a pixel."""
+    code_weight: Annotated[float, cli.Between(0, 1_000_000)] = 0.0
+    """Weight of the last term of eq. (40), for ALI; 0 leaves it out, as the article does."""
     size: Annotated[int, cli.Between(28, 128)] = 32
     """Height and width of the images, 28 to 128 pixels, a multiple of 4."""
     width: Annotated[int, cli.Between(1, 65_536)] = 32
@@ -312,8 +324,8 @@ def build(config, channels):
         critic = build_code_critic(config.latent_dim)
     else:
         critic = build_pair_critic(config.size, channels, config.width, config.latent_dim)
-    return EncoderGAN(encoder, generator, critic, config.objective, config.weight, config.critic_steps,
-                      config.ema, config.learning_rate, config.seed)
+    return EncoderGAN(encoder, generator, critic, config.objective, config.weight, config.code_weight,
+                      config.critic_steps, config.ema, config.learning_rate, config.seed)
 
 
 if __name__ == "__main__":

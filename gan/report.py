@@ -94,8 +94,9 @@ def save_distances(logs, path):
 
 
 def distance_of(row):
-    """What the distance is named there: it says whose features were compared."""
-    return next(name for name in ("frechet_distance", "fid_keras_inception") if name in row)
+    """What the distance is named in a row of log.csv, which says whose features were compared; None where it
+    was not measured."""
+    return next((name for name in ("frechet_distance", "fid_keras_inception") if name in row), None)
 
 
 def draw_curves(axes, log, labels):

@@ -114,6 +114,19 @@ def open_run(run_class, config, article, name):
     return run_class(folder, config)
 
 
+def settings_of(path):
+    """What runs that differ in their seed alone have in common; a file stands for itself."""
+    if not (path / "config.json").exists():
+        return str(path)
+    text = read_text(path / "config.json")
+    try:
+        settings = json.loads(text)
+        return json.dumps({**settings, "seed": None}, sort_keys=True)
+    except (ValueError, TypeError, RecursionError) as error:
+        raise InputError(f"{path / 'config.json'} should hold a run's settings, but cannot be read: "
+                         f"{error}") from error
+
+
 def lock(folder):
     """Keeps a run folder for this process until it ends, however that be, and removes what a killed one wrote
     half.

@@ -19,6 +19,7 @@ MORE = [
 ]
 # scripts that need no --smoke, since they end in seconds; the tests of the article run them
 OTHERS = [
+    "compare.py",
     "evaluate.py",
     "generate.py",
     "toy.py",

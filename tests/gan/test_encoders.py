@@ -60,6 +60,18 @@ def test_the_losses_are_the_formulas(objective):
     assert float(model.loss_of_both(X, Z)) == pytest.approx(expected[1], rel=1e-4)
 
 
+def test_the_last_term_of_40_draws_codes_of_generated_images_to_their_z():
+    plain, with_term = small("ali"), small("ali", code_weight=3.0)
+    fake = numpy(plain.generator(Z, training=True))
+    expected = 3 * np.square(Z - numpy(plain.encoder(fake, training=True))).mean()
+    losses = [float(model.loss_of_both(X, Z)) for model in (plain, with_term)]
+    assert losses[1] - losses[0] == pytest.approx(expected, rel=1e-4)
+    # log p°(z|x) − log p(z|x) in G: both are the same function of x, so nothing is left
+    (_, generator_plain), (_, generator) = gradients_of_both(plain), gradients_of_both(with_term)
+    for a, b in zip(generator_plain, generator):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)
+
+
 def gradients_of_both(model):
     _, found = model.gradients(lambda: (model.loss_of_both(X, Z),), model.variables_of_both)
     count = len(model.encoder.trainable_variables)

@@ -5,6 +5,7 @@ import dataclasses
 import functools
 import gzip
 import io
+import json
 import tarfile
 
 import keras
@@ -17,7 +18,7 @@ from common.harness import cli, datasets
 from common.harness.models import save_model
 from common.harness.reading import InputError, sha256_of
 from common.harness.writing import ROOT
-from gan import data, features, frechet, generate, kernels, report, toy, train
+from gan import compare, data, features, frechet, generate, kernels, report, toy, train
 from gan.backends import AlternatingModel
 from gan.objectives import (
     EPSILONS,
@@ -792,3 +793,28 @@ def test_colour_images_are_shifted_and_mirrored_for_the_classifier():
 def test_both_classifiers_have_64_features(channels):
     model = frechet.build_classifier(28, channels, 7)
     assert model.get_layer("features").output.shape == (None, 64) and model.outputs[0].shape == (None, 7)
+
+
+def test_runs_are_compared_in_one_row_and_one_picture(tmp_path, capsys):
+    def folder(name, seed, distance, more=()):
+        path = tmp_path / name
+        path.mkdir()
+        config = {"objective": "wgan_gp", "epochs": 2, "seed": seed}
+        (path / "config.json").write_text(json.dumps(config))
+        results = {"config": config, "seed": seed, "minutes": 3, "metrics": {"frechet_distance": distance}}
+        (path / "results.json").write_text(json.dumps(results | dict(more)))
+        (path / "log.csv").write_text(f"epoch,frechet_distance\n1,90\n2,{distance}\n")
+        return path
+
+    first, second = folder("a", 0, 10.0), folder("b", 1, 14.0)
+    compare.compare(compare.Config((first, second), tmp_path / "out"))
+    lines = [line.strip() for line in capsys.readouterr().out.splitlines()]
+    assert "wgan_gp, seeds 0, 1, minutes 3, 3" in lines and "frechet_distance 12 ± 2.828" in lines
+    assert (tmp_path / "out/distances.png").exists()
+    (second / "log.csv").write_text("epoch,frechet_distance\n1,x\n")
+    wrong = [((), "expects run folders"), ((tmp_path,), "with results.json"), ((second,), "a row of numbers")]
+    for number, more in enumerate([{"metrics": [1]}, {"seed": "x"}, {"config": 3}]):
+        wrong.append(((folder(f"wrong-{number}", 2, 1.0, more),), "cannot be read"))
+    for runs, message in wrong:
+        with pytest.raises(InputError, match=message):
+            compare.compare(compare.Config(runs, tmp_path / "out"))
