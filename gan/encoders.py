@@ -50,7 +50,7 @@ from gan.train import (
 # ----------------------------------------------------------------------------------------------------- models
 
 
-def build_encoder(size=32, channels=1, width=32, latent_dim=128):
+def build_encoder(size=32, channels=1, width=32, latent_dim=16):
     """The generator's mirror image: x → convolutions, each half as large → z = E(x), p(z|x) = δ(z − E(x))."""
     x = h = keras.Input((size, size, channels), name="x")
     for i in range(halvings(size)[0]):
@@ -61,13 +61,13 @@ def build_encoder(size=32, channels=1, width=32, latent_dim=128):
     return keras.Model(x, z, name="encoder")
 
 
-def build_code_critic(latent_dim=128, units=512):
+def build_code_critic(latent_dim=16, units=512):
     """T(z) of AAE."""
     z = keras.Input((latent_dim,), name="z")
     return keras.Model(z, score_of(z, units), name="critic")
 
 
-def build_pair_critic(size=32, channels=1, width=32, latent_dim=128, units=512):
+def build_pair_critic(size=32, channels=1, width=32, latent_dim=16, units=512):
     """T(x, z) of ALI; its kernels have norm 1, since without that the first GAN loses digits."""
     x = h = keras.Input((size, size, channels), name="x")
     for i in range(halvings(size)[0]):
@@ -283,7 +283,7 @@ class Config(cli.BaseConfig):
     """Height and width of the images, 28 to 128 pixels, a multiple of 4."""
     width: Annotated[int, cli.Between(1, 65_536)] = 32
     """Channels at half the size; each halving doubles them."""
-    latent_dim: Annotated[int, cli.Between(2, 65_536)] = 64
+    latent_dim: Annotated[int, cli.Between(2, 65_536)] = 16
     """Dimensions of z."""
     ema: Annotated[float, cli.Between(0, below=1)] = 0.999
     """Decay of the running averages of encoder and generator, which are measured and saved."""
