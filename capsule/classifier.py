@@ -16,7 +16,8 @@ NAMED = 0.7      # score above which a digit is named: of validation pairs, 0.5 
 
 
 class Classifier:
-    """uint8 images (n, height, width), of any size → a score in [0, 1] for each class.
+    """uint8 images (n, height, width) → a score in [0, 1] for each class. Images may be of any size, but for
+    models with a matrix for every position (--weights full).
 
     Args:
         model: what one of the builders in capsule/train.py returns, trained or not; with_decoder, too.
@@ -32,7 +33,7 @@ class Classifier:
     def load(cls, path):
         """The model in a run folder or a .keras file; anything else is an InputError."""
         model = load_model(path)
-        if not model.name.startswith("capsule_") or model.inputs[0].shape[1:] != (None, None, 1):
+        if not model.name.startswith("capsule_") or model.inputs[0].shape[3:] != (1,):
             raise InputError("expected a model trained by capsule/train.py. "
                              f"Received: {path}, a model named {model.name}")
         return cls(model)
@@ -57,8 +58,26 @@ class Classifier:
         """The layer with dynamic routing; None in other models."""
         return next((layer for layer in self.model.layers if isinstance(layer, Capsule)), None)
 
+    @property
+    def pixels(self):
+        """(height, width) of the images that it takes; None: any."""
+        return self.model.inputs[0].shape[1:3]
+
+    def takes(self, images):
+        """Whether images are of a size that it takes."""
+        sizes = zip(self.pixels, images.shape[1:3])
+        return all(expected in (None, size) for expected, size in sizes)
+
     def scores(self, images):
-        """The score of every class, (n, classes)."""
+        """The score of every class, (n, classes).
+
+        Raises:
+            InputError: images of another size than the model takes.
+        """
+        if not self.takes(images):
+            height, width = self.pixels
+            raise InputError("a model trained with --weights full takes images of its own size alone, "
+                             f"{height} × {width} pixels. Received: {images.shape[1]} × {images.shape[2]}")
         return self.model.predict(as_inputs(images), batch_size=100, verbose=0)
 
     def drawings(self, images, labels):
@@ -83,10 +102,12 @@ class Classifier:
         if sees:                                                     # positions that vote, see build_dynamic
             u = u * sees[0][:, :, None]
         v, c = (ops.convert_to_numpy(t) for t in self.capsule.route(u))
-        kernel = ops.convert_to_numpy(self.capsule.kernel).reshape(u.shape[-1], *v.shape[1:])
+        kernel = ops.convert_to_numpy(self.capsule.kernel)
+        kernel = kernel.reshape(-1, u.shape[-1], *v.shape[1:])       # one for all positions, or one for each
         length = np.linalg.norm(v, axis=-1)
         direction = v / (length[..., None] + 1e-9)
-        shares = c * np.einsum("bni,ikd,bkd->bkn", u, kernel, direction, optimize=True)
+        kernel = np.broadcast_to(kernel, (u.shape[1], *kernel.shape[1:]))
+        shares = c * np.einsum("bni,nikd,bkd->bkn", u, kernel, direction, optimize=True)
         height, width = maps.shape[1:3]
         return length, c.reshape(len(u), -1, height, width), shares.reshape(len(u), -1, height, width)
 

@@ -26,17 +26,18 @@ def named_exactly(found, labels):
 
 def metrics(classifier, images, labels):
     """Accuracies of one model on test images, for results.json: one digit, one beside nothing, two stacked,
-    two overlapping."""
-    found = classifier.scores(images)
-    result = {
-        "test_accuracy_one_digit": (found.argmax(axis=1) == labels).mean(),
-        "test_one_digit_named_exactly": named_exactly(found, labels),
-        "test_digit_beside_nothing_named_exactly":
-            named_exactly(classifier.scores(beside_nothing(images)), labels),
-    }
+    two overlapping. What is of another size than the model takes is left out."""
+    result = {}
+    if classifier.takes(images):
+        found = classifier.scores(images)
+        result["test_accuracy_one_digit"] = (found.argmax(axis=1) == labels).mean()
+        result["test_one_digit_named_exactly"] = named_exactly(found, labels)
+    halved = beside_nothing(images)
+    if classifier.takes(halved):
+        result["test_digit_beside_nothing_named_exactly"] = named_exactly(classifier.scores(halved), labels)
     for name, make in PAIRS.items():
         both, pairs = make(images, labels)
-        if len(pairs):
+        if len(pairs) and classifier.takes(both):
             right, sure, exactly = pair_accuracy(classifier.scores(both), pairs)
             result[f"test_accuracy_two_{name}"] = right
             result[f"test_accuracy_two_{name}_above_half"] = sure
@@ -51,10 +52,11 @@ def pictures(classifiers, images, labels, folder):
     what a decoder draws."""
     for name, make in PAIRS.items():
         both, pairs = make(images, labels)
-        if not len(pairs):
+        taking = {key: classifier for key, classifier in classifiers.items() if classifier.takes(both)}
+        if not len(pairs) or not taking:
             continue
-        save_answers(classifiers, both, pairs, folder / f"{name}.png")
-        for model_name, classifier in classifiers.items():
+        save_answers(taking, both, pairs, folder / f"{name}.png")
+        for model_name, classifier in taking.items():
             if classifier.capsule:
                 save_vote_maps(classifier, both[:4], folder / f"votes_{model_name}_{name}.png")
             if classifier.draws and name == "stacked":

@@ -44,30 +44,32 @@ from common.matrix_capsule import ClassCapsules, ConvCapsules, PrimaryCapsules, 
 # ----------------------------------------------------------------------------------------------------- models
 
 
-def build_dynamic(classes=10, routings=3, skip_empty=True, **rule):
+def build_dynamic(classes=10, routings=3, skip_empty=True, pixels=None, **rule):
     """A capsule for each position of the features, and one for each class.
 
     Args:
+        pixels: for 全连接版, a matrix W_ji for each position, the (height, width) of all images; None for
+            共享版, one W_j for all positions of images of any size.
         skip_empty: whether positions that see nothing but black do not vote. Else each of them votes a little
             for every class, and a digit beside an empty half seems to be several.
         rule: between, accumulate, squash_constant of Capsule.
     """
-    x, h = features()
+    x, h = features(pixels)
     u = layers.Reshape((-1, 128))(h)                       # there may be any number of positions
     sees = None
     if skip_empty:
         window = layers.MaxPooling2D(WINDOW, strides=2, name="window")(x)
         sees = ops.greater(layers.Reshape((-1,))(window), DARK)
-    v = Capsule(classes, 16, routings, name="classes", **rule)(u, mask=sees)
+    v = Capsule(classes, 16, routings, share_weights=pixels is None, name="classes", **rule)(u, mask=sees)
     return keras.Model(x, CapsuleLength(name="length")(v), name="capsule_dynamic")
 
 
-def features():
+def features(pixels=None):
     """CNN部分，这部分两个模型都一致: 28 × 28 pixels → 8 × 8 positions with 128 numbers each.
 
-    Images of any size will do.
+    Images of any size will do, but for (height, width) alone where `pixels` says so.
     """
-    x = keras.Input((None, None, 1), name="x")
+    x = keras.Input((*(pixels or (None, None)), 1), name="x")
     h = layers.Conv2D(64, 3, activation="relu")(x)
     h = layers.Conv2D(64, 3, activation="relu")(h)
     h = layers.AveragePooling2D(2)(h)
@@ -162,6 +164,9 @@ class Config(cli.BaseConfig):
     between: Literal["direction", "squash"] = "direction"
     """What agrees with the votes between the rounds of dynamic routing: v/‖v‖ as in 5112, or squash(v) as in
     4819."""
+    weights: Literal["shared", "full"] = "shared"
+    """shared: one matrix W_j a class, 共享版. full: a matrix W_ji for every position, 全连接版; such a model
+    takes images of the size that it was trained on, and no others."""
     accumulate: bool = False
     """Add the agreements of all rounds up, as Sabour et al. do."""
     squash_constant: Annotated[float, cli.Between(0, 1000)] = 0.5
@@ -208,6 +213,8 @@ def build(config, classes):
     options = {"routings": config.routings} if config.routings else {}
     if config.routing == "dynamic":
         options |= {name: getattr(config, name) for name in (*RULE, "skip_empty")}
+        if config.weights == "full":
+            options["pixels"] = (28 * config.digits, 28)
     return BUILDERS[config.routing](classes, **options)
 
 
@@ -216,7 +223,7 @@ RULE = ("between", "accumulate", "squash_constant")        # what dynamic routin
 
 def settled(config):
     """The configuration with --shift and --skip-empty as the recipe has them by default."""
-    for name in RULE:
+    for name in (*RULE, "weights"):
         if config.routing != "dynamic" and getattr(config, name) != getattr(Config, name):
             raise InputError(f"{cli.option(name)} expects --routing dynamic. Received: {config.routing}")
     if config.routings and config.routing == "none":

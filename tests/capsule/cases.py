@@ -8,6 +8,7 @@ SMOKE = [
 MORE = [
     ("train.py", "--routing none --recipe article --validation 0"),
     ("train.py", "--routing em --routings 3"),
+    ("train.py", "--routing dynamic --weights full"),
     ("train.py", "--routing dynamic --reconstruction 0.0005 --images 250"),
 ]
 # scripts that need no --smoke, since they end in seconds; the tests of the article run them
@@ -32,6 +33,7 @@ BAD = [
     ({"digits": 0}, "--digits expects 1 to 100. Received: 0"),
     ({"digits": 11, "data": "digits"}, "--digits expects at most 10, one of each class.*Received: 11"),
     ({"routings": 0}, "--routings expects 1 to 100. Received: 0"),
+    ({"routing": "em", "weights": "full"}, "--weights expects --routing dynamic. Received: em"),
     ({"routing": "none", "routings": 2}, "--routings expects --routing dynamic or em"),
     ({"shift": 28}, "--shift expects 0 to 27. Received: 28"),
     ({"validation": -1}, "--validation expects 0 to 1,000,000,000. Received: -1"),

@@ -65,6 +65,45 @@ def test_what_sees_nothing_does_not_vote():
     assert np.isfinite(skipping.scores(np.zeros((1, 28, 28), "uint8"))).all()
 
 
+def test_the_full_version_has_a_matrix_for_every_position():
+    """4819 (4) and the last box of 5112 by a loop over the positions of one image, from its features on."""
+    keras.utils.set_random_seed(0)
+    model = train.build_dynamic(pixels=(28, 28), skip_empty=False)
+    assert model.count_params() == 259_008 + 64 * 128 * 160
+    features = keras.Model(model.inputs, model.get_layer("features").output)
+    x = IMAGES[:1, :, :, None] / np.float32(255)
+    u = features.predict(x, verbose=0)[0].reshape(64, 128).astype("float64")
+    kernel = np.random.default_rng(1).normal(size=(64, 128, 10, 16))
+    model.get_layer("classes").set_weights([kernel.reshape(64, 128, 160)])
+    votes = np.zeros((64, 10, 16))
+    for i, j in np.ndindex(64, 10):
+        votes[i, j] = kernel[i, :, j].T @ u[i]                       # û_ij = W_ji u_i
+    v = votes.sum(axis=0) / 10
+    for _ in range(2):
+        v /= np.linalg.norm(v, axis=1, keepdims=True)
+        e = np.exp(np.einsum("ijd,jd->ij", votes, v))
+        v = np.einsum("ij,ijd->jd", e / e.sum(axis=1, keepdims=True), votes)
+    square = (v ** 2).sum(axis=1)
+    np.testing.assert_allclose(Classifier(model).scores(IMAGES[:1])[0], square / (0.5 + square), rtol=1e-3)
+
+
+def test_the_full_version_is_asked_what_it_can_read(tmp_path):
+    both = Classifier(train.build_dynamic(pixels=(56, 28)))
+    assert set(report.metrics(both, IMAGES, LABELS)) == {
+        "test_digit_beside_nothing_named_exactly", "test_accuracy_two_stacked",
+        "test_accuracy_two_stacked_above_half", "test_accuracy_two_stacked_named_exactly"}
+    one = Classifier(train.build_dynamic(pixels=(28, 28)))
+    assert set(report.metrics(one, IMAGES, LABELS)) == {
+        "test_accuracy_one_digit", "test_one_digit_named_exactly"}
+    with pytest.raises(InputError, match="its own size alone, 28 × 28 pixels. Received: 56 × 28"):
+        one.scores(np.concatenate([IMAGES, IMAGES], axis=1))
+    report.pictures({"one": one, "any": Classifier(train.build_dynamic())}, IMAGES, LABELS, tmp_path)
+    assert (tmp_path / "votes_any_stacked.png").exists() and not (tmp_path / "votes_one_stacked.png").exists()
+    lengths, _, shares = both.vote_maps(np.concatenate([IMAGES[:2], IMAGES[2:4]], axis=1))
+    s = shares.sum(axis=(2, 3)).astype("float64")
+    np.testing.assert_allclose(lengths, s ** 2 / (0.5 + s ** 2), rtol=1e-3)
+
+
 def test_the_window_is_what_a_position_sees():
     """A pixel changes the features of the positions whose window holds it, and no others."""
     model = train.build_dynamic()
