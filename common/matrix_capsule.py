@@ -90,7 +90,7 @@ def log_density(distance, log_variance):
 
 
 def log_activation(log_variance, amount, beta_u, beta_a, inverse_temperature):
-    """ln a_j, eq. (15) with Σ_i a_i R_ij of 新动态路由（完整版） for its Σ_i r_ij, which is 1 for every
+    """ln a_j, eq. (15) with Σ_i a_i R_ij of 新动态路由(完整) for its Σ_i r_ij, which is 1 for every
     parent.
 
         a_j = sigmoid(λ (β_a − cost_j)),  cost_j = (β_u + Σ_l ln σ_j^l) Σ_i a_i R_ij

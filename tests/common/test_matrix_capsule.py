@@ -63,7 +63,7 @@ def density(x, mean, variance):
 
 
 def em_loop(votes, activations, beta_u, beta_a, routings, inverse_temperature):
-    """Article 5155, 新动态路由（完整版）: mean and activation of each parent.
+    """Article 5155, 新动态路由(完整): mean and activation of each parent.
 
     votes[i, j] is a vector, absent where child i has no vote for parent j. By densities and not their
     logarithms, so only for votes of few dimensions. beta_u and beta_a by parent.
