@@ -1,7 +1,10 @@
-"""Scores as their fields define them: spans, and word segmentation as the SIGHAN bakeoffs count it.
+"""Scores as their fields define them: spans, word segmentation as the SIGHAN bakeoffs count it, and the
+probabilities of classes.
 
 No Keras in here.
 """
+
+import numpy as np
 
 
 def precision_recall_f1(right, predicted, expected):
@@ -88,4 +91,27 @@ def segmentation_scores(expected, predicted, known_words=()):
         "oov_rate": count_new / max(1, count_expected),
         "oov_recall": right_new / max(1, count_new),
         "iv_recall": (right - right_new) / max(1, count_expected - count_new),
+    }
+
+
+def class_scores(probabilities, labels, bins=15):
+    """Accuracy, cross-entropy in nats, and calibration error of a classifier.
+
+    The expected calibration error (Guo et al. 2017) is |accuracy − mean confidence| within bins of the
+    confidence, which is the largest probability, as a mean weighted by how many samples a bin has.
+
+    Args:
+        probabilities: (n, classes).
+        labels: right classes, (n,).
+        bins: how many of equal width there are from 0 to 1.
+    """
+    p = np.asarray(probabilities, "float64")
+    confidence, right = p.max(axis=1), p.argmax(axis=1) == labels
+    place = np.minimum((confidence * bins).astype(int), bins - 1)
+    gaps = np.bincount(place, right - confidence, bins)          # of each bin, times its samples
+    chosen = p[np.arange(len(p)), labels]
+    return {
+        "accuracy": right.mean(),
+        "cross_entropy": -np.log(np.maximum(chosen, 1e-12)).mean(),
+        "calibration_error": np.abs(gaps).sum() / len(p),
     }

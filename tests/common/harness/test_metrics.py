@@ -4,9 +4,11 @@ import os
 import pathlib
 import random
 
+import numpy as np
 import pytest
 
 from common.harness.metrics import (
+    class_scores,
     precision_recall_f1,
     segmentation_scores,
     span_scores,
@@ -78,6 +80,27 @@ def is_word(begins, start, end):
 def test_sentences_of_other_characters_are_an_error():
     with pytest.raises(ValueError, match="sentence 1"):
         segmentation_scores([["a"], ["bc"]], [["a"], ["bd"]])
+
+
+def test_scores_of_classes_are_those_of_a_loop_over_bins():
+    rng = np.random.default_rng(0)
+    p = rng.dirichlet([1, 1, 1], 500)
+    labels = rng.integers(3, size=500)
+    found = class_scores(p, labels, bins=10)
+    expected = 0.0
+    for low in np.arange(10) / 10:
+        inside = (p.max(axis=1) >= low) & (p.max(axis=1) < low + 0.1)
+        if inside.any():
+            accuracy = (p.argmax(axis=1) == labels)[inside].mean()
+            expected += inside.mean() * abs(accuracy - p.max(axis=1)[inside].mean())
+    assert found["calibration_error"] == pytest.approx(expected)
+    assert found["accuracy"] == (p.argmax(axis=1) == labels).mean()
+    assert found["cross_entropy"] == pytest.approx(np.mean([-np.log(row[k]) for row, k in zip(p, labels)]))
+
+
+def test_certain_and_right_is_calibrated():
+    assert class_scores([[1.0, 0.0], [0.0, 1.0]], [0, 1])["calibration_error"] == 0
+    assert class_scores([[1.0, 0.0], [0.0, 1.0]], [1, 0])["calibration_error"] == 1
 
 
 @pytest.mark.skipif(
