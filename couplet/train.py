@@ -15,6 +15,7 @@ position, a probability for each character that could stand there in the second.
     python couplet/train.py --extra verse        with couplets from Tang and Song verse besides
     python couplet/train.py --mixer bilstm       what the article found worse and slower
     python couplet/train.py --mixer attention    a small Transformer of the same size
+    python couplet/train.py --recipe article     as published: 100 × 1,000 steps at a constant rate
 """
 
 import pathlib
@@ -23,7 +24,7 @@ import sys
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
 import itertools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, ClassVar, Literal
 
 import keras
@@ -113,10 +114,16 @@ class Examples(keras.callbacks.Callback):
         write_lines(self.run.path(f"samples/epoch-{epoch + 1:03d}.txt"), couplets)
 
 
+RECIPES = {"cosine": {"epochs": 6, "max_length": 32}, "article": {"max_length": 16}}
+ARTICLE_STEPS = 100 * 1000              # the article's epochs are 1,000 steps each
+
+
 @dataclass
 class Config(cli.BaseConfig):
     builtin: ClassVar[str] = "sample"
-    epochs: int = 6
+    epochs: int | None = None
+    """Passes over the training couplets. By default 6, and in the article's recipe as many as make its
+    100,000 steps."""
     batch_size: int = 64
     learning_rate: float | None = None
     """The peak. By default 2e-3, and the article's constant 1e-3 for its recipe."""
@@ -124,7 +131,8 @@ class Config(cli.BaseConfig):
     """What carries information between positions: the article's six gated convolutions, or, of their size,
     two BiLSTMs or three blocks of self-attention."""
     recipe: Literal["cosine", "article"] = "cosine"
-    """cosine: Adam with a short warm-up and cosine decay. article: Adam at a constant rate."""
+    """cosine: Adam with a short warm-up and cosine decay. article: Adam at a constant rate for 100,000 steps,
+    on lines of at most 16 characters."""
     extra: str = ""
     """More couplets to train on: verse, for those in KEXUE_DATA, or files of couplets. They add no
     character."""
@@ -136,24 +144,25 @@ class Config(cli.BaseConfig):
     """Share of the embedding's values that are dropped in training."""
     min_count: Annotated[int, cli.Between(1, 10**9)] = 2
     """A character that occurs less often in the training couplets is unknown."""
-    max_length: Annotated[int, cli.Between(1, 10**9)] = 32
-    """Couplets with longer lines are left out of training."""
+    max_length: Annotated[int, cli.Between(1, 10**9)] | None = None
+    """Couplets with longer lines are left out of training. By default 32, and 16 in the article's recipe."""
     validation: Annotated[int, cli.Between(1, 10**9)] = 2000
     """Training couplets, at most a tenth, that choose the best epoch."""
 
 
 def train(config):
+    config = cli.with_recipe(config, RECIPES)
     couplets = data.load_couplets(config.data)
     pairs, held_out = data.split(couplets, config.validation, config.max_length)
     vocab = Vocab.from_texts(itertools.chain.from_iterable(pairs), config.min_count)
     if config.extra:
         pairs = data.with_extra(pairs, config.extra, [*held_out, *couplets.test], config.max_length)
-    run = training.start(config, "couplet", config.mixer)
+    run = training.start(with_epochs(config, len(pairs)), "couplet", config.mixer)
     run.save_vocab(vocab, couplets.source)
     model = build_couplet(len(vocab), config.width, config.blocks, config.dropout, config.mixer)
 
     batches = data.batches(run, pairs, vocab)
-    rate = training.learning_rate(config, config.epochs * batches.steps, cosine=2e-3, article=1e-3)
+    rate = training.learning_rate(config, run.config.epochs * batches.steps, cosine=2e-3, article=1e-3)
     model.compile(keras.optimizers.Adam(rate), character_loss, jit_compile="auto")
     model.fit(batches, validation_data=data.arrays(held_out, vocab), validation_batch_size=250,
               **run.fit_options(Examples(run, vocab)))
@@ -163,6 +172,13 @@ def train(config):
     run.finish({**couplets.describe(), "trained_on": len(pairs), "vocabulary": len(vocab)},
                report.metrics(best.log_probs, vocab, couplets.test))
     return run
+
+
+def with_epochs(config, samples):
+    """The configuration with the passes over the training couplets that make the article's steps, where
+    --epochs says nothing else."""
+    steps = max(1, samples // config.batch_size)
+    return replace(config, epochs=config.epochs or max(1, round(ARTICLE_STEPS / steps)))
 
 
 if __name__ == "__main__":

@@ -166,7 +166,8 @@ def batches(run, couplets, vocab):
     """(what model.fit trains on, --validation couplets, at most a tenth, that choose the best epoch)."""
     held_out = min(run.config.validation, len(couplets) // 10)
     if isinstance(couplets, streams.Lines):
-        return stream_batches(run, couplets[:-held_out], vocab), vocab.pad(list(couplets[-held_out:]))
+        end = len(couplets) - held_out
+        return stream_batches(run, couplets[:end], vocab), vocab.pad(list(couplets[end:]))
     x = vocab.pad(couplets)[np.random.default_rng(0).permutation(len(couplets))]
     x, x_val = np.split(x, [len(x) - held_out])
     return ArrayBatches(run, x, x), x_val

@@ -144,6 +144,17 @@ def settle(config):
     return config
 
 
+def with_recipe(config, recipes):
+    """The configuration with every option that is None as its recipe has it.
+
+    Args:
+        recipes: name of a recipe → {option: value}.
+    """
+    recipe = recipes[config.recipe]
+    missing = {name: value for name, value in recipe.items() if getattr(config, name) is None}
+    return dataclasses.replace(config, **missing)
+
+
 def check(config):
     """Raises InputError for the first option that is beyond its limits, or no text; None is within any."""
     for field in dataclasses.fields(config):
@@ -183,7 +194,8 @@ def option(name):
 
 
 def _shortened(config):
-    return dataclasses.replace(config, epochs=min(config.epochs, 2), data=config.data or config.builtin)
+    epochs = min(config.epochs or 2, 2)                                  # None: as many as the recipe has
+    return dataclasses.replace(config, epochs=epochs, data=config.data or config.builtin)
 
 
 def _resumed(config):

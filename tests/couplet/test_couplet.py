@@ -17,10 +17,11 @@ from common.harness.folder import RunFolder
 from common.harness.models import save_model
 from common.harness.reading import InputError
 from common.harness.vocab import FIRST, Vocab
-from couplet import baseline, data, decoding, predict, report
+from couplet import baseline, data, decoding, predict, report, train
 from couplet.decoding import ARTICLE, Decoder, Rules, clean
 from couplet.robot import Robot, log_probs_of
 from couplet.train import MIXERS, build_couplet, character_loss
+from tests.recipes import configured
 
 PAIRS = [("晚风摇树树还挺", "夜雨敲花花更香"), ("今天天气不错", "昨日人情无明"), ("鱼跃此时海", "鸟鸣何日人"),
          ("春风，又绿", "秋雨，初红"), ("山", "水"), ("江南", "塞北")]
@@ -349,3 +350,25 @@ def test_predict_names_what_is_wrong(trained, tmp_path, capsys):
     save_model(other, tmp_path / "model.keras")
     with pytest.raises(InputError, match="trained by couplet/train.py.*a model named other"):
         predict.predict(trained)
+
+
+# ---------------------------------------------------------------------------------------------------- recipes
+
+def test_the_recipe_of_the_article_is_what_its_script_has(monkeypatch, tmp_path):
+    """Adam at 1e-3, 64 couplets a step, 100 × 1,000 steps, lines of at most 16 characters, dropout 0.25."""
+    model, batches, options = configured(monkeypatch, train, tmp_path, recipe="article")
+    assert isinstance(model.optimizer, keras.optimizers.Adam)
+    assert model.optimizer.learning_rate.numpy() == pytest.approx(1e-3)          # a number, no schedule
+    assert batches.batch_size == 64 and batches.line_lengths.max() <= 16
+    assert abs(options["epochs"] * batches.steps - 100_000) <= batches.steps / 2
+    assert [layer.rate for layer in model.layers if isinstance(layer, keras.layers.Dropout)] == [0.25]
+    assert batches.run.config.max_length == 16                                   # and what config.json says
+
+
+def test_our_recipe_and_what_is_typed(monkeypatch, tmp_path):
+    _, batches, options = configured(monkeypatch, train, tmp_path)
+    assert (options["epochs"], batches.run.config.max_length) == (6, 32)
+    _, batches, options = configured(monkeypatch, train, tmp_path, recipe="article", epochs=7, max_length=9)
+    assert options["epochs"] == 7 and batches.line_lengths.max() <= 9
+    _, _, options = configured(monkeypatch, train, tmp_path, recipe="article", smoke=True)
+    assert options["epochs"] == 2

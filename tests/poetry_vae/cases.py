@@ -5,7 +5,9 @@ SMOKE = [
     ("train.py", "--annealing 0.2 --free-bits 0.1 --iw-couplets 10"),
 ]
 # the same in make test-slow
-MORE = []
+MORE = [
+    ("train.py", "--recipe article --convolution relu --iw-couplets 10"),
+]
 # scripts that need no --smoke, since they end in seconds; the tests of the article run them
 OTHERS = [
     "generate.py",

@@ -14,9 +14,10 @@ from common.harness.models import save_model
 from common.harness.reading import InputError
 from common.harness.vocab import FIRST, Vocab
 from common.harness.writing import ROOT
-from poetry_vae import convert, data, generate, report
+from poetry_vae import convert, data, generate, report, train
 from poetry_vae.poet import Poet, choose
 from poetry_vae.train import build_poetry_vae, couplet_loss
+from tests.recipes import configured
 
 COUPLETS = ["秦川雄帝宅函谷壮皇居", "绮殿千寻起离宫百雉余", "连甍遥接汉飞观迥凌虚", "云日隐层阙风烟出绮疏"]
 VOCAB = Vocab.from_texts(COUPLETS)
@@ -273,3 +274,26 @@ def test_a_vocabulary_that_does_not_fit(trained, tmp_path):
         generate.generate(trained)
     with pytest.raises(InputError, match="trained by poetry_vae/train.py|is not a model"):
         Poet.load(ROOT / "vae/weights/vae.keras")
+
+
+# ---------------------------------------------------------------------------------------------------- recipes
+
+def test_the_recipe_of_the_article_is_what_its_script_has(monkeypatch, tmp_path):
+    """Adam at 1e-3, 64 couplets a step, 100 epochs on all couplets and characters; the KL weighs 1."""
+    model, batches, options = configured(monkeypatch, train, tmp_path, recipe="article")
+    poems = data.load_poems("sample")
+    assert isinstance(model.optimizer, keras.optimizers.Adam)
+    assert numpy(model.optimizer.learning_rate) == pytest.approx(1e-3)           # a number, no schedule
+    assert options["epochs"] == 100 and options["validation_data"] is None
+    assert batches.batch_size == 64 and batches.samples == len(poems.train)
+    assert model.output.shape[-1] == FIRST + len(set("".join(poems.train)))      # no character is unknown
+    z = model.get_layer("z")
+    assert (z.free_bits, z.warmup_steps) == (0, 0)
+
+
+def test_our_recipe_and_what_is_typed(monkeypatch, tmp_path):
+    _, batches, options = configured(monkeypatch, train, tmp_path)
+    held_out, _ = options["validation_data"]
+    assert options["epochs"] == 10 and len(held_out) + batches.samples == len(data.load_poems("sample").train)
+    _, _, options = configured(monkeypatch, train, tmp_path, recipe="article", epochs=3, validation=20)
+    assert options["epochs"] == 3 and len(options["validation_data"][0]) == 20
