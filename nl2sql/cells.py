@@ -16,6 +16,7 @@ EMPTY = {"", "-", "--", "—", "——", "/", "\\", "n/a", "na", "nan", "null", 
          "无", "暂无", "未知"}
 LONGEST_EMPTY = max(map(len, EMPTY))
 BREAKS = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")      # control characters and ends of lines
+INVISIBLE = re.compile("[\u00ad\u200b\u200e\u200f\u2060\ufeff]")     # of no width
 EXACT = 2 ** 53                       # floats hold whole numbers up to here
 
 
@@ -38,7 +39,8 @@ def clean(value):
 @functools.lru_cache(maxsize=1 << 10)                        # a text often stands in many cells
 def clean_text(text):
     if not text.isprintable():
-        text = BREAKS.sub(" ", text).encode("utf-8", "replace").decode("utf-8")     # half a pair becomes ?
+        text = BREAKS.sub(" ", INVISIBLE.sub("", text))
+        text = text.encode("utf-8", "replace").decode("utf-8")       # half a pair becomes ?
     return " ".join(text.split())
 
 

@@ -42,6 +42,8 @@ BINS = (0.5, 0.7, 0.8, 0.9, 0.95, 1.01)        # upper ends of the confidences i
 class Config:
     part: Literal["first", "second"] = "first"
     """Which ten tables."""
+    dialect: Literal["everyday", "tableqa"] = "everyday"
+    """What can be asked: everyday has orders, groups and more; tableqa is the article's form."""
     run: pathlib.Path = WEIGHTS
     """Run folder of a model of yours, instead of the shipped one."""
     errors: Annotated[int, cli.Between(0, 10**9)] = 0
@@ -53,7 +55,7 @@ class Config:
 def evaluate(config):
     parser = Parser.load(config.run)
     answered = [pair for table, questions in read_questions(config.part)
-                for pair in answer_all(parser, table, questions)]
+                for pair in answer_all(parser, table, questions, config.dialect)]
     counts = collections.Counter(kind for kind, *_ in answered)
     metrics = {kind: counts[kind] / len(answered) for kind in KINDS}
     metrics["right_in_all"] = sum(metrics[kind] for kind in KINDS if is_right(kind))
@@ -98,12 +100,12 @@ def read_questions(part):
     return found
 
 
-def answer_all(parser, table, lines):
+def answer_all(parser, table, lines, dialect="everyday"):
     """(kind, line, what ask found) of each question to a table."""
     with Database(table) as database, Database(table) as gold:
         gold.connection.set_authorizer(None)             # LIKE is a function to SQLite
         for line in lines:
-            found = ask(parser, database, line["question"])
+            found = ask(parser, database, line["question"], dialect)
             yield kind_of(line, found, gold_answers(gold, line)), line, found
 
 

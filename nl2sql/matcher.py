@@ -75,14 +75,15 @@ class Matcher:
         if not numbers:
             return words, 0.0
         number = max(numbers, key=lambda number: number.end - number.start)
-        value = self._reading(number, column)
+        value = self.reading(number, column)
         beside = len(plain(words)) - len(plain(words[number.start:number.end]))
         if beside > 2:
             return value, 40.0                           # the words say more than the number
         known = operator in (GT, LT) or value in self._numbers(column)
         return value, (100.0 if known else 70.0)
 
-    def _reading(self, number, column):
+    def reading(self, number, column):
+        """The likeliest value of a Number in a column."""
         return readings(number, self.table.units[column], self._numbers(column))[0]
 
     def _resolve_bound(self, column, words):
@@ -177,7 +178,7 @@ class Matcher:
 
     def _mentioned_numbers(self, column, numbers):
         known = set(self._numbers(column))
-        return [(number.start, number.end) for number in numbers if self._reading(number, column) in known]
+        return [(number.start, number.end) for number in numbers if self.reading(number, column) in known]
 
     def _mentioned_texts(self, column, question, dates):
         cells = self.table.cells(column)

@@ -17,8 +17,12 @@ from common.harness.writing import ROOT
 from nl2sql import model
 from nl2sql.cells import clean
 from nl2sql.decode import Heads, decode
+from nl2sql.dialect.answer import answer_to
 from nl2sql.encoder import Encoder, pad
-from nl2sql.sql import AGGREGATES, ROWS
+from nl2sql.notes import note
+from nl2sql.sql import ROWS
+from nl2sql.understood import understood
+from nl2sql.wide import aggregated
 
 WEIGHTS = ROOT / "nl2sql/weights"
 
@@ -89,6 +93,15 @@ class Parser:
         Raises:
             InputError: no question, or one that is longer than the model reads.
         """
+        question = self.check(question)
+        return self.parse_all([(question, table)])[0]
+
+    def check(self, question):
+        """A question as one line of text.
+
+        Raises:
+            InputError: no question, or one that is longer than the model reads.
+        """
         check_text(question, "a question")
         question = clean(question)
         if not any(c.isalnum() for c in question):
@@ -96,41 +109,44 @@ class Parser:
         if len(question) > self.encoder.longest:
             raise InputError(f"a question expects at most {self.encoder.longest} characters. "
                              f"Received: {len(question)}, {question[:20]!r}...")
-        return self.parse_all([(question, table)])[0]
+        return question
 
 
 def answer(question, **what):
     """What a question gives, as a dict for --json; without more, nothing."""
-    nothing = {"sql": None, "query": None, "columns": [], "rows": [], "confidence": 0.0, "notes": []}
+    nothing = {"sql": None, "query": None, "columns": [], "rows": [], "confidence": 0.0, "notes": [],
+               "understood": ""}
     return {"question": question} | nothing | what
 
 
-def ask(parser, database, question):
+def ask(parser, database, question, dialect="everyday"):
     """The answer to a question.
 
+    Args:
+        dialect: everyday, or tableqa for the article's form of queries and the network alone.
+
     Raises:
-        InputError: it cannot be asked, see Parser.parse, or takes too long.
+        InputError: it cannot be asked, see Parser.check, or takes too long.
     """
-    parse = parser.parse(question, database.table)
+    if dialect == "tableqa":
+        parse = parser.parse(question, database.table)
+        if parse.query is None:
+            names = ", ".join(database.table.columns)
+            parse.notes.insert(0, f"this table does not seem to answer that. Its columns are: {names}")
+    else:
+        parse = answer_to(parser, database, parser.check(question))
     found = answer(question, confidence=round(parse.confidence, 4), notes=parse.notes)
-    columns = database.table.columns
     if parse.query is None:
-        names = f"this table does not seem to answer that. Its columns are: {', '.join(columns)}"
-        return found | {"notes": [names, *parse.notes]}
+        return found
     rows = database.rows(parse.query)
     if len(rows) == ROWS:
-        parse.notes.append(f"of many rows the first {ROWS:,} are fetched")
+        parse.notes.append(note(question, "many", f"{ROWS:,}"))
     statement, values = database.statement(parse.query)
+    columns = database.table.columns
+    in_words = understood(parse.query, database.table) if dialect == "everyday" else ""
     return found | {
         "sql": database.text(parse.query), "statement": statement, "values": values,
-        "query": parse.query.to_json(),
-        "columns": [name_of(column, aggregate, columns) for column, aggregate in parse.query.select],
+        "query": parse.query.to_json(), "understood": in_words,
+        "columns": [aggregated(columns[column], aggregate) for column, aggregate in parse.query.select],
         "rows": [list(row) for row in rows],
     }
-
-
-def name_of(column, aggregate, columns):
-    """What a selected column is called: 销售额, or MAX(销售额)."""
-    if not aggregate:
-        return columns[column]
-    return f"{AGGREGATES[aggregate]}({columns[column]})"

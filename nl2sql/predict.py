@@ -14,17 +14,19 @@ import itertools
 import json
 import unicodedata
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Literal
 
 from common.harness import cli, console
 from common.harness.reading import InputError
 from common.harness.writing import ROOT
 from nl2sql.cells import cell_text
+from nl2sql.notes import note as say
 from nl2sql.sql import Database
 from nl2sql.table_files import read_table
 
 NOTHING_ASKED = ("expected --question, --interactive, or questions on standard input, one a line. "
                  "Received: none")
+UNSURE = 0.8                            # below, an answer begins with what was understood
 
 
 @dataclass
@@ -41,6 +43,8 @@ class Config:
     """One JSON object for each question."""
     rows: Annotated[int, cli.Between(0, 10**9)] = 20
     """Rows to print; --json prints all that are fetched, at most 10,000."""
+    dialect: Literal["everyday", "tableqa"] = "everyday"
+    """What can be asked: everyday has orders, groups and more; tableqa is the article's form."""
     run: pathlib.Path = ROOT / "nl2sql/weights"
     """Run folder of a model of yours, instead of the shipped one."""
 
@@ -59,7 +63,7 @@ def predict(config):
     with Database(table) as database:
         for question in asked(table, config):
             try:
-                found = ask(parser, database, question)
+                found = ask(parser, database, question, config.dialect)
             except InputError as error:
                 if config.question:
                     raise
@@ -99,6 +103,8 @@ def asked(table, config):
 def show(found, limit):
     """An answer for people: the SQL, the rows, and what one should know about them."""
     if found["sql"]:
+        if found["understood"] and found["confidence"] < UNSURE:
+            print(say(found["question"], "understood", found["understood"]))
         print(found["sql"])
         show_rows(found["columns"], found["rows"], limit)
     for note in found["notes"]:

@@ -12,9 +12,10 @@ import re
 
 from common.harness.paths import named_path
 from common.harness.reading import InputError
-from nl2sql.cells import clean, is_empty
+from nl2sql.cells import cell_text, clean, is_empty
 from nl2sql.csv_files import TITLES, rows_in_csv
 from nl2sql.databases import ENDINGS, rows_in_database
+from nl2sql.loose_numbers import read_loosely
 from nl2sql.numerals import cell_number
 from nl2sql.tables import Table, checked_rows, table_of, tables_in
 from nl2sql.workbooks import open_workbook
@@ -135,15 +136,21 @@ def table_of_rows(rows, name, notes=()):
         title = " ".join(map(clean, row)).strip()
         notes = [*notes, f"{title} is taken for a title, the row below it for the header"]
     header, *rows = rows[len(titles):]
-    notes, columns = list(notes), []
+    notes, columns, types = list(notes), [], [None for _ in header]
     for column, cells in zip(header, zip(*rows)):
         sortable, unit = rewritten(cells)
         if unit:
             notes.append(f"{clean(column)} is read as numbers, in {unit}")
+        loose, odd = ({}, []) if sortable else read_loosely(cells)
+        if loose:
+            cells = [loose.get(cell, cell) if isinstance(cell, str) else cell for cell in cells]
+            types[len(columns)] = "real"
+        if odd:
+            notes.append(f"{clean(column)} is read as numbers, {clean(odd[0])} as {cell_text(loose[odd[0]])}")
         if sortable:
             cells = [cell if is_empty(cell) else sortable.get(clean(cell), cell) for cell in cells]
         columns.append(cells)
-    table = Table(header, list(zip(*columns)), name=name)
+    table = Table(header, list(zip(*columns)), types, name)
     table.notes[:0] = notes
     return table
 

@@ -10,7 +10,7 @@ Still a query is built from numbers of columns, operators and aggregates alone, 
 from dataclasses import dataclass
 
 from nl2sql.cells import cell_text
-from nl2sql.sql import AGGREGATES, AND, EQ, OPERATORS, OR, Query, quoted
+from nl2sql.sql import AGGREGATES, AND, COUNT, EQ, OPERATORS, OR, Query, quoted
 
 BETWEEN, DISTINCT = 6, 6                       # numbers behind sql's operators and aggregates
 SIGNS = (">", "<", "=", "<>", ">=", "<=")
@@ -81,7 +81,8 @@ class WideQuery:
         if self.order:
             column, aggregate, descending = self.order
             key = aggregated(names[column], aggregate)
-            statement += f" ORDER BY {key} IS NULL, {key}" + (" DESC" if descending else "")
+            empty = "" if aggregate in (COUNT, DISTINCT) else f"{key} IS NULL, "
+            statement += f" ORDER BY {empty}{key}" + (" DESC" if descending else "")
         if self.limit is not None:
             statement += f" LIMIT {self.limit:d}"
         return statement

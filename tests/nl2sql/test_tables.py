@@ -61,10 +61,9 @@ def test_cells_as_people_write_them(tmp_path):
     table = read_table(tmp_path / "a.csv")
     assert table.types == ["text", "text", "real", "real", "text"]
     assert table.rows[:2] == [["2019-03-01", "09:30", 12.0, 5.0, "1234567890123456789"],
-                              ["2019-12-05", "10:00", 8.0, None, "1234567890123456790"]]
+                              ["2019-12-05", "10:00", 8.0, 500.0, "1234567890123456790"]]
     assert table.rows[2][2] is None
-    assert table.notes == ["人数 is read as numbers, in 人",
-                           "cells of 额 that are no numbers count as empty: 1, as 约500"]
+    assert table.notes == ["人数 is read as numbers, in 人", "额 is read as numbers, 约500 as 500"]
     mixed = table_of_rows([["班级", "日期"], ["3年级", "2019/3/1"], ["甲", "春天"], ["5人", "2019/3/2"]], "t")
     assert mixed.rows[0] == ["3年级", "2019/3/1"] and not mixed.notes
     assert Table(["编号"], [[2**53 + 1], [3]]).types == ["text"]

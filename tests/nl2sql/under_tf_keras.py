@@ -498,12 +498,13 @@ def test_one_or_many_at_a_time_is_the_same(parser, tableqa):
     np.testing.assert_allclose([p.confidence for p in together], [p.confidence for p in alone], atol=1e-4)
 
 
+@pytest.mark.parametrize("dialect", ["everyday", "tableqa"])
 @pytest.mark.parametrize("question", INJECTIONS)
-def test_sql_in_a_question_is_a_question(parser, question):
+def test_sql_in_a_question_is_a_question(parser, question, dialect):
     table = Table(["城市", 'x"; DROP TABLE "table', "额"], [["广州", question, 1], ["深圳", "b", 2]])
     with Database(table) as database:
         before = content(database)
-        found = ask(parser, database, f"城市是{question[:40]}的额是多少")
+        found = ask(parser, database, f"城市是{question[:40]}的额是多少", dialect)
         json.dumps(found)
         assert found["sql"] is None or found["sql"].startswith("SELECT ")
         assert content(database) == before
@@ -534,12 +535,12 @@ def test_an_answer_for_people_and_for_programs(parser, trained, tmp_path, monkey
     always(parser, monkeypatch, [(0, 0)], [(0, 5, 2, 1), (11, 15, 0, 2)])
     monkeypatch.setattr(Parser, "load", lambda folder: parser)
     question = "2019年销售额超过了一共100万的城市有哪些"
-    config = predict.Config(tmp_path / "sales.csv", question, run=trained[1].folder)
-    predict.predict(config)
+    options = {"run": trained[1].folder, "dialect": "tableqa"}
+    predict.predict(predict.Config(tmp_path / "sales.csv", question, **options))
     printed = capsys.readouterr().out
     sql = 'SELECT "城市" FROM "sales" WHERE "年份" = 2019 AND "销售额（万元）" > 100'
     assert printed.splitlines() == [sql, "城市", "深圳", "(1 row)"]
-    predict.predict(predict.Config(tmp_path / "sales.csv", question, run=trained[1].folder, json=True))
+    predict.predict(predict.Config(tmp_path / "sales.csv", question, json=True, **options))
     found = json.loads(capsys.readouterr().out)
     assert found["rows"] == [["深圳"]] and found["values"] == [2019.0, 100.0]
     assert found["statement"].count("?") == 2
@@ -551,7 +552,8 @@ def test_interactive(parser, trained, tmp_path, monkeypatch, capsys):
     always(parser, monkeypatch, [(1, 5)])
     monkeypatch.setattr(Parser, "load", lambda folder: parser)
     monkeypatch.setattr("sys.stdin", io.StringIO("额一共多少\n\n？？\n" + "长" * 500 + "\n额\n"))
-    predict.predict(predict.Config(tmp_path / "a.csv", interactive=True, json=True, run=trained[1].folder))
+    options = {"run": trained[1].folder, "dialect": "tableqa"}
+    predict.predict(predict.Config(tmp_path / "a.csv", interactive=True, json=True, **options))
     answers = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [answer["sql"] is not None for answer in answers] == [True, False, False, True]
     assert answers[0]["rows"] == [[1.0]] and answers[0]["columns"] == ["SUM(额)"]
@@ -559,7 +561,7 @@ def test_interactive(parser, trained, tmp_path, monkeypatch, capsys):
     names = {"question", "rows", "columns", "query", "confidence", "notes"}
     assert all(set(answer) >= names for answer in answers)
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO("额一共多少\n".encode("gbk")), "utf-8"))
-    predict.predict(predict.Config(tmp_path / "a.csv", json=True, run=trained[1].folder))
+    predict.predict(predict.Config(tmp_path / "a.csv", json=True, **options))
     # --interactive is not needed where nobody types; an answer that shows why, and no traceback
     assert "\ufffd" in json.loads(capsys.readouterr().out)["question"]
 
@@ -568,18 +570,18 @@ def test_nothing_asked_and_too_many_columns(parser, monkeypatch, capsys):
     table = Table([f"指标{i}" for i in range(300)], [[1] * 300])
     always(parser, monkeypatch, [])
     with Database(table) as database:
-        found = ask(parser, database, "今天天气怎么样")
+        found = ask(parser, database, "今天天气怎么样", "tableqa")
         assert found["sql"] is None and found["rows"] == [] and "does not seem to answer" in found["notes"][0]
         predict.show(found, 20)
         assert capsys.readouterr().out.startswith("note: this table does not seem to answer that")
         always(parser, monkeypatch, [(299, 0)])
-        found = ask(parser, database, "指标299是多少")
+        found = ask(parser, database, "指标299是多少", "tableqa")
         assert found["columns"] == ["指标299"]
         assert "300 columns are more than the model reads" in found["notes"][0]
     one = Table(["城市"], [["广州"]])
     always(parser, monkeypatch, [(0, 4)])
     with Database(one) as database:
-        assert ask(parser, database, "多少个城市")["rows"] == [[1]]
+        assert ask(parser, database, "多少个城市", "tableqa")["rows"] == [[1]]
 
 
 @pytest.mark.parametrize("options, message", [
@@ -616,8 +618,10 @@ def test_the_shipped_model():
     table = Table(["城市", "年份", "销售额（万元）"], rows, name="sales")
     parser = Parser.load(WEIGHTS)
     with Database(table) as database:
-        assert ask(parser, database, "2019年销售额超过100万的城市有哪些")["rows"] == [["深圳"]]
-        assert ask(parser, database, "今天天气怎么样")["sql"] is None
+        for dialect in ("everyday", "tableqa"):
+            question = "2019年销售额超过100万的城市有哪些"
+            assert ask(parser, database, question, dialect)["rows"] == [["深圳"]]
+            assert ask(parser, database, "今天天气怎么样", dialect)["sql"] is None
 
 
 def test_keras_here_is_tf_keras():

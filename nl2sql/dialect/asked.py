@@ -1,0 +1,265 @@
+"""What is asked for: groups, aggregates, counts, columns. No Keras in here.
+
+    read_groups(sentence)          每个班, 各部门
+    read_aggregates(sentence)      平均工资, 一共多少公斤
+    read_count(sentence)           几本, 多少人, 有几种
+    read_columns(sentence)         the columns that are named, or asked for by 谁, 什么时候, 多少钱
+"""
+
+import re
+
+from nl2sql.dialect.value_columns import CLAUSE_END, UNIT
+from nl2sql.dialect.words import MEASURE, NOUN
+from nl2sql.sql import AVG, COUNT, EQ, SUM
+from nl2sql.wide import DISTINCT
+
+ASKING = re.compile("几|多|什么|哪|何|谁|啥|怎么|干")
+WHICH = re.compile(f"(?:哪一?|哪几|什么|啥|哪些){MEASURE}?$")
+WHETHER = re.compile("是否|是不是|有没有|能不能|有无|可否|能否")
+KINDS_COUNTED = ("种", "类", "样", "款")
+
+
+# ----------------------------------------------------------------------------------------------------- groups
+
+def read_groups(sentence):
+    """The column of 每个班 or 按部门; None where there is none. 每个人 are the rows themselves."""
+    group = None
+    for token in sentence.of("each"):
+        if sentence.behind("(?:有|是|为|占|多少|几|自)", token.end):
+            token.used = True                            # 各有多少
+            continue
+        column = group_column(sentence, token)
+        if column is not None and group is None:
+            group = column
+    return group
+
+
+def group_column(sentence, token):
+    """The column that is named behind 每个 or 按, whose rows are taken together."""
+    named = [other for other in sentence.columns() if 0 <= other.start - token.end <= 1]
+    weak = sentence.words(token) in ("分", "以")
+    ordered = sentence.words(token).startswith(("按", "以"))
+    if named:
+        other = named[0]
+        columns = [column for column in other.value if not sentence.facts.is_kind(column, "number")]
+        sorting = ordered and sentence.behind(".{0,3}?(?:从|由|排|升序|降序|最)", other.end)
+        if columns and not sorting:
+            token.used = other.used = True
+            sentence.spans.append((token.end, other.start))
+            return sentence.choice(other.start, other.end, columns)
+        token.used = bool(sorting)
+        return None
+    noun = sentence.behind(NOUN, token.end)
+    if noun and not weak:
+        token.used = True
+        sentence.use_match(noun)
+        return sentence.facts.key
+    return None
+
+
+def which_column(sentence):
+    """The unused column of 哪个班, of 班级 in 人最多的班级, or of 谁, whose cells repeat; else None."""
+    facts = sentence.facts
+    tokens = [token for token in sentence.columns() if not facts.is_kind(token.value[0], "number")]
+    asked = [token for token in tokens if WHICH.search(sentence.text[:token.start])]
+    behind = [token for token in tokens if sentence.text[:token.start].endswith("的")]
+    for token in [*asked, *behind, *tokens]:
+        repeating = [column for column in token.value if facts.repeats[column]]
+        if repeating:
+            return token, repeating[0]
+    for token in sentence.of("concept"):
+        people = [column for column in facts.people if facts.repeats[column]]
+        if token.value == "who" and len(people) == 1:
+            return token, people[0]
+    return None, None
+
+
+# ------------------------------------------------------------------------------------------------- aggregates
+
+def read_aggregates(sentence):
+    """[(column, AVG or SUM)]; 一共 of what is counted is no sum."""
+    found = []
+    for token in sentence.of("average"):
+        targets = targets_of(sentence, token)
+        found += [(column, AVG) for column in targets]
+        token.used = bool(targets)
+    for token in sentence.of("total"):
+        targets = [] if is_counted(sentence, token) else targets_of(sentence, token)
+        found += [(column, SUM) for column in targets]
+        token.used = True if targets else is_filler(sentence, token)
+    return list(dict.fromkeys(found))
+
+
+def is_filler(sentence, token):
+    """Whether 一共 or 共 stands before a count: 一共有几种."""
+    return sentence.words(token) in ("一共", "总共", "共", "共有", "共计")
+
+
+def is_counted(sentence, token):
+    """Whether 一共 stands with a count of rows: 一共有几种, and no 一共多少公斤."""
+    counted = sentence.behind(f"(?:有|是)?(?:多少|几)(?:{MEASURE})?(?:{NOUN})?[?？]?$", token.end)
+    return counted is not None and not sentence.columns("number") and not asked_quantity(sentence)
+
+
+def asked_quantity(sentence):
+    """(token, columns) of 多少亩 or 几公斤 where the table has such columns, or None."""
+    for other in sentence.of("concept"):
+        if ASKING.search(sentence.words(other)):
+            about = set(sentence.facts.about(other.value)) & set(sentence.facts.columns("number"))
+            if about:
+                return other, sorted(about)
+    return None
+
+
+def targets_of(sentence, token):
+    """The columns of an aggregate: those right behind, 语文和数学, else the nearest in its clause."""
+    numbers = sentence.columns("number")
+    behind = [other for other in numbers if other.start >= token.end]
+    behind = [other for other in behind if not CLAUSE_END.search(sentence.between(token, other))]
+    before = [other for other in numbers if other.end <= token.start]
+    chosen = behind[:1] or before[-1:]
+    for other in behind[1:]:
+        if chosen and re.fullmatch("[、,]|和|与|以及|及|跟", sentence.between(chosen[-1], other)):
+            chosen.append(other)
+    if not chosen and len(before) > 1:
+        chosen = before[-1:]
+    sentence.use(*chosen)
+    for left, right in zip(chosen, chosen[1:]):
+        sentence.spans.append((left.end, right.start))
+    if chosen:
+        return [sentence.pick(other, "number") for other in chosen]
+    if sentence.words(token).endswith("额"):
+        return sentence.facts.about("price")[:1]
+    asked = asked_quantity(sentence)
+    if asked:
+        asked[0].used = True
+        return asked[1][:1]
+    return []
+
+
+# ----------------------------------------------------------------------------------------------------- counts
+
+def read_count(sentence, group):
+    """(column, COUNT or DISTINCT) of 几本, 多少人, 人数; None where a value is asked for, or nothing."""
+    tokens = sentence.of("count", "quantity")
+    found = None
+    for token in tokens:
+        counted = count_of(sentence, token, group)
+        if counted is not None and found is None:
+            found = counted
+    return found
+
+
+def count_of(sentence, token, group):
+    facts = sentence.facts
+    if token.kind == "count" and token.value is None and is_value(sentence, token):
+        token.used = True
+        return None
+    behind = next((other for other in sentence.columns() if 0 <= other.start - token.end <= 1), None)
+    before = nearest_before(sentence, token)
+    unit = UNIT.match(sentence.text, token.end)
+    numbers = set(facts.columns("number"))
+    numeric = [other for other in (behind, before) if other and numbers & set(other.value)]
+    if token.kind == "count" and numeric:
+        token.used = True
+        sentence.use_match(unit)
+        return None                                      # 库存有多少: the value is asked for
+    other = behind if behind and token.kind == "count" else before
+    person = sentence.behind("人(?![口均员物])", token.end)
+    if other is before and other is not None and person and not set(other.value) & {facts.key, *facts.people}:
+        conditions = {group[0][0] for *_, group in sentence.groups}
+        other.used = bool(conditions & set(other.value))               # 其他部门有多少人
+        other = None
+    if other is not None:
+        token.used = other.used = True
+        sentence.spans.append((min(other.end, token.end), max(other.start, token.start)))
+        column = sentence.pick(other, "text", "flag", "year")
+        return counted_column(sentence, column)
+    if token.value in KINDS_COUNTED and not has_noun(sentence, token):
+        return None                                      # 几种 of what?
+    people = facts.about("people") if facts.key not in facts.people else []
+    if token.kind == "count" and people and person and token.value is None:
+        token.used = True
+        sentence.spans.append((token.end, token.end + 1))
+        return people[0], -1
+    token.used = True
+    if person:
+        sentence.use_match(person)
+    return facts.key, COUNT
+
+
+def is_value(sentence, token):
+    """Whether 是多少 asks what a value is, and not how many rows there are."""
+    said = sentence.before("是|为|等于|达到|达", token.start)
+    return said is not None and sentence.behind("[?？。呢啊]*$|元|块|万|亿|岁|%", token.end) is not None
+
+
+def has_noun(sentence, token):
+    return sentence.behind(NOUN, token.end) is not None
+
+
+def nearest_before(sentence, token):
+    """The unused column right before a count: 会员有多少位, 部门数量."""
+    before = [other for other in sentence.columns() if other.end <= token.start]
+    light = "(?:的|一共|总共|共|总|有|各|是|为|分别|大概|都|卖|了|达到)*"
+    touches = before and re.fullmatch(light, sentence.between(before[-1], token))
+    return before[-1] if touches else None
+
+
+def counted_column(sentence, column):
+    """How a column is counted: rows by what names them, else its different cells."""
+    facts = sentence.facts
+    if column == facts.key or (not facts.repeats[column] and facts.kinds[column] == "text"):
+        return column, COUNT
+    fixed = {group[0][0] for *_, group in sentence.groups if len(group) == 1 and group[0][1] == EQ}
+    return (column, COUNT) if column in fixed else (column, DISTINCT)
+
+
+# ---------------------------------------------------------------------------------------------------- columns
+
+def read_columns(sentence):
+    """The columns that are asked for by name or by a question word, in their order."""
+    found, facts = [], sentence.facts
+    for token in sentence.of("concept"):
+        if ASKING.search(sentence.words(token)):
+            read_concept(sentence, token, found)
+    fixed = [group[0][0] for *_, group in sentence.groups if group[0][1] == EQ]
+    which = [token for token in sentence.columns() if WHICH.search(sentence.text[:token.start])]
+    for token in sentence.columns():
+        token.used = True
+        if which and token not in which and set(token.value) <= set(fixed):
+            continue                                     # 武汉是哪个省的省会
+        found.append((token.start, sentence.pick(token, apart=fixed)))
+    for token in sentence.of("flag"):
+        if facts.flags:
+            token.used = True
+            sentence.spans += [match.span() for match in WHETHER.finditer(sentence.text)]
+            found.append((token.start, token.value))
+    return list(dict.fromkeys(column for _, column in sorted(found)))
+
+
+def read_concept(sentence, token, found):
+    """The column of 谁, 什么时候, 多少钱: one that is named, or the one that is about it."""
+    facts = sentence.facts
+    about = facts.about(token.value)
+    before = [other for other in sentence.columns("number", "date", "year", "time")
+              if other.end <= token.start]
+    if before and re.fullmatch("有|是|为|的|", sentence.between(before[-1], token)):
+        token.used = True                                # 面积有多大, 英语多少分
+        return
+    named = [other for other in sentence.columns() if set(other.value) & set(about)]
+    if named:
+        for other in named:
+            other.value = tuple(column for column in other.value if column in about)
+        token.used = True
+        return
+    fixed = {group[0][0] for *_, group in sentence.groups if group[0][1] == EQ}
+    left = [column for column in about if column not in fixed]
+    if token.value == "who" and facts.key in left:
+        left = [facts.key]
+    if not left:
+        return
+    token.used = True
+    found.append((token.start, sentence.choice(token.start, token.end, left)))
+
+

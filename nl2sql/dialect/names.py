@@ -1,0 +1,237 @@
+"""Which characters of a question are a column or a cell of one table, or a part of one. No Keras in here.
+
+Token is what tokens.py makes of all of a question; leftovers are what it leaves.
+"""
+
+import re
+from dataclasses import dataclass
+
+from rapidfuzz import fuzz, process
+
+from common.harness.vocab import is_han
+from nl2sql.dialect.facts import LONGEST
+from nl2sql.dialect.words import (
+    EACH,
+    EMPTY_WORDS,
+    FILLERS,
+    KEPT,
+    MEASURE,
+    MEASURES,
+    OR_WORDS,
+    ROWS,
+    SYNONYMS,
+    TAIL,
+    any_of,
+)
+
+EACHES = re.compile(EACH)
+ASKING = re.compile(f"(?:哪|几|什么|每一?|各|多少|按|不同的?|分)(?:{MEASURE})?$")
+ASKED_OF = re.compile("(?:的)?(?:是|为|有|在)?(?:谁|什么(?!时候|时间|地方|日期)|多少|几|哪|怎)")
+LIGHT = "没未无不非"              # before a part of a column's name these are words of their own
+NEGATIVE = "没未不非无已的"            # which differ from no other character by mistake
+MOST = 5_000                      # cells among which a misspelt one is looked for
+
+
+@dataclass
+class Token:
+    """What some characters of a question are.
+
+    Args:
+        kind: one of KINDS.
+        start, end: where.
+        value: what they mean; of a column the columns that can be meant.
+        exact: whether they say it as the table does.
+        used: whether something of the query says it.
+        others: of a part of columns' names those that have it, too.
+    """
+
+    kind: str
+    start: int
+    end: int
+    value: object = None
+    exact: bool = True
+    used: bool = False
+    others: tuple = ()
+
+
+def cells_in(text, facts):
+    """Cells that stand in the question as they are; a value may be a cell of several columns."""
+    found = []
+    for start in range(len(text)):
+        for end in range(start + 1, min(len(text), start + LONGEST) + 1):
+            places = facts.places.get(text[start:end])
+            if places and text[start:end] not in EMPTY_WORDS:
+                found.append(Token("cell", start, end, places))
+    return found
+
+
+def columns_in(text, facts):
+    """Columns whose name without its unit stands in the question."""
+    found = []
+    for column, name in enumerate(facts.names):
+        if len(name) > 1 or (name and not FILLERS.fullmatch(name)):
+            places = [match.span() for match in re.finditer(re.escape(name), text)]
+            found += [Token("column", *place, (column,)) for place in places]
+    return found
+
+
+def each_in(text, facts):
+    """每个, 各, 按; in 各班 and 每种动物 the measure may be a part of a column's name."""
+    for match in EACHES.finditer(text):
+        start, end = match.span()
+        named = [column for column, name in enumerate(facts.names) if text.startswith(name, end)]
+        named = [column for column in named if not facts.is_kind(column, "number")]
+        owned = [column for column in facts.columns("text") if text[end - 1] in facts.names[column]]
+        if end - start > 1 and not named and owned and text[end - 1] in MEASURES:
+            end -= 1
+        yield Token("each", start, end, text[start:end])
+
+
+def flags_in(text, facts):
+    """Columns of yes and no whose subject is named, by its first or last two characters at least."""
+    found = []
+    for column, flag in facts.flags.items():
+        for size in range(min(2, len(flag.stem)), len(flag.stem) + 1):
+            for part in {flag.stem[-size:], flag.stem[:size]}:
+                places = [match.span() for match in re.finditer(re.escape(part), text)]
+                found += [Token("flag", *place, column) for place in places]
+    return found
+
+
+def parts_of_columns(text, facts, tokens):
+    """Parts of names where nothing else stands: 借出 for 借出次数, 哪个班 for 班级."""
+    found, covered = [], {i for token in tokens for i in range(token.start, token.end)}
+    for start in range(len(text)):
+        for end in range(start + 1, len(text) + 1):
+            if end - 1 in covered:
+                break
+            part = text[start:end]
+            owners = [column for column, name in enumerate(facts.names) if part in name]
+            if not owners:
+                break
+            owners = [column for column in owners
+                      if not has_other_head(part, text, start, facts.names[column], covered)]
+            if end - start == 1:
+                owners = [column for column in owners if is_asked_for(text, start, column, facts)]
+            if owners:
+                best = best_owners(owners, part, facts)
+                found.append(Token("part", start, end, best, exact=False, others=tuple(owners)))
+    return found
+
+
+def has_other_head(part, text, start, name, covered):
+    """Whether a part of a name has another head than there: 寄件人 is no 收件人."""
+    head = name.removesuffix(part)
+    if not 0 < len(head) < len(name) or len(head) > 2 or start == 0 or start - 1 in covered:
+        return False
+    rest = [place for place in leftovers(text[:start], []) if place[1] == start]
+    if not rest or not is_han(text[start - 1]) or text[start - 1] in LIGHT:
+        return False
+    word = text[rest[0][0]:start]
+    return not any(word.endswith(noun) for noun in ROWS) and not re.search(f"(?:{OR_WORDS})$", word)
+
+
+def is_asked_for(text, start, column, facts):
+    """Whether one character can be meant as a part of a column's name: 哪个班, and no 的 in 目的地."""
+    asked, part = ASKING.search(text[:start]), text[start]
+    if any(text.startswith(word, start) for word in KEPT):
+        return False                                     # 哪台机器 is no 机房
+    if not asked or facts.is_kind(column, "number", "date", "time"):
+        return False
+    strong = asked[0].startswith(("哪", "每", "几", "各"))
+    at_end = facts.names[column].startswith(part) or facts.names[column].endswith(part)
+    return at_end and (strong or not FILLERS.fullmatch(part))
+
+
+def best_owners(owners, part, facts):
+    """Of columns that have a part of a name, those that are little more, or end with it, or begin with it."""
+    little_more = {part + tail for tail in ("名", "名称", "级", "别", "类", "型", "份")}
+    rules = (lambda name: name in little_more, lambda name: name.endswith(part),
+             lambda name: name.startswith(part))
+    for rule in rules:
+        better = [column for column in owners if rule(facts.names[column])]
+        owners = better or owners
+    return tuple(owners)
+
+
+def synonyms_in(text, facts):
+    """Words for a column that has another word of the same sense in its name."""
+    found = []
+    for group in SYNONYMS:
+        said = [word for word in group if word in text]
+        pattern = re.compile(any_of(group))
+        owners = said and [column for column, name in enumerate(facts.names) if pattern.search(name)]
+        if owners:
+            ending = [column for column in owners if facts.names[column].endswith(tuple(group))]
+            best = tuple(ending or owners)
+            for word in said:
+                found += [Token("synonym", *match.span(), best, exact=False, others=tuple(owners))
+                          for match in re.finditer(re.escape(word), text)]
+    return found
+
+
+def guessed_cells(text, facts, tokens):
+    """Cells that a word left over is a part of, or is but for a typing error: 管委会, 崔健民."""
+    found, covered = [], {i for token in tokens for i in range(token.start, token.end)}
+    if not facts.places:
+        return found
+    for start, end in leftovers(text, tokens):
+        stop = end
+        while stop < len(text) and stop not in covered and text[stop].isalnum():
+            stop += 1                                    # 会 may be a filler, and part of 管委会
+        for size in range(min(stop - start, LONGEST), 1, -1):
+            for place in range(start, min(end, stop - size + 1)):
+                word = text[place:place + size]
+                if is_attribute(text, place, place + size) or word in KEPT:
+                    continue
+                cell = part_of_cell(word, facts) or misspelt_cell(word, facts)
+                if cell:
+                    found.append(Token("cell", place, place + size, facts.places[cell], exact=False))
+    return found
+
+
+def is_attribute(text, start, end):
+    """Whether it is asked what a word is: the 客户 of 项目的客户是谁 is no cell."""
+    return text[:start].endswith("的") and ASKED_OF.match(text, end) is not None
+
+
+def part_of_cell(word, facts):
+    """The one cell that a word is a part of, or None."""
+    inside = inside_of(word, facts.joined)
+    return inside[0] if len(inside) == 1 else None
+
+
+def misspelt_cell(word, facts):
+    """The one cell that a word of at least three characters is like but for one, no negation; or None."""
+    if len(word) < 3 or len(facts.places) > MOST or any(c.isdigit() for c in word):
+        return None
+    match = process.extractOne(word, list(facts.places), scorer=fuzz.ratio, score_cutoff=66)
+    if match is None or len(match[0]) != len(word):
+        return None
+    wrong = [(a, b) for a, b in zip(word, match[0]) if a != b]
+    return match[0] if len(wrong) == 1 and not set(wrong[0]) & set(NEGATIVE) else None
+
+
+def inside_of(word, joined):
+    """The cells, of those in the lines of a text, that a word is a part of: at most two of them."""
+    found, at = [], joined.find(word)
+    while at >= 0 and len(found) < 2:
+        start, end = joined.rfind("\n", 0, at) + 1, joined.find("\n", at)
+        end = len(joined) if end < 0 else end
+        found.append(joined[start:end])
+        at = joined.find(word, end)
+    return found
+
+
+def leftovers(text, tokens, extra=()):
+    """(start, end) of the runs of characters that no token covers and that are no fillers."""
+    marked = list(text)
+    for start, end in [*((token.start, token.end) for token in tokens), *extra]:
+        marked[start:end] = ["\n"] * (end - start)
+    rest = FILLERS.sub(lambda match: match[1] or "\n" * len(match[0]), "".join(marked))
+    return [match.span() for match in re.finditer(r"[^\W_]+", rest)]
+
+
+def is_tail(words):
+    """Whether words behind a column or a cell say nothing more than it: 语文成绩, 历史类."""
+    return re.fullmatch(f"{TAIL}+", words) is not None

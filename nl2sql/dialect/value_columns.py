@@ -1,0 +1,116 @@
+"""To which column a number, a day or a time of a question belongs. No Keras in here.
+
+    columns_of(sentence, token, start)      named beside it, told by its unit, or the network's choice
+"""
+
+import re
+
+from nl2sql.dialect.periods import BARE_YEAR, columns_for
+from nl2sql.dialect.words import CONCEPTS, MEASURE, WORDS_BEHIND, any_of
+
+UNIT = re.compile(f"(?:{MEASURE}|平方米|平方公里|平米|公里|千米|公斤|千克|公顷|小时|分钟|周岁|块钱|元钱|"
+                  "[元块钱人岁次册分秒米斤吨度平亩天年月日瓶桌本箱袋桶股核%台万亿楼]|kg|km|cm|gb|tb|mb|g|k|w|t)*"
+                  "(?:整)?(?:的)?")
+JOINTS = ("和", "、", "与", "以及", "跟", "及")
+CLAUSE_END = re.compile("[,;。；?？!]")
+KINDS = {"number": ("number", "year"), "period": ("date", "year"), "time": ("time",)}
+
+
+def columns_of(sentence, value, start):
+    """The columns of a value: named beside it, told by its unit, or the network's; two of 语文和数学都."""
+    kinds = KINDS[value.kind]
+    if value.kind == "number" and not BARE_YEAR.fullmatch(sentence.words(value)):
+        kinds = ("number",)
+    possible = possible_columns(sentence, value, kinds)
+    named = [token for token in sentence.columns() if set(possible) & set(token.value)]
+    before = [token for token in named if token.end <= start]
+    if value.kind != "number":
+        before = sorted(named, key=lambda token: abs(token.start - start))[:1]
+    if before:
+        nearest = before[-1]
+        gap = sentence.text[min(nearest.end, value.end):max(start, nearest.start)]
+        if len(before) == 1 or not CLAUSE_END.search(gap):
+            return with_others(sentence, nearest, before, value, possible)
+    by_unit = columns_by_unit(sentence, value, possible)
+    if by_unit:
+        return [sentence.choice(value.start, value.end, by_unit)]
+    behind = [token for token in named if token.start >= value.end]
+    if behind and not by_unit and value.kind == "number" and is_joined(sentence, value, behind[0]):
+        behind[0].used = True
+        return [sentence.pick(behind[0], *kinds)]
+    same = [group[0][0] for _, end, group in sentence.groups if end <= start and group[0][0] in possible]
+    if value.kind == "number" and same:
+        return same[-1:]                                 # 大于 10 小于 30 of one column
+    if value.kind == "number" and has_foreign_unit(sentence, value):
+        return []
+    chosen = sentence.choice(value.start, value.end, possible)
+    return [] if chosen is None else [chosen]
+
+
+def possible_columns(sentence, value, kinds):
+    if value.kind == "period":
+        return columns_for(value.value, sentence.facts)
+    return sentence.facts.columns(*kinds)
+
+
+def is_joined(sentence, value, token):
+    """Whether a value stands before the name of its column: 低于5000的工资."""
+    gap = sentence.text[value.end:token.start]
+    return re.fullmatch(f"{UNIT.pattern}(?:{any_of(WORDS_BEHIND)})?的?", gap) is not None
+
+
+def columns_by_unit(sentence, value, possible):
+    """The columns that are counted in the unit behind a number."""
+    if value.kind != "number":
+        return []
+    unit = UNIT.match(sentence.text, value.end)[0].removesuffix("的")
+    if value.value.percent:
+        unit = "%"
+    elif value.value.factor != 1:
+        unit = sentence.words(value)[-1] + unit
+    if not unit:
+        return []
+    written = [column for column in possible if unit in sentence.facts.units[column]]
+    if written:
+        priced = [column for column in sentence.facts.about("price") if column in written]
+        return priced[:1] if len(written) > 1 and priced else written
+    for concept, (_, units, *_) in CONCEPTS.items():
+        if unit in units:
+            about = [column for column in sentence.facts.about(concept) if column in possible]
+            if about:
+                return about[:1]
+    return []
+
+
+def has_foreign_unit(sentence, value):
+    """Whether a number counts something of which the table has no column: 3人, 20分钟."""
+    unit = UNIT.match(sentence.text, value.end)[0].removesuffix("的")
+    return bool(unit) and unit not in ("万", "亿", "k", "w")
+
+
+def with_others(sentence, nearest, named, value, possible):
+    """The nearest column, and those that are named with it: 语文和数学都在90以上."""
+    tokens = [nearest]
+    for token in reversed(named):
+        joined = token.end <= tokens[0].start and sentence.between(token, tokens[0])
+        if joined in JOINTS and "都" in sentence.text[nearest.end:value.start]:
+            tokens.insert(0, token)
+            sentence.spans.append((token.end, tokens[1].start))
+    sentence.use(*tokens)
+    found = []
+    for token in tokens:
+        columns = [column for column in token.value if column in possible]
+        found.append(sentence.choice(token.start, token.end, columns))
+    return found
+
+
+def use_unit(sentence, value):
+    """Marks the unit behind a value as used; where it ends."""
+    end = UNIT.match(sentence.text, value.end).end()
+    if value.kind != "number":
+        end = value.end
+    sentence.spans.append((value.end, end))
+    for token in sentence.of("concept"):
+        if value.end <= token.start and token.end <= end:
+            token.used = True
+    return end
