@@ -12,6 +12,8 @@ SMOKE = [
 # the same in make test-slow
 MORE = [
     ("train.py", "--vectors none --features none --without gate --width 32"),
+    ("train.py", "--recipe article --width 32"),
+    ("train.py", "--recipe release --width 32"),
 ]
 # scripts that need no --smoke, since they end in seconds; the tests of the article run them
 OTHERS = [

@@ -19,11 +19,14 @@ from common.harness.models import save_model
 from common.harness.reading import InputError
 from common.harness.vocab import FIRST, PADDING, UNKNOWN, Vocab
 from dgcnn import baseline, data, features, predict, reader, report, vectors
+from dgcnn import train as script
 from dgcnn.batches import PassageBatches
+from dgcnn.callbacks import SecondStage, second_stage
 from dgcnn.data import Passage, Question, find_answers
 from dgcnn.reader import VOTES, Reader, Span, spans_of, vote
 from dgcnn.text import Encoder, normalise, segment, windows
 from dgcnn.train import Config, build_dgcnn, span_loss, train
+from tests.recipes import configured
 
 VOCAB = Vocab("白云山的海拔是多少坐落在广州主峰米谁写春风水天地，。？12345678")
 WORDS = ["白云山", "海拔", "广州", "主峰"]
@@ -125,10 +128,12 @@ def test_learns_what_only_question_and_neighbours_tell():
     raise AssertionError("12 epochs were not enough for 60 of 100")
 
 
-def test_a_stopped_training_ends_as_one_that_was_not(tmp_path, monkeypatch):
+@pytest.mark.parametrize("recipe", ["ours", "article"])
+def test_a_stopped_training_ends_as_one_that_was_not(tmp_path, monkeypatch, recipe):
     """Weights, their averages, which the checkpoint holds swapped, and Adam's moments: equal to the last
-    bit."""
-    config = Config(data="sample", out=tmp_path, epochs=2, batch_size=64, width=8, max_length=32)
+    bit. The article's recipe starts from the best epoch where this one was stopped."""
+    sizes = {"epochs": 2, "batch_size": 64, "width": 8, "max_length": 32}
+    config = Config(data="sample", out=tmp_path, recipe=recipe, **sizes)
     whole = train(config)
 
     answer_all, calls = report.answer_all, []
@@ -147,9 +152,97 @@ def test_a_stopped_training_ends_as_one_that_was_not(tmp_path, monkeypatch):
     resumed = train(cli.settle(Config(out=tmp_path, resume=folder)))
     with np.load(whole.path("checkpoint.npz")) as a, np.load(resumed.path("checkpoint.npz")) as b:
         assert len(a.files) == len(b.files) > 50
+        scalars = [float(a[name]) for name in a.files if name != "state" and a[name].shape == ()]
+        assert (pytest.approx(1e-4) in scalars) == (recipe == "article")
         for name in set(a.files) - {"state"}:
             np.testing.assert_array_equal(a[name], b[name])
     assert len((folder / "answers.jsonl").read_text().splitlines()) == len(data.load_questions("sample").test)
+
+
+# ---------------------------------------------------------------------------------------------------- recipes
+
+def test_the_recipe_of_5409_is_what_it_says(monkeypatch, tmp_path):
+    """Adam at 1e-3 for 6 epochs, 3 at 1e-4 from the best; match features, vectors of 128, 100 at most."""
+    model, batches, options = configured(monkeypatch, script, tmp_path, recipe="article")
+    assert isinstance(model.optimizer, keras.optimizers.Adam)
+    assert float(model.optimizer.learning_rate) == pytest.approx(1e-3) and options["epochs"] == 9
+    [stage] = [callback for callback in options["callbacks"] if isinstance(callback, SecondStage)]
+    assert (stage.last, stage.patience) == (6, 0)
+    assert model.optimizer.ema_momentum == 0
+    assert len(model.inputs) == 5 and model.get_layer("vectors").output_dim == 128
+    assert batches.size == 100 and batches.exchange == 0
+
+
+def test_the_recipe_of_the_release_is_what_its_code_has(monkeypatch, tmp_path):
+    """1e-3 for up to 30 of 120 epochs, batches of 128, averages of 0.9999, characters that occur 16 times."""
+    model, batches, options = configured(monkeypatch, script, tmp_path, recipe="release")
+    assert float(model.optimizer.learning_rate) == pytest.approx(1e-3) and options["epochs"] == 120
+    [stage] = [callback for callback in options["callbacks"] if isinstance(callback, SecondStage)]
+    assert (stage.last, stage.patience) == (30, 5) and model.optimizer.ema_momentum == 0.9999
+    assert (batches.size, batches.hide, batches.exchange) == (256, 0, 0)
+    assert batches.run.config.batch_size == 128
+    assert len(model.inputs) == 4                                                      # no features
+    counts = collections.Counter("".join(data.texts_of(data.load_questions("sample").train)))
+    assert model.get_layer("characters").input_dim == FIRST + sum(n >= 16 for n in counts.values())
+
+
+def test_our_recipe_and_what_is_typed(monkeypatch, tmp_path):
+    model, batches, options = configured(monkeypatch, script, tmp_path, hide=0.0, epochs=4)
+    assert options["epochs"] == 4 and batches.hide == 0 and batches.exchange == 0.1
+    rate = model.optimizer._learning_rate                                              # a schedule
+    assert [float(rate(step)) for step in (0, 3 * batches.steps, 3 * batches.steps + 1)] == pytest.approx(
+        [2e-3, 2e-3, 2e-4])
+
+
+def released_rule(scores):
+    """When the author's release begins its second stage, as its callback would have it, epoch by epoch."""
+    for epoch in range(len(scores)):
+        metrics = scores[:epoch + 1]
+        best = max(range(len(metrics)), key=lambda i: (metrics[i], -i))
+        if epoch + 1 == 30 or (epoch > 15 and (metrics[-1] < 0.5 or best < len(metrics) - 5)):
+            return epoch + 1
+    return None
+
+
+def test_the_second_stage_begins_when_the_release_says():
+    rng = np.random.default_rng(0)
+    found = set()
+    for _ in range(300):
+        scores = np.sort(rng.uniform(0.45, 0.8, rng.integers(1, 40)))
+        scores[rng.integers(len(scores)):] -= rng.choice([0, 0, 0.1])
+        found.add(second_stage(scores.tolist(), 30, 5))
+        assert second_stage(scores.tolist(), 30, 5) == released_rule(scores.tolist())
+    assert {None, 17, 30} < found and len(found) > 5
+    assert second_stage([0.1] * 40, 30) == 30 and second_stage([0.1] * 6, 6) == 6
+    assert second_stage([0.1] * 5, 6) is None
+
+
+def test_the_second_stage_starts_from_the_best_epoch(tmp_path):
+    """The weights of model.keras, no moments, step 0, and a tenth of the rate, once."""
+    model = build_dgcnn(20, width=4)
+    model.compile(keras.optimizers.Adam(1e-3, use_ema=True, ema_momentum=0.9), span_loss)
+    model.optimizer.build(model.trainable_variables)
+    save_model(model, tmp_path / "model.keras")
+    best = model.get_weights()
+
+    def disturbed():
+        for variable in (*model.trainable_variables, *model.optimizer.variables):
+            variable.assign(keras.ops.ones_like(variable))
+        model.optimizer.learning_rate = 1e-3
+
+    run = RunFolder(tmp_path, Config())
+    stage = SecondStage(run, last=2)
+    stage.set_model(model)
+    for epoch in range(4):
+        run.state["log"] = [{"val_score": 0.1}] * epoch
+        disturbed()
+        stage.on_epoch_begin(epoch)
+        same = [np.array_equal(a, b) for a, b in zip(model.get_weights(), best)]
+        assert all(same) == (epoch == 2)
+        assert float(model.optimizer.learning_rate) == pytest.approx(1e-4 if epoch == 2 else 1e-3)
+        assert int(model.optimizer.iterations) == (0 if epoch == 2 else 1)
+        moments = model.optimizer.variables[2:]
+        assert all((moment.numpy() == (0 if epoch == 2 else 1)).all() for moment in moments)
 
 
 # ------------------------------------------------------------------------------------------------------ texts
