@@ -119,7 +119,7 @@ class EncoderGAN(AlternatingModel):
         weight, code_weight, critic_steps, ema, learning_rate, seed: see Config.
     """
 
-    def __init__(self, encoder, generator, critic, objective, weight=100.0, code_weight=0.0, critic_steps=1,
+    def __init__(self, encoder, generator, critic, objective, weight=20.0, code_weight=0.0, critic_steps=1,
                  ema=0.999, learning_rate=2e-4, seed=0):
         averages = copy_of(encoder), copy_of(generator)
         for average in averages:
@@ -275,7 +275,7 @@ class Config(cli.BaseConfig):
     """Of Adam with β₁ = 0.5, for the critic and for the other two."""
     critic_steps: Annotated[int, cli.Between(1, 1000)] = 1
     """Updates of the critic for each one of encoder and generator."""
-    weight: Annotated[float, cli.Between(0, 1_000_000)] = 100.0
+    weight: Annotated[float, cli.Between(0, 1_000_000)] = 20.0
     """λ of eq. (34), for aae: of the mean squared error of a pixel."""
     code_weight: Annotated[float, cli.Between(0, 1_000_000)] = 0.0
     """Weight of the last term of eq. (40), for ALI; 0 leaves it out, as the article does."""

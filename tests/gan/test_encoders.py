@@ -14,6 +14,7 @@ RNG = np.random.default_rng(0)
 IMAGES = RNG.integers(0, 256, (16, 28, 28, 1), "uint8")
 X = (IMAGES / 127.5 - 1).astype("float32")
 Z = RNG.normal(size=(16, 5)).astype("float32")
+TENSORS = ops.convert_to_tensor(X), ops.convert_to_tensor(Z)
 OBJECTIVES = ["aae", *ALI]
 
 
@@ -52,19 +53,19 @@ def expected_losses(objective, model):
 @pytest.mark.parametrize("objective", OBJECTIVES)
 def test_the_losses_are_the_formulas(objective):
     model = small(objective, weight=7.0)
-    inputs = model.critic_inputs(X, Z)
+    inputs = model.critic_inputs(*TENSORS)
     for _ in range(50):                     # each moves u of the power iteration, until it stands still
         critic_loss, *_ = model.critic_loss(inputs)
     expected = expected_losses(objective, model)
     assert float(critic_loss) == pytest.approx(expected[0], rel=1e-3)
-    assert float(model.loss_of_both(X, Z)) == pytest.approx(expected[1], rel=1e-4)
+    assert float(model.loss_of_both(*TENSORS)) == pytest.approx(expected[1], rel=1e-4)
 
 
 def test_the_last_term_of_40_draws_codes_of_generated_images_to_their_z():
     plain, with_term = small("ali"), small("ali", code_weight=3.0)
     fake = numpy(plain.generator(Z, training=True))
     expected = 3 * np.square(Z - numpy(plain.encoder(fake, training=True))).mean()
-    losses = [float(model.loss_of_both(X, Z)) for model in (plain, with_term)]
+    losses = [float(model.loss_of_both(*TENSORS)) for model in (plain, with_term)]
     assert losses[1] - losses[0] == pytest.approx(expected, rel=1e-4)
     # log p°(z|x) − log p(z|x) in G: both are the same function of x, so nothing is left
     (_, generator_plain), (_, generator) = gradients_of_both(plain), gradients_of_both(with_term)
@@ -73,7 +74,7 @@ def test_the_last_term_of_40_draws_codes_of_generated_images_to_their_z():
 
 
 def gradients_of_both(model):
-    _, found = model.gradients(lambda: (model.loss_of_both(X, Z),), model.variables_of_both)
+    _, found = model.gradients(lambda: (model.loss_of_both(*TENSORS),), model.variables_of_both)
     count = len(model.encoder.trainable_variables)
     return [[numpy(gradient) for gradient in part] for part in (found[:count], found[count:])]
 
@@ -105,9 +106,9 @@ def test_each_update_moves_its_own_weights_alone(objective):
         return [any((a != b).any() for a, b in zip(*pair)) for pair in zip(before, after)]
 
     start = weights()
-    model.update_critic(ops.convert_to_tensor(X))
+    model.update_critic(TENSORS[0])
     middle = weights()
-    model.update_both(ops.convert_to_tensor(X))
+    model.update_both(TENSORS[0])
     assert moved(start, middle) == [False, False, True]
     assert moved(middle, weights()) == [True, True, False]
 
