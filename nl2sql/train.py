@@ -16,7 +16,7 @@ column op value AND/OR ...
     python nl2sql/pretrain.py && python nl2sql/train.py     a small BERT of one's own, on the built-in corpus:
         logical form 0.83, execution 0.85 on tables never seen, in 50 minutes on one core of an AMD EPYC
     python nl2sql/train.py --recipe article --bert chinese_wwm_L-12_H-768_A-12
-        --data TableQA --epochs 15 --batch-size 32
+        --data TableQA
 """
 
 import pathlib
@@ -46,6 +46,7 @@ from nl2sql.corpus import load_corpus
 from nl2sql.encoder import SEGMENTS, Encoder
 from nl2sql.model import build_parser, parser_loss, save_parser
 from nl2sql.parser import Parser
+from nl2sql.published import Published
 from nl2sql.report import as_json, measure
 from nl2sql.scores import scores
 from nl2sql.training import BaseConfig, ShuffledBatches, cosine_rate, start
@@ -118,17 +119,25 @@ class Validation(keras.callbacks.Callback):
             print(f"    {record.question} → {as_json(parse.query)}", flush=True)
 
 
+RECIPES = {
+    "cosine": {"epochs": 10, "batch_size": 16, "unrelated": 0.1, "rename": 0.1},
+    "article": {"epochs": 15, "batch_size": 32, "unrelated": 0.0, "rename": 0.0},
+}
+
+
 @dataclass
 class Config(BaseConfig):
-    epochs: int = 10
-    batch_size: int = 16
+    epochs: int | None = None
+    """Passes over the training questions. By default 10, and 15 in the article's recipe."""
+    batch_size: int | None = None
+    """Questions in a step. By default 16, and 32 in the article's recipe."""
     learning_rate: float | None = None
     """The peak. By default 1e-3, and the article's 5e-5 for a BERT of 512 channels or more."""
     bert: str = ""
     """Folder of a BERT, see bert.py. Empty: what pretrain.py wrote last below --out. none: random weights."""
     recipe: Literal["cosine", "article"] = "cosine"
     """article: 0 to the peak in the first epoch, to a fifth in the second, then constant; no marks; questions
-    as they are, to their own tables, whose columns keep their order."""
+    as they are, to their own tables, whose columns keep their order; measured by published.py."""
     width: Annotated[int, cli.Between(16, 4096)] = 128
     """Channels of a BERT that begins with random weights."""
     depth: Annotated[int, cli.Between(1, 48)] = 4
@@ -137,15 +146,17 @@ class Config(BaseConfig):
     """Of its units and attention; a BERT that is loaded has its own. After --resume its noise is another."""
     max_length: Annotated[int, cli.Between(32, 512)] = 160
     """Tokens of a question with its columns. Training leaves longer ones out, prediction drops columns."""
-    unrelated: Annotated[float, cli.Between(0, 0.9)] = 0.1
-    """Share of the training questions that are put to a table they have nothing to do with."""
-    rename: Annotated[float, cli.Between(0, 0.9)] = 0.1
-    """Share of the headers' characters that training replaces, in the question too."""
+    unrelated: Annotated[float, cli.Between(0, 0.9)] | None = None
+    """Share of the training questions that are put to a table they have nothing to do with. By default 0.1,
+    and 0 in the article's recipe."""
+    rename: Annotated[float, cli.Between(0, 0.9)] | None = None
+    """Share of the headers' characters that training replaces, in the question too. As unrelated."""
     validation: Annotated[int, cli.Between(1, 10**9)] = 1000
     """Validation questions, at most, that choose the best epoch."""
 
 
 def train(config):
+    config = cli.with_recipe(config, RECIPES)
     folder, corpus = find_bert(config), load(config)
     bert_config, vocab, weights = describe_bert(config, folder, corpus)
     encoder = Encoder(vocab, **bert_config["parser"])
@@ -159,13 +170,13 @@ def train(config):
     batches = QuestionBatches(run, samples)
     rate = learning_rate(config, bert_config["hidden_size"], len(batches))
     network.compile(keras.optimizers.Adam(rate, global_clipnorm=1.0))
-    validation = Validation(Parser(parser, encoder), chosen(corpus.valid, config))
+    validation = Validation(decoded(Parser(parser, encoder), config), chosen(corpus.valid, config))
     network.fit(batches, **run.fit_options(
         validation, monitor="val_logical_form", best=max,
         save=lambda: save_parser(run.folder, bert, bert_config, vocab, parser)))
 
     plots.save_curves(run.state["log"], run.path("loss.png"))
-    metrics, _ = measure(Parser.load(run.folder), corpus.test)
+    metrics, _ = measure(decoded(Parser.load(run.folder), config), corpus.test)
     metrics = {f"test_{name}": value for name, value in metrics.items()}
     run.finish({**corpus.describe(), "trained_on": len(samples)}, metrics)
     return run
@@ -232,6 +243,11 @@ def learning_rate(config, width, steps):
     if config.recipe == "article":
         return ArticleRate(peak, steps)
     return cosine_rate(peak, config.epochs * steps)
+
+
+def decoded(parser, config):
+    """The parser, whose answers are decoded as published in the article's recipe."""
+    return Published(parser) if config.recipe == "article" else parser
 
 
 def chosen(records, config):

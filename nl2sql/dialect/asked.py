@@ -2,21 +2,18 @@
 
     read_groups(sentence)          每个班, 各部门
     read_aggregates(sentence)      平均工资, 一共多少公斤
-    read_count(sentence)           几本, 多少人, 有几种
     read_columns(sentence)         the columns that are named, or asked for by 谁, 什么时候, 多少钱
 """
 
 import re
 
-from nl2sql.dialect.value_columns import CLAUSE_END, UNIT
+from nl2sql.dialect.value_columns import CLAUSE_END
 from nl2sql.dialect.words import MEASURE, NOUN
-from nl2sql.sql import AVG, COUNT, EQ, SUM
-from nl2sql.wide import DISTINCT
+from nl2sql.sql import AVG, EQ, SUM
 
 ASKING = re.compile("几|多|什么|哪|何|谁|啥|怎么|干")
 WHICH = re.compile(f"(?:哪一?|哪几|什么|啥|哪些){MEASURE}?$")
 WHETHER = re.compile("是否|是不是|有没有|能不能|有无|可否|能否")
-KINDS_COUNTED = ("种", "类", "样", "款")
 
 
 # ----------------------------------------------------------------------------------------------------- groups
@@ -27,6 +24,9 @@ def read_groups(sentence):
     for token in sentence.of("each"):
         if sentence.behind("(?:有|是|为|占|多少|几|自)", token.end):
             token.used = True                            # 各有多少
+            beside = [column for _, end, ((column, *_), *others) in sentence.groups
+                      if others and end == token.start]
+            group = beside[0] if beside and group is None else group           # 男女各有多少人
             continue
         column = group_column(sentence, token)
         if column is not None and group is None:
@@ -41,7 +41,7 @@ def group_column(sentence, token):
     ordered = sentence.words(token).startswith(("按", "以"))
     if named:
         other = named[0]
-        columns = [column for column in other.value if not sentence.facts.is_kind(column, "number")]
+        columns = [column for column in other.value if can_group(sentence.facts, column)]
         sorting = ordered and sentence.behind(".{0,3}?(?:从|由|排|升序|降序|最)", other.end)
         if columns and not sorting:
             token.used = other.used = True
@@ -55,6 +55,14 @@ def group_column(sentence, token):
         sentence.use_match(noun)
         return sentence.facts.key
     return None
+
+
+def can_group(facts, column):
+    """Whether rows can be taken together by a column: no numbers but few whole ones, as of floors."""
+    if not facts.is_kind(column, "number"):
+        return True
+    cells = facts.table.cells(column)
+    return all(cell.is_integer() for cell in cells) and 3 * len(cells) <= 2 * facts.filled[column]
 
 
 def which_column(sentence):
@@ -137,84 +145,6 @@ def targets_of(sentence, token):
     return []
 
 
-# ----------------------------------------------------------------------------------------------------- counts
-
-def read_count(sentence, group):
-    """(column, COUNT or DISTINCT) of 几本, 多少人, 人数; None where a value is asked for, or nothing."""
-    tokens = sentence.of("count", "quantity")
-    found = None
-    for token in tokens:
-        counted = count_of(sentence, token, group)
-        if counted is not None and found is None:
-            found = counted
-    return found
-
-
-def count_of(sentence, token, group):
-    facts = sentence.facts
-    if token.kind == "count" and token.value is None and is_value(sentence, token):
-        token.used = True
-        return None
-    behind = next((other for other in sentence.columns() if 0 <= other.start - token.end <= 1), None)
-    before = nearest_before(sentence, token)
-    unit = UNIT.match(sentence.text, token.end)
-    numbers = set(facts.columns("number"))
-    numeric = [other for other in (behind, before) if other and numbers & set(other.value)]
-    if token.kind == "count" and numeric:
-        token.used = True
-        sentence.use_match(unit)
-        return None                                      # 库存有多少: the value is asked for
-    other = behind if behind and token.kind == "count" else before
-    person = sentence.behind("人(?![口均员物])", token.end)
-    if other is before and other is not None and person and not set(other.value) & {facts.key, *facts.people}:
-        conditions = {group[0][0] for *_, group in sentence.groups}
-        other.used = bool(conditions & set(other.value))               # 其他部门有多少人
-        other = None
-    if other is not None:
-        token.used = other.used = True
-        sentence.spans.append((min(other.end, token.end), max(other.start, token.start)))
-        column = sentence.pick(other, "text", "flag", "year")
-        return counted_column(sentence, column)
-    if token.value in KINDS_COUNTED and not has_noun(sentence, token):
-        return None                                      # 几种 of what?
-    people = facts.about("people") if facts.key not in facts.people else []
-    if token.kind == "count" and people and person and token.value is None:
-        token.used = True
-        sentence.spans.append((token.end, token.end + 1))
-        return people[0], -1
-    token.used = True
-    if person:
-        sentence.use_match(person)
-    return facts.key, COUNT
-
-
-def is_value(sentence, token):
-    """Whether 是多少 asks what a value is, and not how many rows there are."""
-    said = sentence.before("是|为|等于|达到|达", token.start)
-    return said is not None and sentence.behind("[?？。呢啊]*$|元|块|万|亿|岁|%", token.end) is not None
-
-
-def has_noun(sentence, token):
-    return sentence.behind(NOUN, token.end) is not None
-
-
-def nearest_before(sentence, token):
-    """The unused column right before a count: 会员有多少位, 部门数量."""
-    before = [other for other in sentence.columns() if other.end <= token.start]
-    light = "(?:的|一共|总共|共|总|有|各|是|为|分别|大概|都|卖|了|达到)*"
-    touches = before and re.fullmatch(light, sentence.between(before[-1], token))
-    return before[-1] if touches else None
-
-
-def counted_column(sentence, column):
-    """How a column is counted: rows by what names them, else its different cells."""
-    facts = sentence.facts
-    if column == facts.key or (not facts.repeats[column] and facts.kinds[column] == "text"):
-        return column, COUNT
-    fixed = {group[0][0] for *_, group in sentence.groups if len(group) == 1 and group[0][1] == EQ}
-    return (column, COUNT) if column in fixed else (column, DISTINCT)
-
-
 # ---------------------------------------------------------------------------------------------------- columns
 
 def read_columns(sentence):
@@ -227,7 +157,7 @@ def read_columns(sentence):
     which = [token for token in sentence.columns() if WHICH.search(sentence.text[:token.start])]
     for token in sentence.columns():
         token.used = True
-        if which and token not in which and set(token.value) <= set(fixed):
+        if (which or found) and token not in which and set(token.value) <= set(fixed):
             continue                                     # 武汉是哪个省的省会
         found.append((token.start, sentence.pick(token, apart=fixed)))
     for token in sentence.of("flag"):

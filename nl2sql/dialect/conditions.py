@@ -9,7 +9,7 @@ import re
 from dataclasses import replace
 
 from nl2sql.dialect.periods import BARE_YEAR, Period, bounds, year_as_written
-from nl2sql.dialect.value_columns import UNIT, columns_of, use_unit
+from nl2sql.dialect.value_columns import UNIT, columns_of, conversion, use_unit
 from nl2sql.dialect.words import (
     AFTER,
     DIRECTIONS,
@@ -181,6 +181,9 @@ def limits(sentence, value, column):
     if value.kind == "time":
         return value.value, value.value
     found = sentence.facts.table.matcher.reading(value.value, column)
+    times = conversion(sentence, value, column)
+    if times != 1:
+        found = float(f"{value.value.value * times:.12g}")
     if sentence.facts.table.types[column] != "real":     # years as texts
         found = year_as_written(int(found), sentence.facts.table.cells(column))[0]
     return found, found
@@ -203,6 +206,9 @@ def is_of_tens(sentence, value):
 
 def operator_of(sentence, value):
     """What the words before and behind a value say."""
+    if value.kind == "number" and sentence.words(value)[0] in "过上破超":
+        use_unit(sentence, value)
+        return GE if sentence.words(value)[0] == "上" else GT          # 上万, 过亿
     text = sentence.text
     before = sentence.before(BEFORE, value.start)
     unit = use_unit(sentence, value)

@@ -21,6 +21,7 @@ from nl2sql.encoder import UNIT_IN_NAME
 DAY, CLOCK, YEAR = re.compile(r"\d{4}-\d\d-\d\d.*"), re.compile(r"\d\d:\d\d.*"), re.compile(r"(19|20)\d\d年?")
 MONTHS = re.compile(r"\d{4}-\d\d")
 LONGEST = 24                          # characters of a cell that are looked for in a question as they are
+NUMBERED = re.compile("号$|编号|代码|编码|id$")
 NAMED = re.compile("名$|名称$|姓名|名字|标题|题目")
 CODED = re.compile("号$|编号|代码|编码|id$|序号|工号|学号|电话|手机|地址|ip|备注|邮箱|说明")
 
@@ -47,8 +48,8 @@ class Facts:
         self.units = [normalise(name)[len(short):] for name, short in zip(table.columns, self.names)]
         self.about = functools.cache(self._about)
         self.flags = {}
-        self.kinds = [self._kind(column) for column in range(len(self.names))]
         self.filled = [self._filled(column) for column in range(len(self.names))]
+        self.kinds = [self._kind(column) for column in range(len(self.names))]
         self.repeats = [len(table.cells(column)) < filled for column, filled in enumerate(self.filled)]
         self.people = [column for column in self.columns("text") if self._is_people(column)]
         self.key = self._key()
@@ -98,7 +99,10 @@ class Facts:
         if self.table.types[column] == "real":
             whole = all(float(cell).is_integer() and 1900 <= cell <= 2100 for cell in cells)
             named = re.search("年|year|日期", normalise(self.table.columns[column]))
-            return "year" if cells and whole and named else "number"
+            if cells and whole and named:
+                return "year"
+            numbered = NUMBERED.search(self.names[column]) and len(cells) == self.filled[column]
+            return "text" if numbered and all(map(float.is_integer, cells)) else "number"
         cells = [cell for cell in cells if cell not in EMPTY_WORDS]
         for kind, pattern in (("date", DAY), ("date", MONTHS), ("time", CLOCK), ("year", YEAR)):
             if cells and all(map(pattern.fullmatch, cells)):
@@ -107,10 +111,11 @@ class Facts:
 
     def _is_people(self, column):
         """Whether a column is one of people's names: by its name, or by nine of ten cells."""
-        cells = [cell for cell in self.table.cells(column) if cell not in EMPTY_WORDS]
+        cells = [cell_text(cell) for cell in self.table.cells(column) if cell not in EMPTY_WORDS]
         alike = [cell for cell in cells if cell[0] in SURNAMES and 2 <= len(cell) <= 3 and is_han(cell[-1])]
-        share = len(alike) / max(len(cells), 1)
-        return share > 0.9 or (share > 0.4 and bool(PEOPLE.search(self.names[column])))
+        share, surnames = len(alike) / max(len(cells), 1), {cell[0] for cell in alike}
+        many = len(surnames) > 2 and 2 * len(surnames) > len(alike)
+        return (share > 0.9 and many) or (share > 0.4 and bool(PEOPLE.search(self.names[column])))
 
     def _key(self):
         """The column that names the rows: mostly a name that does not repeat, and rather no code."""
@@ -123,6 +128,11 @@ class Facts:
             if most is None or rank > most:
                 best, most = column, rank
         return best
+
+    def is_additive(self, column):
+        """Whether a sum of a column's numbers says something: amounts, and no prices, ages or shares."""
+        rate = re.search("率|价|分|龄|均|度|比|%|/|岁", self.names[column] + self.units[column])
+        return self.is_kind(column, "number") and rate is None
 
     def is_key(self, column):
         """Whether a column names rows one by one."""

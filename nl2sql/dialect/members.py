@@ -75,7 +75,8 @@ def add_cells(sentence, chain):
     tokens, columns, cells = zip(*chain)
     column, first = columns[0], tokens[0]
     negated = sentence.negation(first.start)
-    if negated and STRONG_NOT.match(negated[0]):
+    done = str(cells[0]).startswith("已") or "状态" in sentence.facts.names[column]
+    if negated and STRONG_NOT.match(negated[0]) and not done:
         negated = None                                   # 没有主任医师的科室 is not said of one row
     if negated:
         sentence.use_match(negated)
@@ -136,9 +137,9 @@ def read_flags(sentence):
         token.used = True
         if known:
             continue
-        negated = sentence.negation(token.start)
-        if negated:
-            sentence.use_match(negated)
+        negated, done = sentence.negation(token.start), sentence.before("已经?", token.start)
+        if negated or done:
+            sentence.use_match(negated or done)
         sentence.add(token.start, token.end, (token.value, EQ, flag.no if negated else flag.yes))
     for token in sentence.columns("flag"):
         add_whole_flag(sentence, token)
@@ -146,9 +147,7 @@ def read_flags(sentence):
 
 def is_asked(sentence, token):
     """Whether a question of one row ends in 吗: 冯佳住校吗 asks for yes or no."""
-    facts = sentence.facts
-    rows = [group for *_, group in sentence.groups if facts.is_key(group[0][0]) and len(group) == 1]
-    return bool(rows) and re.search("(?:吗|么|没有?)[?？。]?$", sentence.text) is not None
+    return sentence.names_one_row() and re.search("(?:吗|么|没有?)[?？。]?$", sentence.text) is not None
 
 
 def add_whole_flag(sentence, token):

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from rapidfuzz import fuzz, process
 
 from common.harness.vocab import is_han
-from nl2sql.dialect.facts import LONGEST
+from nl2sql.dialect.facts import CODED, LONGEST
 from nl2sql.dialect.words import (
     EACH,
     EMPTY_WORDS,
@@ -18,15 +18,20 @@ from nl2sql.dialect.words import (
     MEASURE,
     MEASURES,
     OR_WORDS,
+    PERSONS,
     ROWS,
     SYNONYMS,
     TAIL,
+    WORDS_BEFORE,
     any_of,
 )
 
 EACHES = re.compile(EACH)
 ASKING = re.compile(f"(?:哪|几|什么|每一?|各|多少|按|不同的?|分)(?:{MEASURE})?$")
 ASKED_OF = re.compile("(?:的)?(?:是|为|有|在)?(?:谁|什么(?!时候|时间|地方|日期)|多少|几|哪|怎)")
+MORE_DIGITS = re.compile(r"[0-9.:]|[元块岁分次亩平万亿千百吨斤公个年月日%至到~-]|[及或]?以|之间|左右|"
+                         "多(?!少)")
+BEFORE_NUMBER = re.compile(f"[0-9.]$|(?:{any_of(WORDS_BEFORE)})(?<![是为=:])$|[到至~-]$")
 LIGHT = "没未无不非"              # before a part of a column's name these are words of their own
 NEGATIVE = "没未不非无已的"            # which differ from no other character by mistake
 MOST = 5_000                      # cells among which a misspelt one is looked for
@@ -60,9 +65,17 @@ def cells_in(text, facts):
     for start in range(len(text)):
         for end in range(start + 1, min(len(text), start + LONGEST) + 1):
             places = facts.places.get(text[start:end])
-            if places and text[start:end] not in EMPTY_WORDS:
+            if places and text[start:end] not in EMPTY_WORDS and not is_number(text, start, end):
                 found.append(Token("cell", start, end, places))
     return found
+
+
+def is_number(text, start, end):
+    """Whether digits that are a code in the table are a number in a question: 300元以下."""
+    if not text[start:end].isdecimal():
+        return False
+    compared = MORE_DIGITS.match(text, end) or BEFORE_NUMBER.search(text[:start])
+    return compared is not None
 
 
 def columns_in(text, facts):
@@ -81,7 +94,10 @@ def each_in(text, facts):
         start, end = match.span()
         named = [column for column, name in enumerate(facts.names) if text.startswith(name, end)]
         named = [column for column in named if not facts.is_kind(column, "number")]
-        owned = [column for column in facts.columns("text") if text[end - 1] in facts.names[column]]
+        owned = [column for column in facts.columns("text", "number")
+                 if facts.is_kind(column, "text") or facts.names[column].endswith(text[end - 1])]
+        owned = [column for column in owned
+                 if text[end - 1] in facts.names[column] and facts.repeats[column]]
         if end - start > 1 and not named and owned and text[end - 1] in MEASURES:
             end -= 1
         yield Token("each", start, end, text[start:end])
@@ -109,6 +125,7 @@ def parts_of_columns(text, facts, tokens):
             owners = [column for column, name in enumerate(facts.names) if part in name]
             if not owners:
                 break
+            owners = [column for column in owners if not names_rows(part, column, facts)]
             owners = [column for column in owners
                       if not has_other_head(part, text, start, facts.names[column], covered)]
             if end - start == 1:
@@ -117,6 +134,12 @@ def parts_of_columns(text, facts, tokens):
                 best = best_owners(owners, part, facts)
                 found.append(Token("part", start, end, best, exact=False, others=tuple(owners)))
     return found
+
+
+def names_rows(part, column, facts):
+    """Whether a part of a code's name is a noun for the rows, which have another name: 员工 in 员工编号."""
+    is_noun = part in ROWS or part in PERSONS
+    return is_noun and column != facts.key and CODED.search(facts.names[column]) is not None
 
 
 def has_other_head(part, text, start, name, covered):
@@ -134,9 +157,12 @@ def has_other_head(part, text, start, name, covered):
 def is_asked_for(text, start, column, facts):
     """Whether one character can be meant as a part of a column's name: 哪个班, and no 的 in 目的地."""
     asked, part = ASKING.search(text[:start]), text[start]
-    if any(text.startswith(word, start) for word in KEPT):
+    is_noun = part in ROWS and column != facts.key and not facts.repeats[column]
+    if is_noun or any(text.startswith(word, start) for word in KEPT):
         return False                                     # 哪台机器 is no 机房
-    if not asked or facts.is_kind(column, "number", "date", "time"):
+    grouped = asked and asked[0].startswith(("每", "各")) and facts.repeats[column]
+    is_number = facts.is_kind(column, "number") and not grouped
+    if not asked or is_number or facts.is_kind(column, "date", "time"):
         return False
     strong = asked[0].startswith(("哪", "每", "几", "各"))
     at_end = facts.names[column].startswith(part) or facts.names[column].endswith(part)

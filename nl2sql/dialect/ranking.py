@@ -69,6 +69,8 @@ def read_best(sentence, token, found, grouped, aggregated):
         found.lost.append(token)
         return
     column = None if aggregated else best_column(sentence, token, about)
+    if column is None and not aggregated and (born := birth_of(sentence, token, about)) is not None:
+        column, direction = born, -direction             # the oldest was born first
     most = sentence.words(token).startswith(("最多", "最少"))
     if aggregated:
         pass                                             # 平均工资最高: the order is that of the average
@@ -122,6 +124,18 @@ def best_column(sentence, token, about):
     else:
         columns = facts.named_like(about, ["number"])[:1]
     return sentence.choice(token.start, token.end, columns)
+
+
+def birth_of(sentence, token, about):
+    """The column of birthdays for 年龄最大 of a table that has no ages, or None."""
+    named = sentence.before("(?:年龄|岁数|年纪)", token.start)
+    born = [column for column in sentence.facts.columns("date", "year")
+            if re.search("出生|生日", sentence.facts.names[column])]
+    if not born or not (named or about == ["年龄", "岁"]):
+        return None
+    if named:
+        sentence.use_match(named)
+    return born[0]
 
 
 def sorted_column(sentence, token):

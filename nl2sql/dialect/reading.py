@@ -12,8 +12,9 @@ import re
 from dataclasses import dataclass, field
 
 from nl2sql.characters import normalise
-from nl2sql.dialect.asked import read_aggregates, read_columns, read_count, read_groups, which_column
+from nl2sql.dialect.asked import read_aggregates, read_columns, read_groups, which_column
 from nl2sql.dialect.conditions import read_values
+from nl2sql.dialect.counts import count_of_times, read_count
 from nl2sql.dialect.facts import CODED, facts_of
 from nl2sql.dialect.members import read_members
 from nl2sql.dialect.ranking import read_ranking
@@ -101,8 +102,10 @@ def query_of(sentence):
     columns = [column for column in read_columns(sentence) if column not in values]
     if len(columns) > 1 and not is_listed(sentence):
         columns = [column for column in columns if column != sentence.facts.key]
-    if counted and counted[1] == -1:                     # 多少人 of a column of people's numbers
+    if counted and counted[1] is None:                   # 多少人 of a column of people's numbers
         columns, counted = [*columns, counted[0]], None
+    if not counted and not columns and sentence.groups:
+        counted = count_of_times(sentence)
     if group is not None:
         return grouped(sentence, group, aggregates, ranking, counted, columns, where)
     if aggregates or ranking.extremes:
@@ -135,7 +138,9 @@ def listed(sentence, ranking, columns, where):
     if not columns and asks_for_object(sentence):
         fixed = {group[0][0] for group in where}
         things = set(facts.columns("text")) - {*fixed, *facts.people, facts.key}
-        columns = [sentence.choice(0, 0, sorted(things))] if things else []
+        alike = [column for column in things if set(facts.names[column]) & set(sentence.text)]
+        things = alike if len(alike) == 1 else sorted(things)              # 种了什么 of 种植作物
+        columns = [sentence.choice(0, 0, things)] if things else []
     select = tuple((column, 0) for column in columns or [facts.key])
     repeats = not any(facts.is_key(column) for column, _ in select)
     return WideQuery(select, where, distinct=repeats and order is None, order=order, limit=limit)
@@ -164,6 +169,9 @@ def grouped(sentence, group, aggregates, ranking, counted, columns, where):
         return None                                      # the first of each group is beyond this
     order = (ranking.column, 0, descending) if ranking.direction else None
     others = [column for column in columns if column != group]
+    if others and facts.repeats[group] and all(facts.is_additive(column) for column in others):
+        sentence.guesses += [("各", column) for column in others]      # 各地区的数量: the sum, one supposes
+        return WideQuery(((group, 0), *((column, SUM) for column in others)), where, group=group)
     if not others and group != facts.key:
         others = [facts.key]
     return WideQuery(tuple((column, 0) for column in (group, *others)), where, order=order)

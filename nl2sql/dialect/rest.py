@@ -17,7 +17,7 @@ ENDS = re.compile("(?:有哪些?|有谁|有几|有多少|有什么|都有|分别
                   "[?？。!]|$)")
 # between a value and its verb, between a verb and its value
 LISTED_BY = "(?:都|分别)?有(?:哪|谁|几|多少|什么)"
-BEHIND_VALUE = "[在从到往于由的了被是年月日以后前之内起,]*"
+BEHIND_VALUE = "(?:[在从到往于由的了被是年月日以后前之内起都还,]|一共|总共)*"
 BEFORE_VALUE = "(?:[在从到往于由自给了过的]|哪些|哪个|什么)*"
 
 

@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass, field
 
 from nl2sql.dialect.words import LEANINGS, NOT
+from nl2sql.sql import EQ
 
 
 @dataclass
@@ -57,6 +58,11 @@ class Sentence:
         """Adds conditions of which one must hold, said from start to end."""
         if conditions not in [group for *_, group in self.groups]:
             self.groups.append((start, end, conditions))
+
+    def names_one_row(self):
+        """Whether a condition is a cell of the column that names the rows, or of one that never repeats."""
+        single = [group[0] for *_, group in self.groups if len(group) == 1 and group[0][1] == EQ]
+        return any(self.facts.is_kind(column, "text") and self.facts.is_key(column) for column, *_ in single)
 
     def columns(self, *kinds):
         """Unused tokens of columns, of those that can be of some kinds."""

@@ -50,7 +50,7 @@ SORTED = re.compile(f"(?:[从由按](?:{any_of([*UP, *DOWN])})|降序|倒序|逆
                     "(?:地?排(?:序|列|名|一?下)?)?|(?<=.)(?:排序|排列)")
 # of these units 多少 and 几 ask for a value and count no rows
 NO_COUNT = "月|号|点|年|岁|分|钱|楼|层|天|次|小时|元|块钱|公斤|斤|公里"
-COUNT = re.compile(f"(?:有)?(?:多少|几)(?!{NO_COUNT})({ENTITY})?")
+COUNT = re.compile(f"(?:有)?(?:多少|(?<!哪)几)(?!{NO_COUNT})({ENTITY})?")
 QUANTITIES = re.compile(any_of("人数 个数 总数 数量 件数 台数 次数 总人数 家数 条数 只数 数目 户数".split()))
 WORDS = {"average": re.compile(AVERAGE), "total": re.compile(TOTAL), "relative": RELATIVE, "reason": REASON}
 KINDS = ("cell", "column", "flag", "period", "time", "best", "top", "sorted", "number", "reason", "relative",
@@ -70,6 +70,8 @@ def read_tokens(text, facts):
     for concept, pattern in ASKED.items():
         found += [Token("concept", *match.span(), concept) for match in pattern.finditer(text)
                   if match[0] != "几块" or facts.about(concept)]
+    # 生产总值 of 地区生产总值 counts before its 总
+    found += [part for part in parts_of_columns(text, facts, []) if part.end - part.start > 2]
     tokens = longest(found, [])
     tokens = longest([*parts_of_columns(text, facts, tokens), *synonyms_in(text, facts)], tokens)
     return longest(guessed_cells(text, facts, tokens), tokens)

@@ -6,9 +6,10 @@
 import re
 
 from nl2sql.dialect.periods import BARE_YEAR, columns_for
-from nl2sql.dialect.words import CONCEPTS, MEASURE, WORDS_BEHIND, any_of
+from nl2sql.dialect.words import CONCEPTS, MEASURE, SIZES, WORDS_BEHIND, any_of
 
-UNIT = re.compile(f"(?:{MEASURE}|平方米|平方公里|平米|公里|千米|公斤|千克|公顷|小时|分钟|周岁|块钱|元钱|"
+UNIT = re.compile(f"(?:{MEASURE}|平方米|平方公里|平方千米|平米|公里|千米|公斤|千克|公顷|小时|分钟|周岁|"
+                  "块钱|元钱|"
                   "[元块钱人岁次册分秒米斤吨度平亩天年月日瓶桌本箱袋桶股核%台万亿楼]|kg|km|cm|gb|tb|mb|g|k|w|t)*"
                   "(?:整)?(?:的)?")
 JOINTS = ("和", "、", "与", "以及", "跟", "及")
@@ -63,17 +64,13 @@ def columns_by_unit(sentence, value, possible):
     """The columns that are counted in the unit behind a number."""
     if value.kind != "number":
         return []
-    unit = UNIT.match(sentence.text, value.end)[0].removesuffix("的")
-    if value.value.percent:
-        unit = "%"
-    elif value.value.factor != 1:
-        unit = sentence.words(value)[-1] + unit
-    if not unit:
-        return []
-    written = [column for column in possible if unit in sentence.facts.units[column]]
-    if written:
-        priced = [column for column in sentence.facts.about("price") if column in written]
-        return priced[:1] if len(written) > 1 and priced else written
+    unit = unit_of(sentence, value)
+    whole = sentence.words(value)[-1] + unit if value.value.factor != 1 else unit
+    for wanted in filter(None, (whole, unit)):
+        written = [column for column in possible if wanted in sentence.facts.units[column]]
+        if written:
+            priced = [column for column in sentence.facts.about("price") if column in written]
+            return priced[:1] if len(written) > 1 and priced else written
     for concept, (_, units, *_) in CONCEPTS.items():
         if unit in units:
             about = [column for column in sentence.facts.about(concept) if column in possible]
@@ -82,10 +79,31 @@ def columns_by_unit(sentence, value, possible):
     return []
 
 
+def unit_of(sentence, value):
+    """What stands behind a number, of 4个人 the 人."""
+    if value.value.percent:
+        return "%"
+    more = sentence.behind("[多几来]", value.end)                       # 三十多岁
+    unit = UNIT.match(sentence.text, more.end() if more else value.end)[0].removesuffix("的")
+    if not unit and sentence.words(value).endswith("年"):
+        return "年"
+    return unit.removeprefix("个") or unit
+
+
 def has_foreign_unit(sentence, value):
     """Whether a number counts something of which the table has no column: 3人, 20分钟."""
-    unit = UNIT.match(sentence.text, value.end)[0].removesuffix("的")
-    return bool(unit) and unit not in ("万", "亿", "k", "w")
+    return unit_of(sentence, value) not in ("", "万", "亿", "k", "w")
+
+
+def conversion(sentence, value, column):
+    """By what a number is multiplied to be in the unit that a column's name says: 3年 are 36 in months."""
+    said, written = unit_of(sentence, value), sentence.facts.units[column]
+    for sizes in SIZES:
+        known = {size for unit, size in sizes.items()
+                 if re.search(f"(?<![a-z/]){re.escape(unit)}(?![a-z])", written)}
+        if said in sizes and len(known) == 1:
+            return sizes[said] / known.pop()
+    return 1
 
 
 def with_others(sentence, nearest, named, value, possible):

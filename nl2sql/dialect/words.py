@@ -53,6 +53,8 @@ for _great, _small, _about in LISTS["adjective"]:
 CONCEPTS = {name.removeprefix("concept "): parts[0] for name, parts in LISTS.items()
             if name.startswith("concept ")}
 ASKED = {concept: re.compile(one_of(parts[0])) for concept, parts in CONCEPTS.items() if parts[0]}
+# units of one kind and their sizes: {"年": 12, "月": 1}
+SIZES = [dict(zip(units, map(float, sizes))) for units, sizes in LISTS["size"]]
 SYNONYMS = [group for group, in LISTS["synonyms"]]
 LEANINGS = LISTS["leaning"]
 SURNAMES = set(LISTED["surname"])
