@@ -6,6 +6,7 @@ SMOKE = {
     "gillespie": [""],
     "gradient_clipping": [""],
     "initialisation": [""],
+    "mixing": [""],
     "noise_contrastive": [""],
     "optimiser_dynamics": [""],
     "rnn_ode": [""],
@@ -13,6 +14,7 @@ SMOKE = {
 }
 # (file, options, message): refused in one line, before anything is written
 BAD = [
+    ("mixing", "--batch-size 0", "--batch-size expects 1 to 10,000. Received: 0"),
     ("word_discovery", "--least-count 0", "--least-count expects 1 to 1,000,000. Received: 0"),
     ("noise_contrastive", "--samples 5", "--samples expects 100 to 10,000,000. Received: 5"),
     ("rnn_ode", "--epochs 0", "--epochs expects 1 to 100,000. Received: 0"),
