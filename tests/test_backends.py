@@ -17,7 +17,7 @@ from tests.articles import CASES, ROOT, run
 LAYERS = sorted(path.stem for path in (ROOT / "common").glob("*.py") if path.stem != "__init__")
 LAYER_TESTS = [f"common/test_{layer}.py" for layer in LAYERS]
 MORE_TESTS = ["common/test_contract.py", "common/test_crf_contract.py", "common/test_crf_partial.py",
-              "test_copyable.py"]
+              "gan/test_encoders.py", "test_copyable.py"]
 ORACLES = ("definition or loop or enumeration or jacobian or inverse_undoes or numpy or closed_form or "
            "formula or padding or float32_under_any_policy or sigma or svd")
 WITHOUT_TORCH = pytest.mark.skipif(importlib.util.find_spec("torch") is None,
