@@ -17,6 +17,7 @@ from nl2sql.csv_files import TITLES, rows_in_csv
 from nl2sql.databases import ENDINGS, rows_in_database
 from nl2sql.loose_numbers import read_loosely
 from nl2sql.numerals import cell_number
+from nl2sql.sheet_layout import without_totals
 from nl2sql.tables import Table, checked_rows, table_of, tables_in
 from nl2sql.workbooks import open_workbook
 
@@ -102,11 +103,17 @@ def read_excel(path, name):
         if len(sheets) > 1 and not name:                 # what is not asked for need not be unpacked
             sheets = [sheet for sheet in sheets if sheet not in book.hidden] or sheets
             sheets = list(filter(book.is_filled, sheets)) or sheets
-        sheet = choose(dict.fromkeys(sheets), name, path, "sheet")
-        rows, notes = book.rows(sheet)
-    if not rows:
+        wanted, _, number = name.rpartition("/")
+        if name in sheets or wanted not in sheets or not number.isdecimal():
+            wanted, number = name, ""                    # 甲/2 is the second table on the sheet 甲
+        sheet = choose(dict.fromkeys(sheets), wanted, path, "sheet")
+        tables, notes = book.tables(sheet)
+    if not any(tables):
         raise InputError(f"{path} holds nothing in the sheet {sheet}: expected a header and rows.")
-    return table_of_rows(checked_rows(rows, path), sheet, notes)
+    if len(tables) > 1 or number:
+        names = {f"{sheet}/{i}": rows for i, rows in enumerate(tables, 1)}
+        tables = [names[choose(names, f"{sheet}/{number}" if number else "", path, "table")]]
+    return table_of_rows(checked_rows(tables[0], path), sheet, notes)
 
 
 # ----------------------------------------------------------------------------------------------------- SQLite
@@ -136,6 +143,10 @@ def table_of_rows(rows, name, notes=()):
         title = " ".join(map(clean, row)).strip()
         notes = [*notes, f"{title} is taken for a title, the row below it for the header"]
     header, *rows = rows[len(titles):]
+    rows, totals = without_totals(rows)
+    if totals:
+        notes = [*notes, f"rows of totals are left out: {len(totals)}, as "
+                         f"{' '.join(filter(None, map(clean, totals[0])))}"]
     notes, columns, types = list(notes), [], [None for _ in header]
     for column, cells in zip(header, zip(*rows)):
         sortable, unit = rewritten(cells)

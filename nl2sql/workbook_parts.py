@@ -134,7 +134,8 @@ class Texts(Content):
 
 
 class Cells(Content):
-    """The rows of a sheet as {column: cell}, without empty cells and rows.
+    """The rows of a sheet as {column: cell}, without empty cells and rows; `numbers` are theirs, `merged` the
+    areas of merged cells.
 
     Args:
         texts, writers, beginning: of the Workbook.
@@ -150,6 +151,7 @@ class Cells(Content):
         self.rows, self.row, self.number, self.width = [], {}, 0, 0
         self.column, self.kind, self.style, self.is_formula = -1, "n", 0, False
         self.uncalculated, self.spans = 0, 0
+        self.numbers, self.merged = [], []
 
     def start(self, name, attributes):
         super().start(name, attributes)
@@ -159,6 +161,8 @@ class Cells(Content):
             self.pieces, self.is_formula = [], False
         elif name == "f":
             self.is_formula = True
+        elif name == "mergeCell" and len(self.merged) < CELLS:
+            self.merged.append(attributes.get("ref", ""))
         elif name == "row":
             self.number = int(attributes.get("r", self.number + 1))
             self.row, self.column = {}, -1
@@ -188,6 +192,7 @@ class Cells(Content):
             self.uncalculated += 1
         elif name == "row" and self.row:
             self.rows.append(self.row)
+            self.numbers.append(self.number)
             if len(self.rows) >= self.most:
                 raise Enough
 

@@ -17,6 +17,7 @@ from xml.parsers import expat
 
 from common.harness.archives import open_archive
 from common.harness.reading import InputError
+from nl2sql.sheet_layout import area_of, tables_on
 from nl2sql.tables import CELLS
 from nl2sql.workbook_parts import ROWS, Cells, Enough, Links, SheetNames, Styles, Texts
 
@@ -73,10 +74,20 @@ class Workbook:
 
     def rows(self, name):
         """(the rows of a sheet that have cells, as lists that end with their last one; notes for the user)"""
+        found = self._cells(name)
+        return list(map(listed, found.rows)), found.notes()
+
+    def tables(self, name):
+        """(the tables on a sheet, each as the rows of it; notes for the user)"""
+        found = self._cells(name)
+        merged = list(filter(None, map(area_of, found.merged)))
+        tables, notes = tables_on(found.rows, found.numbers, merged)
+        return [list(map(listed, rows)) for rows in tables], [*found.notes(), *notes]
+
+    def _cells(self, name):
         self._texts()
         self.elements = [0, 0]                           # those of other parts are no matter
-        found = self._cells_of(self.parts[self.sheets[name]][1])
-        return list(map(listed, found.rows)), found.notes()
+        return self._cells_of(self.parts[self.sheets[name]][1])
 
     def _cells_of(self, part, most=ROWS, **content):
         found = Cells(self._texts(), self.writers, self.beginning, self.path, most)

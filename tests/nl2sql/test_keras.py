@@ -9,9 +9,9 @@ import sys
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 NEEDS_KERAS = {"keras", "tensorflow", "nl2sql.bert", "nl2sql.model", "nl2sql.parser", "nl2sql.training"}
-FREE = ("augment cells characters corpus csv_files databases dates decode dialect.answer encoder labels lines "
-        "loose_numbers matcher notes numerals predict report scores sql table_files tables understood wide "
-        "workbook_parts workbooks").split()
+FREE = ("augment cells characters corpus csv_files databases dates decode dialect.answer encoder "
+        "labels lines loose_numbers matcher notes numerals predict report scores sql table_files "
+        "tables understood wide sheet_layout workbook_parts workbooks").split()
 
 
 def imports(path):
