@@ -31,6 +31,7 @@ from keras import layers, ops
 from common.harness import cli, plots, training
 from common.harness.batches import ArrayBatches
 from common.harness.models import load_model
+from common.harness.reading import InputError
 from gan import frechet, report
 from gan.backends import AlternatingModel
 from gan.kernels import normed
@@ -295,6 +296,10 @@ class Config(cli.BaseConfig):
 
 def train(config):
     check_backend(config)
+    for name, used in (("weight", config.objective == "aae"), ("code_weight", config.objective in ALI)):
+        if not used and getattr(config, name) != getattr(Config, name):
+            raise InputError(f"{cli.option(name)} expects --objective to be one of "
+                             f"{'aae' if name == 'weight' else ', '.join(ALI)}. Received: {config.objective}")
     images = load(config)
     extractor = frechet.find_extractor(config.features, images, quiet=config.smoke)
     run = training.start(config, "gan", config.objective)

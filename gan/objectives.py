@@ -207,6 +207,19 @@ def choose(name, weight=LAMBDA, k=DIV_K, p=DIV_P, r="", one_sided=False):
     return objective
 
 
+def options_of(name):
+    """Which of weight, k, p, r, one_sided and kernels mean something for an objective of OBJECTIVES."""
+    objective = OBJECTIVES[name]
+    used = {"weight"} if name in DISTANCES else set()
+    if objective.penalty is penalty_gp:
+        used |= {"weight", "r", "one_sided"}
+    if objective.penalty is penalty_div:
+        used |= {"k", "p", "r"}
+    if objective.spectral:
+        used |= {"kernels", "kernel_weight"}
+    return used
+
+
 def critic_loss(objective, critic, x_r, x_f, epsilon=None):
     """The critic's whole loss on a batch of real and a batch of fake images of the same size.
 

@@ -37,7 +37,7 @@ from common.harness.reading import InputError
 from gan import data, frechet, report
 from gan.backends import BACKENDS, AlternatingModel
 from gan.kernels import normed
-from gan.objectives import EPSILONS, OBJECTIVES, choose, critic_loss
+from gan.objectives import EPSILONS, OBJECTIVES, choose, critic_loss, options_of
 from gan.painter import Painter
 
 # ----------------------------------------------------------------------------------------------------- models
@@ -268,6 +268,7 @@ class Config(cli.BaseConfig):
 
 def train(config):
     check_backend(config)
+    check_options(config)
     images = load(config)
     extractor = frechet.find_extractor(config.features, images, quiet=config.smoke)
     run = training.start(config, "gan", config.objective)
@@ -301,6 +302,20 @@ def check_backend(config):
     if config.devices != 1 and backend == "tensorflow":
         raise InputError("--devices expects 1 for gan on TensorFlow: MirroredStrategy cannot run its step of "
                          f"two optimizers. KERAS_BACKEND=jax shares its batches. Received: {config.devices}")
+
+
+def check_options(config):
+    """Refuses what the chosen objective has no use for, and would ignore without a word."""
+    used = options_of(config.objective)
+    for name in ("weight", "k", "p", "r", "one_sided", "kernels", "kernel_weight"):
+        if name not in used and getattr(config, name) != getattr(Config, name):
+            users = ", ".join(other for other in OBJECTIVES if name in options_of(other))
+            raise InputError(f"{cli.option(name)} expects --objective to be one of {users}. "
+                             f"Received: {config.objective}")
+    if config.kernels != "regularized" and config.kernel_weight != Config.kernel_weight:
+        raise InputError(f"--kernel-weight expects --kernels regularized. Received: {config.kernels}")
+    if not config.vi_regularizer and config.vi_lag != Config.vi_lag:
+        raise InputError("--vi-lag expects a --vi-regularizer above 0. Received: 0")
 
 
 def load(config):

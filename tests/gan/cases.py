@@ -42,6 +42,13 @@ BAD = [
     ({"data": "digits", "batch_size": 2000}, "images for one update"),
     ({"critic_steps": 0}, "--critic-steps expects 1 to 1,000"),
     ({"devices": 2, "data": "digits"}, "--devices expects"),
+    ({"one_sided": True}, "--one-sided expects --objective to be one of wgan_gp. Received: gan_qp_l2"),
+    ({"r": "fake"}, "--r expects --objective to be one of wgan_div, wgan_gp"),
+    ({"kernels": "constraint"}, "--kernels expects --objective to be one of wgan_sn, sgan_sn"),
+    ({"k": 3.0}, "--k expects --objective to be one of wgan_div"),
+    ({"objective": "wgan_div", "weight": 3.0}, "--weight expects --objective to be one of gan_qp_l1, gan_qp"),
+    ({"objective": "wgan_sn", "kernel_weight": 3.0}, "--kernel-weight expects --kernels regularized"),
+    ({"vi_lag": 7}, "--vi-lag expects a --vi-regularizer above 0"),
 ]
 
 

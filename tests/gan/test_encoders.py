@@ -6,6 +6,7 @@ import pytest
 from keras import ops
 
 from common.harness.datasets import Images
+from common.harness.reading import InputError
 from gan import encoders, frechet
 from gan.encoders import ALI, EncoderGAN, build_code_critic, build_encoder, build_pair_critic
 from gan.train import build_generator
@@ -144,3 +145,13 @@ def test_a_sheet_has_images_over_their_reconstructions(tmp_path, count, shape):
     sheet = np.asarray(Image.open(tmp_path / "sheet.png"))
     assert sheet.shape == shape
     np.testing.assert_array_equal(sheet[:56:2, :56:2], IMAGES[0, ..., 0])
+
+
+@pytest.mark.parametrize("options, message", [
+    ({"weight": 3.0}, "--weight expects --objective to be one of aae"),
+    ({"objective": "aae", "code_weight": 1.0}, "--code-weight expects --objective to be one of ali, ali_mi"),
+])
+def test_options_of_another_objective_are_refused(options, message, tmp_path):
+    with pytest.raises(InputError, match=message):
+        encoders.train(encoders.Config(out=tmp_path / "out", **options))
+    assert not (tmp_path / "out").exists()
