@@ -13,6 +13,7 @@ import numpy as np
 from nl2sql.dates import find_dates, find_times
 from nl2sql.labels import NO_COLUMN, NO_VALUE
 from nl2sql.matcher import SAME, overlap
+from nl2sql.notes import in_english
 from nl2sql.numerals import find_numbers
 from nl2sql.sql import AND, EQ, GT, LT, OR, Query
 
@@ -34,7 +35,12 @@ class Parse:
     query: Query | None
     confidence: float = 0.0                        # the smallest probability among the choices made
     spans: list = field(default_factory=list)      # the words of each condition
-    notes: list = field(default_factory=list)
+    remarks: list = field(default_factory=list)    # (key of a note, its words)
+
+    @property
+    def notes(self):
+        """The remarks in English."""
+        return [in_english(*remark) for remark in self.remarks]
 
 
 def decode(heads, encoded, prepared, matching=True, repair=True):
@@ -58,7 +64,7 @@ class _Decoding:
         self.columns = np.asarray(encoded.columns)         # of the line, by their numbers in the table
         self.question, self.prepared = prepared.question, prepared
         self.table, self.matcher = prepared.table, prepared.table.matcher
-        self.conditions, self.spans, self.notes, self.confidences = [], [], [], []
+        self.conditions, self.spans, self.remarks, self.confidences = [], [], [], []
 
     def parse(self):
         self._note_dropped_columns()
@@ -69,16 +75,15 @@ class _Decoding:
             for span in self._pieces(start, end):
                 self._add_conditions(span, start, end, operator, alone=len(values) == 1)
         if not select:
-            return Parse(None, self.confidences[0], self.spans, self.notes)
+            return Parse(None, self.confidences[0], self.spans, self.remarks)
         query = Query(select, tuple(self.conditions), self._connector())
-        return Parse(query, min(self.confidences), self.spans, self.notes)
+        return Parse(query, min(self.confidences), self.spans, self.remarks)
 
     def _note_dropped_columns(self):
         names = self.table.columns
         if len(self.columns) < len(names):
             kept = ", ".join(names[column] for column in sorted(self.columns))
-            self.notes.append(f"{len(names)} columns are more than the model reads; "
-                              f"these {len(self.columns)} are named most like the question: {kept}")
+            self.remarks.append(("dropped", len(names), len(self.columns), kept))
 
     # ---------------------------------------------------------------------------------- the heads, one by one
 
@@ -179,9 +184,9 @@ class _Decoding:
 
     def _note_value(self, column, words, value, score):
         if score == 0:
-            self.notes.append(f"nothing in the column {self.table.columns[column]} resembles {words}")
+            self.remarks.append(("unlike", self.table.columns[column], words))
         elif isinstance(value, str) and score < SAME:
-            self.notes.append(f"{words} is read as {value}")
+            self.remarks.append(("read_as", words, value))
 
 
 # -------------------------------------------------------------------------------------- what the heads choose

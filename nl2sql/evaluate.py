@@ -4,6 +4,7 @@
     python nl2sql/evaluate.py --run runs/nl2sql/cosine-... --data TableQA
     python nl2sql/evaluate.py --without matching          values stay the words of the question
     python nl2sql/evaluate.py --without repair            conditions stay in the column that the model chose
+    python nl2sql/evaluate.py --dialect everyday          what people get who ask such questions
     python nl2sql/train.py --bert none                    without pre-training: this ablation is a training
 
 The test part of a corpus has tables that were never seen. Rows: logical form and execution accuracy, then
@@ -30,7 +31,7 @@ from common.harness.folder import print_metrics
 from common.harness.writing import write_lines
 from nl2sql.corpus import load_corpus
 from nl2sql.parser import WEIGHTS, Parser
-from nl2sql.report import as_json, measure
+from nl2sql.report import as_json, measure, measure_dialect
 from nl2sql.scores import logical_form
 
 
@@ -44,6 +45,8 @@ class Config:
     """Which questions."""
     without: Literal["", "matching", "repair", "both"] = ""
     """What to leave out after the model."""
+    dialect: Literal["tableqa", "everyday"] = "tableqa"
+    """tableqa is the article's form; everyday answers beyond it, and is measured by its rows."""
     errors: Annotated[int, cli.Between(0, 10**9)] = 0
     """Wrong queries to print."""
     limit: Annotated[int, cli.Between(1, 10**9)] = 10**9
@@ -58,7 +61,10 @@ def evaluate(config):
     parser = Parser.load(config.run)
     matching = config.without not in ("matching", "both")
     repair = config.without not in ("repair", "both")
-    metrics, parses = measure(parser, records, matching=matching, repair=repair)
+    if config.dialect == "everyday":
+        metrics, parses = measure_dialect(parser, records)
+    else:
+        metrics, parses = measure(parser, records, matching=matching, repair=repair)
     print_metrics(metrics)
     answered = list(zip(records, parses))
     wrong = [pair for pair in answered if not logical_form(pair[1].query, pair[0].query)]

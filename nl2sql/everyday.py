@@ -23,9 +23,15 @@ import json
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
+import numpy as np
+from sklearn.linear_model import LogisticRegression
+
 from common.harness import cli
 from common.harness.folder import print_metrics
-from common.harness.writing import ROOT, write_lines
+from common.harness.writing import ROOT, write_json, write_lines
+from nl2sql.dialect import confidence
+from nl2sql.dialect.answer import answer_to
+from nl2sql.dialect.reading import read
 from nl2sql.parser import WEIGHTS, Parser, ask
 from nl2sql.scores import comparable
 from nl2sql.sql import Database
@@ -46,6 +52,8 @@ class Config:
     """What can be asked: everyday has orders, groups and more; tableqa is the article's form."""
     run: pathlib.Path = WEIGHTS
     """Run folder of a model of yours, instead of the shipped one."""
+    calibrate: bool = False
+    """Fit the confidences to the first part and write dialect/confidence.json."""
     errors: Annotated[int, cli.Between(0, 10**9)] = 0
     """Wrong answers to print."""
     out: pathlib.Path | None = None
@@ -54,6 +62,9 @@ class Config:
 
 def evaluate(config):
     parser = Parser.load(config.run)
+    if config.calibrate:
+        write_json(confidence.FILE, calibrated(parser))
+        confidence.weights.cache_clear()
     answered = [pair for table, questions in read_questions(config.part)
                 for pair in answer_all(parser, table, questions, config.dialect)]
     counts = collections.Counter(kind for kind, *_ in answered)
@@ -72,6 +83,47 @@ def evaluate(config):
         kinds = [json.dumps({"kind": kind} | found, ensure_ascii=False) for kind, _, found in answered]
         write_lines(config.out / "answers.jsonl", kinds)
     return metrics
+
+
+def calibrated(parser):
+    """The weights of dialect/confidence.py: logistic regressions on the answers to the first part."""
+    features, right = {"reading": [], "network": []}, {"reading": [], "network": []}
+    for table, lines in read_questions("first"):
+        with Database(table) as database, Database(table) as gold:
+            gold.connection.set_authorizer(None)
+            for line in lines:
+                answers = gold_answers(gold, line)
+                found = answer_to(parser, database, line["question"])
+                parse = parser.parse(line["question"], table)
+                if "guesses" in found.features:
+                    features["reading"].append(found.features)
+                    right["reading"].append(has_rows(database, found.query, answers))
+                if parse.query:                          # all that the network says, since few are left to it
+                    reading = read(line["question"], table)
+                    features["network"].append(confidence.features_of_network(parse, reading))
+                    right["network"].append(has_rows(database, parse.query, answers))
+    return {kind: fit(features[kind], right[kind]) for kind in features}
+
+
+def has_rows(database, query, answers):
+    """Whether a query gives the rows of one of some answers."""
+    rows = as_set(database.rows(query))
+    return any(rows == as_set(answer) for answer in answers)
+
+
+def fit(features, right):
+    """Feature → weight of a logistic regression.
+
+    As in Laplace's rule of succession one right and one wrong answer are added for each feature: what has
+    gone well a few times need not always do so.
+    """
+    names = list(features[0])
+    values = [list(row.values()) for row in features]
+    for name in names:
+        values += [[float(other in ("base", name)) for other in names]] * 2
+    right = [*right, *([True, False] * len(names))]
+    model = LogisticRegression(fit_intercept=False, max_iter=1000).fit(np.array(values), right)
+    return dict(zip(names, model.coef_[0].round(3).tolist()))
 
 
 def is_right(kind):

@@ -11,6 +11,7 @@ NOTES = {
     "unlike": ("nothing in the column {0} resembles {1}", "“{0}”一列里没有与“{1}”相近的内容"),
     "unused": ("not used: {0}", "没有用上的词：{0}"),
     "guessed": ("{0} is taken for the column {1}", "“{0}”猜测为“{1}”一列"),
+    "guess": ("what was asked is guessed", "要查的内容是猜的"),
     "open": ("{0} is taken for the rows of the table", "“{0}”当作表中的一行"),
     "tie": ("others have the same value as the last row", "与最后一行并列的还有别的行"),
     "many": ("of many rows the first {0} are fetched", "行数很多，只取前 {0} 行"),
@@ -24,6 +25,8 @@ NOTES = {
                  "says itself", "问题好像在问“{0}”，而它自己已经给出"),
     "one_row": ("{0} names one row, of which nothing can be counted", "“{0}”只对应一行，没有可以计数的内容"),
     "nothing": ("the question asks for something that has no form in SQL", "这个问题写不成一条 SQL"),
+    "dropped": ("{0} columns are more than the model reads; these {1} are named most like the question: {2}",
+                "{0} 列超出模型能读的长度；只读了名字与问题最接近的 {1} 列：{2}"),
     "understood": ("understood as: {0}", "理解为：{0}"),
 }
 
@@ -31,3 +34,8 @@ NOTES = {
 def note(question, key, *words):
     """A note in Chinese where the question has Chinese characters, else in English."""
     return NOTES[key][any(map(is_han, question))].format(*words)
+
+
+def in_english(key, *words):
+    """A note in English, as the article's form of answers has it."""
+    return NOTES[key][0].format(*words)

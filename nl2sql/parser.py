@@ -17,9 +17,9 @@ from common.harness.writing import ROOT
 from nl2sql import model
 from nl2sql.cells import clean
 from nl2sql.decode import Heads, decode
-from nl2sql.dialect.answer import answer_to
+from nl2sql.dialect.answer import Answer, answer_to
 from nl2sql.encoder import Encoder, pad
-from nl2sql.notes import note
+from nl2sql.notes import in_english, note
 from nl2sql.sql import ROWS
 from nl2sql.understood import understood
 from nl2sql.wide import aggregated
@@ -128,13 +128,13 @@ def ask(parser, database, question, dialect="everyday"):
     Raises:
         InputError: it cannot be asked, see Parser.check, or takes too long.
     """
+    question, table = parser.check(question), database.table
     if dialect == "tableqa":
-        parse = parser.parse(question, database.table)
-        if parse.query is None:
-            names = ", ".join(database.table.columns)
-            parse.notes.insert(0, f"this table does not seem to answer that. Its columns are: {names}")
+        parse = parser.parse_all([(question, table)])[0]
+        remarks = [] if parse.query else [("no_answer", ", ".join(table.columns))]
+        parse = Answer(parse.query, parse.confidence, [in_english(*it) for it in (*remarks, *parse.remarks)])
     else:
-        parse = answer_to(parser, database, parser.check(question))
+        parse = answer_to(parser, database, question)
     found = answer(question, confidence=round(parse.confidence, 4), notes=parse.notes)
     if parse.query is None:
         return found

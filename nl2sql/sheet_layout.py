@@ -1,9 +1,8 @@
-"""A sheet as people lay it out → the tables on it: merged cells, headers of two rows, several tables. No Keras
-in here.
+"""A sheet as people lay it out → the tables on it: merged cells, headers of two rows, several tables.
 
     tables_on(rows, numbers, merged)      lists of rows, one for each table, and what was done to them
 
-Rows are {number of a column: cell} without empty rows; `numbers` are theirs on the sheet.
+Rows are {number of a column: cell} without empty rows; `numbers` are theirs on the sheet. No Keras in here.
 """
 
 import re
@@ -73,7 +72,7 @@ def fill_down(rows, places, merged):
 def joined_header(rows, numbers, start, end, merged):
     """The rows of a table with the two rows of its header as one, or `rows` where it has one row.
 
-    The upper row is the first with a cell that is merged with its neighbours to the right, beside other cells.
+    The upper row is the first with a cell that is merged with its neighbours to the right, beside others.
     """
     for upper in range(start, min(start + TITLES, end - 2)):
         spans = {left: right for top, left, bottom, right in merged
@@ -109,7 +108,7 @@ def starts_of_tables(rows, numbers):
 
 
 def is_header(above, row, below):
-    """Whether a row of texts names columns: numbers stand below it, and above it in columns of its own.
+    """Whether a row of texts names columns: numbers stand below it, and above it in columns that it has.
 
     A column of numbers above it says that its text is no cell of that column.
     """

@@ -7,11 +7,14 @@
 import functools
 from dataclasses import dataclass, field, replace
 
-from nl2sql.dialect.confidence import confidence_of
+from nl2sql.decode import decode
+from nl2sql.dialect.confidence import features_of, features_of_network, probability
 from nl2sql.dialect.reading import read
 from nl2sql.labels import NO_COLUMN
 from nl2sql.notes import note
 from nl2sql.wide import WideQuery
+
+CREDIBLE = 0.5                         # confidence of the network below which its query is no answer
 
 
 @dataclass
@@ -21,6 +24,7 @@ class Answer:
     query: object
     confidence: float = 0.0
     notes: list = field(default_factory=list)
+    features: dict = field(default_factory=dict)   # by which the confidence was found
 
 
 class Chooser:
@@ -35,14 +39,21 @@ class Chooser:
         self.parser, self.question, self.table = parser, question, table
 
     @functools.cached_property
-    def heads(self):
-        """(Heads, the columns of the line)"""
-        line = self.parser.encoder.encode(self.parser.encoder.prepare(self.question, self.table))
-        return self.parser.heads([line])[0], line.columns
+    def line(self):
+        """(what the question was made of, its Encoded line, its Heads)"""
+        prepared = self.parser.encoder.prepare(self.question, self.table)
+        encoded = self.parser.encoder.encode(prepared)
+        return prepared, encoded, self.parser.heads([encoded])[0]
+
+    def parse(self):
+        """What the network alone understands, as a decode.Parse."""
+        prepared, encoded, heads = self.line
+        return decode(heads, encoded, prepared)
 
     def __call__(self, start, end, columns):
         """The likeliest of some columns: of a value by the column head, else by what is selected."""
-        heads, known = self.heads
+        _, encoded, heads = self.line
+        known = encoded.columns
         places = [known.index(column) for column in columns if column in known]
         if not places:
             return None
@@ -56,17 +67,42 @@ class Chooser:
 
 def answer_to(parser, database, question):
     """The Answer to a question that Parser.check has let pass."""
-    table = database.table
-    reading = read(question, table, Chooser(parser, question, table))
+    table, chooser = database.table, Chooser(parser, question, database.table)
+    reading = read(question, table, chooser)
     say = functools.partial(note, question)
     if reading.is_complete:
         return complete(database, reading, say)
     if reading.reason and reading.reason[0] in ("relative", "reason"):
         return Answer(None, 0.0, [say(*reading.reason)])
-    if reading.query and has_conditions(reading.query) and reading.reason is None and not reading.attributes:
+    unused = say("unused", "、".join(reading.unused))
+    if is_beyond(reading):
         found = complete(database, reading, say)
-        return replace(found, notes=[say("unused", "、".join(reading.unused)), *found.notes])
+        return replace(found, notes=[unused, *found.notes])
+    parse = chooser.parse()
+    if is_credible(parse, reading, table):
+        notes = [unused if reading.unused else say("guess"), *(say(*remark) for remark in parse.remarks)]
+        features = features_of_network(parse, reading)
+        return Answer(parse.query, probability("network", features), notes, features)
     return refusal(table, reading, say)
+
+
+def is_beyond(reading):
+    """Whether what was read, but for some words, has no form in TableQA: the network cannot say it."""
+    usable = reading.query and has_conditions(reading.query) and reading.reason is None
+    return usable and not reading.attributes and isinstance(reading.query.simplest(), WideQuery)
+
+
+def is_credible(parse, reading, table):
+    """Whether the network's query is better than none.
+
+    It has conditions, whose values are in the table; and where it is asked what some word is, which no column
+    has in its name, the column that it selects has two characters of it: 泥沙含量 is 含沙量, 电话 no 项目.
+    """
+    unlike = [remark for remark in parse.remarks if remark[0] == "unlike"]
+    if parse.query is None or not parse.query.conditions or unlike or parse.confidence < CREDIBLE:
+        return False
+    selected = "".join(table.columns[column] for column, _ in parse.query.select)
+    return all(len(set(words) & set(selected)) > 1 for words in reading.attributes)
 
 
 def has_conditions(query):
@@ -78,9 +114,11 @@ def complete(database, reading, say):
     columns, query = database.table.columns, reading.query
     notes = [say("read_as", words, cell) for words, cell in reading.inexact]
     notes += [say("guessed", words, columns[column]) for words, column in reading.guesses]
-    if query.limit is not None and is_tied(database, query):
+    tied = query.limit is not None and is_tied(database, query)
+    if tied:
         notes.append(say("tie"))
-    return Answer(query.simplest(), confidence_of(reading), notes)
+    features = features_of(reading, tied)
+    return Answer(query.simplest(), probability("reading", features), notes, features)
 
 
 def is_tied(database, query):

@@ -1,18 +1,35 @@
-"""How likely an answer is right, by what it took to read the question. No Keras in here."""
+"""How likely an answer is right, by what it took to read the question: Platt's scaling. No Keras in here.
 
+The weights are those that everyday.py --calibrate fits to the first half of its questions.
+"""
+
+import functools
+import json
 import math
+import pathlib
 
-# fitted by everyday.py --calibrate
-WEIGHTS = {"base": 3.5, "guesses": -1.5, "inexact": -0.7, "open": -0.7, "unused": -1.5}
+FILE = pathlib.Path(__file__).with_name("confidence.json")
 
 
-def features_of(reading):
+@functools.cache
+def weights():
+    """{"reading": {feature: weight}, "network": {feature: weight}}"""
+    return json.loads(FILE.read_text(encoding="utf-8"))
+
+
+def features_of(reading, is_tied=False):
     """What lowers the confidence in a reading."""
     return {"base": 1.0, "guesses": len(reading.guesses), "inexact": len(reading.inexact),
-            "open": len(reading.open), "unused": len(reading.unused)}
+            "open": len(reading.open), "unused": len(reading.unused), "tied": float(is_tied)}
 
 
-def confidence_of(reading):
-    """The probability that an answer is right."""
-    score = sum(WEIGHTS[name] * value for name, value in features_of(reading).items())
+def features_of_network(parse, reading):
+    """The network's own confidence, as log odds, and how much of the question is not explained."""
+    sure = min(max(parse.confidence, 1e-4), 1 - 1e-4)
+    return {"base": 1.0, "odds": math.log(sure / (1 - sure)), "unused": len(reading.unused)}
+
+
+def probability(kind, features):
+    """The probability that an answer is right, by its features."""
+    score = sum(weights()[kind][name] * value for name, value in features.items())
     return 1 / (1 + math.exp(-score))

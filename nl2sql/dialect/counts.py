@@ -10,6 +10,7 @@ from nl2sql.dialect.words import NOUN
 from nl2sql.sql import COUNT, EQ, SUM
 from nl2sql.wide import DISTINCT
 
+LIMIT = re.compile("安全|最低|最高|上限|下限|预警|警戒|标准|计划|目标")
 KINDS_COUNTED = ("种", "类", "样", "款")
 
 
@@ -86,7 +87,8 @@ def nearest_before(sentence, token):
 
 def stock_of(sentence, token):
     """(column of amounts, SUM or None) of 一共多少件 and 还有多少 of one row; None where rows are counted."""
-    amounts, rest = sentence.facts.about("counted"), sentence.text[token.end:]
+    facts, rest = sentence.facts, sentence.text[token.end:]
+    amounts = [column for column in facts.about("counted") if not LIMIT.search(facts.names[column])]
     if not amounts or has_noun(sentence, token) or not re.fullmatch("人?[?？。呢]?", rest):
         return None
     of_row = sentence.names_one_row()

@@ -140,9 +140,10 @@ def listed(sentence, ranking, columns, where):
         things = set(facts.columns("text")) - {*fixed, *facts.people, facts.key}
         alike = [column for column in things if set(facts.names[column]) & set(sentence.text)]
         things = alike if len(alike) == 1 else sorted(things)              # 种了什么 of 种植作物
-        columns = [sentence.choice(0, 0, things)] if things else []
+        start = sentence.text.index("什么")
+        columns = [sentence.choice(start, start + 2, things)] if things else []
     select = tuple((column, 0) for column in columns or [facts.key])
-    repeats = not any(facts.is_key(column) for column, _ in select)
+    repeats = not any(facts.is_key(column) for column, _ in select) and not sentence.names_one_row()
     return WideQuery(select, where, distinct=repeats and order is None, order=order, limit=limit)
 
 
