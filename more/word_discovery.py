@@ -8,41 +8,54 @@ together is counted, and frequent pieces are words. 6920 asks the same of all sp
 
     article                here
     (2.6)                  bits_per_character
-    (2.11), (2.15)         gain, gain_bound
-    5476: cut, count       cut_pairs, pieces_of;  de-redundancy: without_redundant
-    6920: n-grams          cut_ngrams, is_chained (back-tracking)
+    (2.11), (2.15)         gain, gain_bound; of k characters they are (2.16), (2.17)
+    5476: cut, count       good_pairs, joined, pieces_of; de-redundancy: without_redundant
+    6920: n-grams          good_ngrams, is_chained (back-tracking)
     (2.18)                 Segmenter, in O(n) for words of bounded length
 
     python more/word_discovery.py             seconds: words of People's Daily, January 1998, and their F1
     python more/word_discovery.py --table     all methods and texts
-    python more/word_discovery.py --data FILE --method ngrams     your own text: words.txt in the run folder
+    python more/word_discovery.py --data FILE     your own text, of any size: words.txt in the run folder,
+                                                  for jieba.set_dictionary and crf/predict.py
 """
 
 import collections
+import itertools
+import math
+import pathlib
 import re
+import tempfile
+import unicodedata
 
 import numpy as np
 
-HAN = re.compile("[一-鿿]+")
-TOKENS = re.compile("[一-鿿]+|[0-9A-Za-z]+|.")
+NUMBER = r"[0-9]+(?:[.:/][0-9]+)*%?"
+UNIT = re.compile(rf"{NUMBER}|[A-Za-z]+|[一-鿿]|(.)\1*", re.DOTALL)      # of other signs, a run of one
+RUN = re.compile("[一-鿿0A]+")     # what words are looked for in, once a number is 0 and Latin letters are A
 LONGEST = 4                        # characters of an n-gram: four of 16 bits are a key of 64
 
 
-def gain(p_a, p_b, p_ab):
-    """Equation (2.11): by how much, in nats per unit before, the text gets shorter once a b is a unit.
+def gain(parts, word):
+    """Equations (2.11) and (2.16): by how much, in nats per unit before, the text gets shorter once the parts
+    are one unit.
 
-    The text costs N log N − Σ N_i log N_i; N, N_a and N_b fall by N_ab, and N_ab is new. a ≠ b.
+    The text costs N log N − Σ N_i log N_i. Of k different parts each N_i falls by the word's count, N by
+    k − 1 times as much, and the word is new.
+
+    Args:
+        parts: the probability of each part, numbers or arrays.
+        word: that of the word.
     """
     def cost(p):
         return p * np.log(np.where(p > 0, p, 1.0))
 
-    before = cost(p_a) + cost(p_b)
-    return cost(p_ab) + cost(p_a - p_ab) + cost(p_b - p_ab) - before - cost(1 - p_ab)
+    rest = sum(cost(part - word) - cost(part) for part in parts)
+    return cost(word) + rest - cost(1 - (len(parts) - 1) * word)
 
 
-def gain_bound(p_a, p_b, p_ab):
-    """Equation (2.15): p_ab (log p_ab / (p_a p_b) − 1), never more than the gain."""
-    return p_ab * (np.log(p_ab / (p_a * p_b)) - 1)
+def gain_bound(parts, word):
+    """Equations (2.15) and (2.17): p (log p / Π p_i − 1), never more than the gain."""
+    return word * (np.log(word / math.prod(parts)) - 1)
 
 
 def bits_per_character(words):
@@ -54,44 +67,54 @@ def bits_per_character(words):
 
 
 class Counts:
-    """How often each n-gram of up to LONGEST characters is in a text.
+    """How often each n-gram of up to LONGEST characters is in a text of any size.
 
-    Characters become 16 bits and an n-gram one number, so that counting is sorting.
+    Characters become 16 bits and an n-gram one number, so that counting is sorting. One sort does for all n:
+    four characters that begin with the same two are neighbours. A block of text is sorted in memory; the
+    sorted runs of several blocks are merged on disk, range by range.
 
     Args:
-        texts: pieces of text; no n-gram spans two of them.
+        texts: pieces of text, of characters below U+10000 but for surrogates; no n-gram spans two pieces.
+        least_count: n-grams that are there less often are forgotten.
+        block: characters that are sorted in memory: 40 times as many bytes are needed.
 
     Example:
         counts = Counts(["天天天气", "天气"])
-        print(counts.of(counts.keys(2), 2))            # [2 2 2 0 2 0]: of the pair that begins at each place
+        print(counts.of(keys_of("天天天气", 2), 2))            # [2 2 2 0]: the pair at each place
 
     Reference: 苏剑林, 最小熵原理（二）：“当机立断”之词库构建, https://kexue.fm/archives/5476
     """
 
-    def __init__(self, texts):
-        self.text = "\n".join(texts) + "\n"
-        codes = np.frombuffer(self.text.encode("utf-32-le"), "uint32")
-        alphabet, ids = np.unique(codes, return_inverse=True)
-        if len(alphabet) > 2 ** 16 - 1:
-            raise ValueError(f"texts expects at most 65,534 kinds of characters. Received: {len(alphabet)}")
-        ids = ids.astype("uint64")                                   # 0 is the line feed, the smallest code
-        self.ids = ids if alphabet[0] == 10 else ids + 1
-        self.tables = {n: self.counted(n) for n in range(1, LONGEST + 1)}
-        self.total = self.tables[1][1].sum()
+    def __init__(self, texts, least_count=1, block=2 ** 23):
+        self.least_count, self.total = least_count, 0
+        with tempfile.TemporaryDirectory() as folder:
+            runs = [self.counted(text, pathlib.Path(folder, str(number)))
+                    for number, text in enumerate(blocks_of(texts, block))]
+            parts = [self.shorter(keys, counts) for keys, counts in merged(runs, block // 2)]
+        self.tables = {}
+        for n in range(1, LONGEST + 1):
+            keys, counts = total_of(*map(np.concatenate, zip(*(part[n] for part in parts))))
+            often = counts >= least_count
+            self.tables[n] = keys[often], counts[often]
 
-    def keys(self, n):
-        """The n-gram that begins at each place as a number; 0 where it would span two pieces."""
-        size = len(self.ids) - n + 1
-        keys, whole = np.zeros(size, "uint64"), np.ones(size, bool)
-        for i in range(n):
-            part = self.ids[i:i + size]
-            keys = keys << np.uint64(16) | part
-            whole &= part > 0
-        return np.where(whole, keys, np.uint64(0))
+    def counted(self, text, path):
+        """The sorted keys of four characters of a block and how often each is there, as two files."""
+        keys = keys_of(text, LONGEST, whole=False)
+        keys = np.sort(keys[keys > 0])
+        self.total += len(keys)
+        keys, counts = total_of(keys)
+        return on_disk(keys, f"{path}.keys"), on_disk(counts.astype("uint32"), f"{path}.counts")
 
-    def counted(self, n):
-        keys, counts = np.unique(self.keys(n), return_counts=True)
-        return keys[keys > 0], counts[keys > 0]
+    def shorter(self, keys, counts):
+        """n → (keys, counts) of n-grams, those of three and four characters only where often enough."""
+        tables = {}
+        for n in range(1, LONGEST + 1):
+            starts = keys >> np.uint64(16 * (LONGEST - n))
+            whole = (starts & np.uint64(0xFFFF)) > 0
+            found, often = total_of(starts[whole], counts[whole])
+            kept = (often >= self.least_count) | (n < 3)          # 1 and 2 may be in several ranges
+            tables[n] = found[kept], often[kept]
+        return tables
 
     def of(self, keys, n):
         """The counts of n-grams, 0 of those that the text does not have."""
@@ -113,40 +136,118 @@ class Counts:
         return least
 
 
-def cut_pairs(counts, least_count, information=1.0):
-    """5476: neighbours stay together that are frequent and whose mutual information is more than 1.
+def blocks_of(texts, size):
+    """The pieces of a text, a line each, in blocks of about so many characters."""
+    waiting, room = [], size
+    for text in texts:
+        waiting.append(text)
+        room -= len(text) + 1
+        if room <= 0:
+            yield "\n".join(waiting) + "\n"
+            waiting, room = [], size
+    if waiting or room == size:
+        yield "\n".join(waiting) + "\n"
 
-    Returns:
-        for each place of the text, whether it belongs to the one after it.
+
+def keys_of(text, n, whole=True):
+    """The n-gram that begins at each place as a number, its first character highest.
+
+    One that a line feed is in is 0; with whole=False it is the part before the line feed, padded with zeros.
     """
-    keys, found = counts.tables[2]
-    good = keys[(found >= least_count) & (counts.information(2) > information)]
-    return np.isin(counts.keys(2), good)
+    codes = np.frombuffer(text.encode("utf-16-le", "surrogatepass"), "uint16")
+    if len(codes) != len(text) or ((codes >> 11) == 0x1B).any():
+        raise ValueError("texts expects characters below U+10000 but for surrogates. "
+                         f"Received: one of {max(text)!r}")
+    codes = np.append(np.where(codes == 10, 0, codes), np.zeros(n, "uint16"))
+    size, keys = len(text), np.zeros(len(text), "uint64")
+    inside = np.ones(size, bool)
+    for i in range(n):
+        part = codes[i:i + size]
+        inside &= part > 0
+        keys = keys << np.uint64(16) | np.where(inside, part, 0).astype("uint64")
+    return np.where(inside, keys, np.uint64(0)) if whole else keys
 
 
-def cut_ngrams(counts, least_count, thresholds=(0, 2, 4, 6)):
-    """6920: neighbours stay together that any good n-gram covers: frequent, each split above its threshold.
+def text_of(keys, n):
+    """The n-grams of these numbers as a list of text."""
+    codes = [(keys >> np.uint64(16 * (n - 1 - i))).astype("uint16") for i in range(n)]
+    text = np.stack(codes, axis=1).tobytes().decode("utf-16-le")
+    return [text[i:i + n] for i in range(0, len(text), n)]
 
-    Returns:
-        the same as cut_pairs, and the set of good n-grams as text.
+
+def total_of(keys, counts=None):
+    """Different keys in order, and how often each is there, or the sum of its counts."""
+    if counts is not None and len(keys) and (keys[1:] < keys[:-1]).any():
+        order = np.argsort(keys, kind="stable")
+        keys, counts = keys[order], counts[order]
+    first = np.flatnonzero(np.append(True, keys[1:] != keys[:-1])[:len(keys)])
+    if counts is None:
+        return keys[first], np.diff(np.append(first, len(keys)))
+    sums = np.add.reduceat(counts, first, dtype="int64") if len(first) else counts
+    return keys[first], sums
+
+
+def on_disk(array, path):
+    """An array as a file that is read where it is needed."""
+    array.tofile(path)
+    return np.memmap(path, array.dtype, "r") if len(array) else array
+
+
+def merged(runs, size):
+    """Yields (keys, counts) of all runs in ranges of keys, about so many keys in each.
+
+    A range begins where the first three characters change, so that an n-gram of three is within one range.
     """
-    joined, good = np.zeros(len(counts.ids), bool), set()
-    for n in range(2, LONGEST + 1):
-        keys, found = counts.tables[n]
-        wanted = keys[(found >= least_count) & (counts.information(n) >= thresholds[n - 1])]
-        starts = np.flatnonzero(np.isin(counts.keys(n), wanted))
+    if len(runs) == 1:
+        yield tuple(map(np.array, runs[0]))
+        return
+    step = max(1, size // (64 * len(runs)))
+    sample = np.sort(np.concatenate([keys[::step] for keys, _ in runs]))
+    edges = sample[::64 * len(runs)][1:] & ~np.uint64(0xFFFF)
+    edges = [None, *np.unique(edges), None]
+    for low, high in zip(edges, edges[1:]):
+        parts = []
+        for keys, counts in runs:
+            start = 0 if low is None else np.searchsorted(keys, low)
+            end = len(keys) if high is None else np.searchsorted(keys, high)
+            parts.append((keys[start:end], counts[start:end]))
+        yield total_of(*map(np.concatenate, zip(*parts)))
+
+
+def good_pairs(counts, information=1.0):
+    """5476: neighbours that are frequent and whose mutual information is more than 1, as {2: keys}."""
+    return {2: counts.tables[2][0][counts.information(2) > information]}
+
+
+def good_ngrams(counts, thresholds=(0, 2, 4, 6)):
+    """6920: n-grams that are frequent and none of whose splits is below its threshold, n → keys."""
+    return {n: counts.tables[n][0][counts.information(n) >= thresholds[n - 1]]
+            for n in range(2, LONGEST + 1)}
+
+
+def joined(text, good):
+    """For each place of a text, whether it belongs to the one after it: any good n-gram covers both."""
+    found = np.zeros(len(text), bool)
+    for n, keys in good.items():
+        starts = np.flatnonzero(is_among(keys_of(text, n), keys))
         for i in range(n - 1):
-            joined[starts + i] = True
-        good |= {counts.text[start:start + n] for start in starts}
-    return joined, good
+            found[starts + i] = True
+    return found
 
 
-def pieces_of(counts, joined, least_count):
-    """A Counter of the pieces that stay together; single characters are kept, others where frequent."""
-    ends = np.flatnonzero(~np.append(joined, np.zeros(len(counts.ids) - len(joined), bool))) + 1
-    pieces = collections.Counter(counts.text[a:b] for a, b in zip([0, *ends], ends))
+def is_among(keys, known):
+    """Whether each key is among sorted ones."""
+    if not len(known):
+        return np.zeros(len(keys), bool)
+    return known[np.minimum(np.searchsorted(known, keys), len(known) - 1)] == keys
+
+
+def pieces_of(text, together):
+    """A Counter of what stays together in a text."""
+    ends = np.flatnonzero(~together) + 1
+    pieces = collections.Counter(text[a:b] for a, b in zip([0, *ends.tolist()], ends.tolist()))
     del pieces["\n"]
-    return collections.Counter({w: n for w, n in pieces.items() if n >= least_count or len(w) == 1})
+    return pieces
 
 
 def is_chained(word, good):
@@ -211,22 +312,96 @@ class Segmenter:
         return words[::-1]
 
 
-def discover(texts, method="ngrams", least_count=8):
-    """A Counter of the words of a text that nobody has segmented."""
-    counts = Counts(texts)
-    if method == "pairs":
-        return without_redundant(pieces_of(counts, cut_pairs(counts, least_count), least_count))
-    joined, good = cut_ngrams(counts, least_count)
-    pieces = pieces_of(counts, joined, least_count)
-    return collections.Counter({word: n for word, n in pieces.items() if is_chained(word, good)})
+def discover(texts, method="ngrams", least_count=3, thresholds=(0, 2, 4, 6), block=2 ** 23):
+    """A Counter of the words of a text that nobody has segmented; single characters are words, too.
+
+    Args:
+        texts: pieces of text, to be gone through twice: a list, or an object such as Runs.
+        method: "ngrams" or "pairs".
+        block: see Counts.
+    """
+    counts = Counts(texts, least_count, block)
+    good = good_pairs(counts) if method == "pairs" else good_ngrams(counts, thresholds)
+    known = {word for n, keys in good.items() for word in text_of(keys, n)}
+    words = collections.Counter()
+    for text in blocks_of(texts, block):
+        pieces = pieces_of(text, joined(text, good))
+        if method == "ngrams":           # what back-tracking drops needs no memory until the end
+            pieces = {word: count for word, count in pieces.items() if is_chained(word, known)}
+        words.update(pieces)
+    kept = {word: count for word, count in words.items() if count >= least_count or len(word) == 1}
+    return without_redundant(kept) if method == "pairs" else collections.Counter(kept)
+
+
+def units_of(text):
+    """A text as numbers, Latin words, Chinese characters and runs of other signs."""
+    return [match[0] for match in UNIT.finditer(text)]
+
+
+def encoded(units):
+    """One character for each unit: 0 for any number, A for any Latin word, so that 年 behind a number is
+    frequent."""
+    return "".join(map(symbol, units))
+
+
+def symbol(unit):
+    if "0" <= unit[0] <= "9":
+        return "0"
+    return "A" if unit[0].isascii() and unit[0].isalpha() else unit[0]
+
+
+class Runs:
+    """What a text of any size has of Chinese, numbers and Latin words, encoded; gone through as often as one
+    likes.
+
+    Args:
+        lines: function without arguments → the lines of the text as UTF-8 bytes. Blanks are no cuts.
+
+    Example:
+        print(list(Runs(lambda: ["今天 3.5 度，".encode(), "OK".encode()])))        # ['今天0度', 'A']
+
+    Reference: 苏剑林, 重新写了之前的新词发现算法：更快更好的新词发现, https://kexue.fm/archives/6920
+    """
+
+    def __init__(self, lines):
+        self.lines = lines
+
+    def __iter__(self):
+        waiting, size = [], 0
+        for line in self.lines():
+            waiting.append(line.rstrip())
+            size += len(line)
+            if size > 2 ** 20:
+                yield from self.runs(b"\n".join(waiting).decode())
+                waiting, size = [], 0
+        yield from self.runs(b"\n".join(waiting).decode())
+
+    def runs(self, text):
+        text = re.sub(r"[^\S\n]+", "", unicodedata.normalize("NFKC", text))
+        return RUN.findall(re.sub("[A-Za-z]+", "A", re.sub(NUMBER, "0", text)))
+
+
+def segmented(segmenter, text):
+    """The words of a text of any signs."""
+    units, words, start = units_of(text), [], 0
+    for match in re.finditer(f"{RUN.pattern}|.", encoded(units), re.DOTALL):
+        for word in segmenter(match[0]) if RUN.match(match[0]) else [match[0]]:
+            words.append("".join(units[start:start + len(word)]))
+            start += len(word)
+    return words
+
+
+def dictionary_of(words):
+    """Lines "word count", the most frequent first, as jieba and crf read them; a word with any number or any
+    Latin word in it stands for many and is left out, single characters too."""
+    ours = [(word, count) for word, count in words.most_common() if not re.search("[0A]", word)]
+    return [f"{word} {count}" for word, count in ours if len(word) > 1]
 
 
 # ------------------------------------------------------------------------------------------------------- demo
 
 def load(path):
     """Sentences as lists of words, in half width; blanks are the cuts, as gold texts have them."""
-    import unicodedata
-
     from common.harness.reading import read_text
 
     lines = unicodedata.normalize("NFKC", read_text(path)).splitlines()
@@ -234,21 +409,16 @@ def load(path):
 
 
 def runs_of(sentences):
-    """The Chinese of sentences without blanks."""
-    return [run for words in sentences for run in HAN.findall("".join(words))]
+    """What sentences have without their blanks, as Runs has it."""
+    return [run for words in sentences for run in RUN.findall(encoded(units_of("".join(words))))]
 
 
 def scores(words, gold):
-    """Span precision, recall and F1 on sentences of gold words; what is no Chinese is cut by kind."""
+    """Span precision, recall and F1 on sentences of gold words."""
     from common.harness.metrics import segmentation_scores
 
-    segmenter, predicted = Segmenter(words), []
-    for sentence in gold:
-        found = []
-        for token in TOKENS.findall("".join(sentence)):
-            found += segmenter(token) if HAN.match(token) else [token]
-        predicted.append(found)
-    return segmentation_scores(gold, predicted)
+    segmenter = Segmenter(words)
+    return segmentation_scores(gold, [segmented(segmenter, "".join(sentence)) for sentence in gold])
 
 
 def bits_of(texts, words):
@@ -271,20 +441,20 @@ def draw(run, sizes, f1s, words):
     run.draw(figure)
 
 
-def row_of(name, method, texts, tests, least_count):
+def row_of(name, texts, tests, method="ngrams", least_count=3, scale=1.0):
     """The words that a method finds, and the row of the table with its F1 on each test and its bits."""
-    words = discover(texts, method, least_count)
+    words = discover(texts, method, least_count, scale * np.arange(0, 2 * LONGEST, 2))
     f1s = [scores(words, gold)["f1"] if gold else None for gold in tests]
-    return words, [name, method, least_count, len(words), *f1s, float(bits_of(texts[:20_000], words))]
+    settings = [method, least_count, scale if method == "ngrams" else None]
+    return words, [name, *settings, len(words), *f1s, float(bits_of(texts[:20_000], words))]
 
 
 def demo(config):
-    """Words of one text and their scores on its held-out end; with --table both methods and both texts."""
+    """Words of one text and their scores on its held-out end; with --table all methods and texts."""
     import dataclasses
-    import pathlib
 
     from common.harness import datasets, further
-    from common.harness.reading import InputError, sha256_of
+    from common.harness.reading import InputError, byte_lines, sha256_of, too_large
     from common.harness.writing import ROOT, write_lines
 
     sample = ROOT / "crf" / "samples" / "sentences.txt"
@@ -292,41 +462,56 @@ def demo(config):
             "of the folder that KEXUE_DATA names, as pd199801.utf8.")
     data = config.data or ("sample" if config.smoke else "")
     path = pathlib.Path(datasets.find_text(data, ("cws/pd199801.utf8",), sample, note))
+    described = dataclasses.asdict(datasets.Dataset(path.stem, path.name, sha256_of(path), path == sample))
+    least = 2 if path == sample else config.least_count
+    if too_large(path.stat().st_size):                     # nothing is held out: its words are all
+        run = further.start(config, "word_discovery", ("numpy",))
+        words = discover(Runs(lambda: byte_lines(path)), config.method, least)
+        write_lines(run.path("words.txt"), dictionary_of(words))
+        draw(run, [], [], words)
+        run.finish(described, {"words": len(words)})
+        return
     sentences = load(path)
     if len(sentences) < 20 or not runs_of(sentences):
         raise InputError(f"{path} should hold at least 20 lines with Chinese in them. "
                          f"Received: {len(sentences)} lines")
     run = further.start(config, "word_discovery", ("numpy",))
     count = len(sentences) * 9 // 10
-    # In a small text frequent words, too, are seen but a few times.
-    least = 2 if path == sample else config.least_count
     texts, gold = runs_of(sentences[:count]), sentences[count:]
-    words, row = row_of(path.stem, config.method, texts, [gold, None, None], least)
+    valid = sentences[len(sentences) * 8 // 10:count] if config.table else None
+    words, row = row_of(path.stem, texts, [valid, gold, None, None], config.method, least)
     rows, found = [row], scores(words, gold)
-    characters = collections.Counter("".join(texts))
     metrics = {name: found[name] for name in ("precision", "recall", "f1")} | {
-        "words": len(words), "bits_characters": bits_per_character(characters), "bits_words": row[-1],
-        "bits_gold": bits_per_character(collections.Counter(
-            word for words_of in sentences[:count] for word in words_of if HAN.fullmatch(word)))}
+        "words": len(words), "bits_words": row[-1],
+        "bits_characters": bits_per_character(collections.Counter("".join(texts))),
+        "bits_gold": bits_per_character(gold_words(sentences[:count]))}
     if config.table:
-        rows += other_rows(config, path, texts, gold)
-    run.table(["text", "method", "least count", "words", "F1 held out", "F1 SXU test", "F1 MSR test",
-               "bits per character"], rows)
-    write_lines(run.path("words.txt"), [f"{word} {n}" for word, n in words.most_common()])
+        rows += other_rows(path, texts, valid, gold)
+    run.table(["text", "method", "least count", "thresholds × (0, 2, 4, 6)", "words", "F1 validation",
+               "F1 held out", "F1 SXU test", "F1 MSR test", "bits per character"], rows)
+    write_lines(run.path("words.txt"), dictionary_of(words))
     sizes = [size for size in (1000, 2000, 5000, 10_000, 20_000) if size < len(words)] + [len(words)]
     f1s = [scores(dict(words.most_common(size)), gold[:1000])["f1"] for size in sizes]
     draw(run, sizes, f1s, words)
-    described = datasets.Dataset(path.stem, str(path), sha256_of(path), path == sample)
-    run.finish({field.name: getattr(described, field.name) for field in dataclasses.fields(described)}
-               | {"source": path.name}, metrics)
+    run.finish(described, metrics)
 
 
-def other_rows(config, path, texts, gold):
-    """The other method and counts on the same text, and both methods on the three other corpora together."""
+def gold_words(sentences):
+    """A Counter of the words of sentences, encoded."""
+    words = [encoded(units_of(word)) for sentence in sentences for word in sentence]
+    return collections.Counter(word for word in words if RUN.fullmatch(word))
+
+
+def other_rows(path, texts, valid, gold):
+    """Other settings on the same text, of which the validation sentences choose and the held-out ones judge;
+    and both methods on three other corpora together."""
     from common.harness.datasets import find
 
-    rows = [row_of(path.stem, method, texts, [gold, None, None], least)[1]
-            for method, least in (("pairs", 5), ("pairs", 10), ("ngrams", 32))]
+    rows = []
+    for least, scale in itertools.product((2, 3, 4, 8, 32), (1.0, 1.125, 1.25)):
+        rows.append(row_of(path.stem, texts, [valid, gold, None, None], "ngrams", least, scale)[1])
+    for least in (5, 10):
+        rows.append(row_of(path.stem, texts, [valid, gold, None, None], "pairs", least)[1])
     names = ("cws/sxu_train.utf8", "cws/msr_slice_train.utf8", "cws/nlpcc2016_train.utf8",
              "cws/sxu_test_gold.utf8", "cws/msr_test_gold.utf8")
     files = [find(name) for name in names]
@@ -334,9 +519,9 @@ def other_rows(config, path, texts, gold):
         print(f"NOTE: the rows of other texts need {', '.join(names)} in the folder that KEXUE_DATA names.")
         return rows
     others = [run for file in files[:3] for run in runs_of(load(file))]
-    tests = [None, *map(load, files[3:])]
-    for method, least in (("pairs", 5), ("pairs", 10), ("ngrams", 8), ("ngrams", 32)):
-        rows.append(row_of("SXU, MSR, NLPCC", method, others, tests, least)[1])
+    tests = [None, None, *map(load, files[3:])]
+    for method, least in (("pairs", 5), ("pairs", 10), ("ngrams", 3), ("ngrams", 8), ("ngrams", 32)):
+        rows.append(row_of("SXU, MSR, NLPCC", others, tests, method, least)[1])
     return rows
 
 
@@ -352,7 +537,7 @@ def main():
         demo, __doc__,
         method=("ngrams", ("ngrams", "pairs"),
                 "ngrams: 6920's, all splits of up to four characters. pairs: 5476's, neighbours alone."),
-        least_count=(8, cli.Between(1, 1_000_000),
+        least_count=(3, cli.Between(1, 1_000_000),
                      "How often a word has to be there; the article's 32 is for hundreds of megabytes."))
 
 
