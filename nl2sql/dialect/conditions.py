@@ -180,12 +180,12 @@ def limits(sentence, value, column):
         return bounds(value.value, column, sentence.facts)
     if value.kind == "time":
         return value.value, value.value
+    if sentence.facts.table.types[column] != "real":     # years as texts
+        return year_as_written(int(value.value.value), sentence.facts.table.cells(column))
     found = sentence.facts.table.matcher.reading(value.value, column)
     times = conversion(sentence, value, column)
     if times != 1:
         found = float(f"{value.value.value * times:.12g}")
-    if sentence.facts.table.types[column] != "real":     # years as texts
-        found = year_as_written(int(found), sentence.facts.table.cells(column))[0]
     return found, found
 
 

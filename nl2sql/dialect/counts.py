@@ -40,6 +40,11 @@ def count_of(sentence, token, group):
         sentence.use_match(unit)
         return None                                      # 库存有多少: the value is asked for
     other = behind if behind and token.kind == "count" else before
+    amount = stock_of(sentence, token) if token.kind == "count" else None
+    if amount and (other is None or facts.key in other.value):
+        sentence.use(token, *filter(None, [other]))
+        sentence.use_match(unit)
+        return amount
     person = sentence.behind("人(?![口均员物])", token.end)
     if other is before and other is not None and person and not set(other.value) & {facts.key, *facts.people}:
         conditions = {group[0][0] for *_, group in sentence.groups}
@@ -52,10 +57,6 @@ def count_of(sentence, token, group):
         return counted_column(sentence, column, token.value in KINDS_COUNTED)
     if token.value in KINDS_COUNTED and not has_noun(sentence, token) and not sentence.groups:
         return None                                      # 几种 of what?
-    if token.kind == "count" and (stock := stock_of(sentence, token)):
-        token.used = True
-        sentence.use_match(unit)
-        return stock
     people = facts.about("people") if facts.key not in facts.people else []
     if token.kind == "count" and people and person and token.value is None:
         token.used = True
@@ -95,9 +96,11 @@ def stock_of(sentence, token):
     total = [other for other in sentence.tokens if other.kind == "total"]
     if of_row:
         return sentence.choice(token.start, token.end, amounts), None
-    if total and token.value and token.value not in KINDS_COUNTED and sentence.groups:
-        return sentence.choice(token.start, token.end, amounts), SUM
-    return None
+    if not total or not token.value or token.value in KINDS_COUNTED:
+        return None
+    if len(amounts) == 1:                                # where there are several, the choice is noted
+        sentence.guesses.append((sentence.words(token), amounts[0]))
+    return sentence.choice(token.start, token.end, amounts), SUM
 
 
 def counted_column(sentence, column, kinds):

@@ -11,6 +11,7 @@ from nl2sql.sql import EQ, NE
 LIST = re.compile(f"(?:[、,和与及或跟以且者是也又还有既不而并的非在属于为]|{OR_WORDS})*")
 IS = "(?:都|就|也)*(?:是|为|叫做?|等于|=|:|在|属于|于|位于|写着|选的?|用的?)*(?:在|于)?"
 ASKED_BEFORE = re.compile("(?:哪|几|什么|多少|哪些|各|每)[^,]{0,2}$")
+VALUE = "(?:是|为|=|等于|:|选)+[\"“'「]?(?:(?P<yes>是|有|true|yes)|否|无|false|no|不是|没有)[\"”'」]?"
 WHETHER = re.compile("(?:是否|是不是|有没有|能不能|有无|可否|能否|会不会|需不需要)$")
 NOTHING = ("(?:还没有?|没有|没|无|尚未|暂无|未)"
            "(?:出过?|发生过?|得过?|任何|过|分配|指定|安排|填写?|写)*")
@@ -154,8 +155,7 @@ def add_whole_flag(sentence, token):
     """是否毕业为是, or 没有投影仪 where the column is called so."""
     column = token.value[0]
     flag = sentence.facts.flags[column]
-    value = sentence.behind("(?:是|为|=|等于|:|选)+(?P<yes>是|有|true|yes)?(?:否|无|false|no|不是|没有)?",
-                            token.end)
+    value = sentence.behind(VALUE, token.end)
     bare = not re.match("是否|有无|可否|能否", sentence.words(token))
     negated = sentence.negation(token.start)
     if value:

@@ -33,14 +33,14 @@ from nl2sql.dialect.words import (
     TOTAL,
     any_of,
 )
-from nl2sql.numerals import Number, chinese_number, find_numbers
+from nl2sql.numerals import Number, chinese_number, factor_of, find_numbers
 
 ADJECTIVE = any_of(DIRECTIONS)
 BEST = re.compile(f"(?:排名|排行)?最为?({ADJECTIVE})"
                   f"(?:的?(?:前|后)?({NUMERAL})(?:{ENTITY}|人|块|层|亩)(?:的|是)?)?")
 FIRST = {"第一", "倒数第一", "冠军", "榜首", "垫底"}
 TOP = re.compile("(?:排名|排行|排在|排|名列|位列|位居)?(?:在)?"
-                 f"(前|后|倒数前?|{any_of(FIRST)})({NUMERAL})?(?:{MEASURE}|大|强|甲|人)?"
+                 f"({any_of(FIRST)}|前|后|倒数前?)({NUMERAL})?(?:{MEASURE}|大|强|甲|人)?"
                  "(?!年|月|日|天|点|[期者来面边续果缀])")
 DOWN = ("高到低 大到小 多到少 贵到便宜 晚到早 新到旧 重到轻 长到短 强到弱 好到差 老到小 远到近 高至低 大至小 "
         "多至少").split()
@@ -92,6 +92,8 @@ def values_in(text):
     """Numbers, days and years, times of day."""
     found = [Token("period", *period) for period in periods_in(text)]
     found += [Token("time", *time) for time in clock_times(text)]
+    for match in re.finditer("[过上破超](百万|千万|百|千)(?![0-9一二三四五六七八九])", text):
+        found.append(Token("number", *match.span(), Number(1.0, factor_of(match[1]))))
     for match in re.finditer("百分之百", text):
         found.append(Token("number", *match.span(), Number(100.0, 1.0, True)))
     for number in find_numbers(text):

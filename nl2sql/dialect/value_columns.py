@@ -128,7 +128,7 @@ def use_unit(sentence, value):
     if value.kind != "number":
         end = value.end
     sentence.spans.append((value.end, end))
-    for token in sentence.of("concept"):
+    for token in sentence.of("concept", "part", "synonym"):
         if value.end <= token.start and token.end <= end:
-            token.used = True
+            token.used = True                            # the 小时 of 20小时 is no 加班小时
     return end
