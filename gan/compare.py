@@ -57,9 +57,9 @@ def results_of(folder):
         raise InputError(f"expected the folder of a finished run, with results.json. Received: {folder}")
     try:
         results = json.loads(read_text(path))
+        metrics = as_numbers(results["metrics"])
         return {"objective": results["config"]["objective"], "seed": int(results["seed"]),
-                "minutes": float(results["minutes"]),
-                "metrics": {name: float(value) for name, value in results["metrics"].items()}}
+                "minutes": float(results["minutes"]), "metrics": metrics}
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise InputError(f"{path} should hold the results of gan/train.py or gan/encoders.py, but cannot be "
                          f"read: {error!r}") from error
@@ -69,14 +69,17 @@ def log_of(folder):
     """The rows of log.csv, name → number."""
     path = folder / "log.csv"
     try:
-        rows = [{name: float(value) for name, value in row.items()}
-                for row in csv.DictReader(read_text(path).splitlines())]
+        rows = [as_numbers(row) for row in csv.DictReader(read_text(path).splitlines())]
     except (ValueError, TypeError) as error:
         raise InputError(f"{path} should hold a row of numbers for each epoch, but cannot be read: "
                          f"{error}") from error
     if not rows or "epoch" not in rows[0]:
         raise InputError(f"{path} should hold a row of numbers for each epoch. Received: {len(rows)} rows")
     return rows
+
+
+def as_numbers(row):
+    return {name: float(value) for name, value in row.items()}
 
 
 def name_of(folder):

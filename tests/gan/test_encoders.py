@@ -29,6 +29,11 @@ def small(objective, **options):
     return EncoderGAN(build_encoder(28, 1, 2, 5), build_generator(28, 1, 2, 5), critic, objective, **options)
 
 
+def flat(variables):
+    """All their numbers in one array."""
+    return np.concatenate([numpy(variable).ravel() for variable in variables])
+
+
 def log_of_d(t):
     """log D and log(1 − D) for D = σ(t), in float64."""
     d = 1 / (1 + np.exp(-np.asarray(t, "float64")))
@@ -77,7 +82,8 @@ def test_the_last_term_of_40_draws_codes_of_generated_images_to_their_z():
 def gradients_of_both(model):
     _, found = model.gradients(lambda: (model.loss_of_both(*TENSORS),), model.variables_of_both)
     count = len(model.encoder.trainable_variables)
-    return [[numpy(gradient) for gradient in part] for part in (found[:count], found[count:])]
+    found = [numpy(gradient) for gradient in found]
+    return found[:count], found[count:]
 
 
 def test_the_encoders_of_41_and_of_42_go_opposite_ways():
@@ -101,10 +107,10 @@ def test_each_update_moves_its_own_weights_alone(objective):
     parts = (model.encoder, model.generator, model.critic)
 
     def weights():
-        return [[numpy(variable).copy() for variable in part.trainable_variables] for part in parts]
+        return [flat(part.trainable_variables) for part in parts]
 
     def moved(before, after):
-        return [any((a != b).any() for a, b in zip(*pair)) for pair in zip(before, after)]
+        return [(a != b).any() for a, b in zip(before, after)]
 
     start = weights()
     model.update_critic(TENSORS[0])
