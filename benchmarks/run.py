@@ -3,6 +3,7 @@
     make bench                  sets up PyTorch, and the original's Keras 2 where Python 3.7 is installed
     python benchmarks/run.py --rounds 5
     python benchmarks/run.py --article crf
+    python benchmarks/run.py --article couplet --task mixers
 
 Contenders are the files of benchmarks/<article>/, each measured by benchmarks/clock.py in a process of its
 own. They take turns (A B C A B C ...), so that a machine whose speed drifts is unfair to none; quoted are
@@ -38,6 +39,8 @@ class Config:
     """Processes of each contender; each reports some epochs after a warm-up."""
     article: str = ""
     """Folders of benchmarks/ whose names begin so; empty: all."""
+    task: str = ""
+    """Tasks in their tasks.py whose names begin so; empty: all."""
 
 
 def tasks_of(article):
@@ -99,14 +102,21 @@ def main(config):
     if not chosen:
         raise InputError(f"--article expects the beginning of {', '.join(ARTICLES)}. "
                          f"Received: {config.article}")
+    measured = []
+    for article in chosen:
+        measured += [(article, task) for task in tasks_of(article) if task.startswith(config.task)]
+    if not measured:
+        raise InputError(f"--task expects the beginning of a task of {', '.join(chosen)}. "
+                         f"Received: {config.task}")
     about = {"commit": provenance.commit(), "machine": provenance.machine(),
              "versions": provenance.versions(["keras", "numpy", "tensorflow"])}
     rows = []
-    for article in chosen:
-        for task, (unit, contenders) in tasks_of(article).items():
-            rows += [row | about for row in rows_of(article, task, unit, contenders, config.rounds)]
-    if RESULTS.exists():                                  # the other articles' rows stay
-        rows += [row for row in json.loads(RESULTS.read_text())["rows"] if row["article"] not in chosen]
+    for article, task in measured:
+        unit, contenders = tasks_of(article)[task]
+        rows += [row | about for row in rows_of(article, task, unit, contenders, config.rounds)]
+    if RESULTS.exists():                                  # the rows of what was not measured stay
+        before = json.loads(RESULTS.read_text())["rows"]
+        rows += [row for row in before if (row["article"], row["task"]) not in measured]
     write_json(RESULTS, {"rows": rows})
     print(f"\n{about['machine']}; written to {shown(RESULTS)}")
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from common.harness import prosody
 from common.harness.vocab import FIRST, is_han
 from couplet.decoding import ARTICLE, Decoder, Rules
 
@@ -36,11 +37,23 @@ def metrics(log_probs, vocab, pairs):
         "test_top5": (ranks < 5).mean(),
         "test_unknown_share": unknown / (unknown + len(ranks)),
     }
+    result |= tones(pairs, "people")
     for name, triples in answers.items():
+        result |= tones([(first, answer) for first, _, answer in triples], f"answers{name}")
         result[f"test_accuracy_of_answers{name}"] = accuracy(triples)
         result[f"test_pattern{name}"] = pattern_agreement(triples)
         result[f"test_distinct2{name}"] = distinct_2([answer for *_, answer in triples])
     return result
+
+
+def tones(pairs, name):
+    """平仄 of couplets without punctuation: the share of even places at which the second line has the other
+    tone, and that of the couplets that end in an oblique and a level one. See common/harness/prosody.py."""
+    whole = [pair for pair in pairs if all(map(is_han, "".join(pair)))]
+    found = prosody.tonal_measures(whole)
+    kept = {measure: found[measure] for measure in ("opposed", "ends")}
+    # no such couplet, no number
+    return {f"{name}_{measure}": value for measure, value in kept.items() if value == value}
 
 
 def cross_entropy(log_probs, vocab, pairs):

@@ -1,6 +1,7 @@
 """couplet/train.py's own training loop on random lines of 7 characters: couplets per second of three short
 epochs.
 
+ours.py bilstm, ours.py attention: the same with another mixer of --mixer.
 ours.py answers: single answers per second instead, from a line as it is typed to the best second line.
 """
 
@@ -20,11 +21,12 @@ from couplet.train import build_couplet, character_loss
 
 keep_freed_memory()
 tuning.disable_autotune()
+[task] = sys.argv[1:] or ["gated_conv"]
 vocab = Vocab(map(chr, range(0x4E00, 0x4E00 + 8000 - FIRST)))
-model = build_couplet(len(vocab))
+model = build_couplet(len(vocab), mixer="gated_conv" if task == "answers" else task)
 rng = np.random.default_rng(0)
 lines = ["".join(rng.choice(vocab.characters, 7)) for _ in range(12800)]
-if sys.argv[1:] == ["answers"]:
+if task == "answers":
     robot = Robot(model, vocab)
 
     def work():

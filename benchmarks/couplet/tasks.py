@@ -7,6 +7,11 @@ TASKS = {
         "torch": "PyTorch 2, plain loop, fused Adam",
         "keras2": "original formulation, Keras 2.2.4",
     }),
+    "mixers": ("couplets/s, three networks of the same size, vocabulary 8,000, lines of 7, batch 64", {
+        "ours": "python couplet/train.py",
+        "ours bilstm": "python couplet/train.py --mixer bilstm",
+        "ours attention": "python couplet/train.py --mixer attention",
+    }),
     "answers": ("single answers/s, lines of 7", {
         "ours answers": "python couplet/predict.py",
         "torch answers": "PyTorch 2, argmax without rules",

@@ -352,6 +352,16 @@ def test_predict_names_what_is_wrong(trained, tmp_path, capsys):
         predict.predict(trained)
 
 
+def test_tones_of_couplets_without_punctuation():
+    """两个黄鹂鸣翠柳 一行白鹭上青天: 仄 平 仄 over 平 仄 平 at 2 4 6, and 仄 over 平 at the end."""
+    pair = ("两个黄鹂鸣翠柳", "一行白鹭上青天")
+    assert report.tones([pair], "people") == {"people_opposed": 1, "people_ends": 1}
+    assert report.tones([pair, pair[::-1]], "x") == {"x_opposed": 1, "x_ends": 0.5}
+    same = report.tones([(pair[0], pair[0]), ("春风，又绿", "秋雨，初红")], "x")
+    assert same == {"x_opposed": 0, "x_ends": 0}
+    assert report.tones([("春风，又绿", "秋雨，初红")], "x") == {}                      # nothing to count
+
+
 # ---------------------------------------------------------------------------------------------------- recipes
 
 def test_the_recipe_of_the_article_is_what_its_script_has(monkeypatch, tmp_path):
