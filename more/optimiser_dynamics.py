@@ -10,7 +10,7 @@ L itself, divided by its slope, and so cross a local minimum.
     (15) and (16) of part one    momentum: leapfrog, of order two
     (18) and (20)                nesterov with look_ahead ½; the standard one has look_ahead 1
     (9), the stationary density  langevin_variance
-    part two, sign descent       sign_descent
+    (11) of part two             sign_descent
     part three, its example      value_descent on f, whose global minimum is at 0.41
 
     python more/optimiser_dynamics.py            seconds: orders, densities, and which starts cross
@@ -76,7 +76,8 @@ def langevin_variance(sigma, rng, step=0.01, time=10.0, particles=20_000):
 
 
 def sign_descent(theta, rate, count):
-    """θ ← θ − γ sign L' on L = θ²/2: the last two places. It never stops, since its steps do not shrink."""
+    """Equation (11) of part two, θ ← θ − γ sign L', on L = θ²/2: the last two places. It never stops, since
+    its steps do not shrink."""
     places = [theta]
     for _ in range(count):
         places.append(places[-1] - rate * np.sign(places[-1]))
