@@ -89,8 +89,9 @@ def name_of(folder):
 
 def print_row(rows):
     """The metrics of runs that differ in their seed alone."""
-    seeds = ", ".join(str(seed) for seed in sorted(row["seed"] for row in rows))
-    minutes = ", ".join(f"{row['minutes']:.0f}" for row in rows)
+    rows = sorted(rows, key=lambda row: row["seed"])
+    seeds = ", ".join(str(row["seed"]) for row in rows)
+    minutes = ", ".join(format(row["minutes"], ".0f") for row in rows)
     print(f"{rows[0]['objective']}, seeds {seeds}, minutes {minutes}")
     for name in rows[0]["metrics"]:
         values = [row["metrics"][name] for row in rows if name in row["metrics"]]

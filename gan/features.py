@@ -2,7 +2,7 @@
 gan/frechet.py.
 
     python gan/features.py                                MNIST at 32 × 32, five epochs
-    python gan/features.py --data cifar10 --epochs 40     colour images are shifted and mirrored
+    python gan/features.py --data cifar10 --epochs 30     colour images are shifted and mirrored
 """
 
 import pathlib
