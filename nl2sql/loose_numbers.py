@@ -18,6 +18,7 @@ ABOUT = re.compile("^(?:大约|约为|约合|约|近|接近|将近|超过?|逾|�
 FALLEN = re.compile("^(?:下?跌|下降|降|减少?|亏损?|负|▼|↓)|(?:▼|↓)$")
 RISEN = re.compile("^(?:上?涨|上升|升|增加?|盈利?|正|▲|↑|\\+)|(?:▲|↑)$")
 OWED = re.compile(r"\((.+)\)|(\d[\d,.]*)-")
+DIGIT = re.compile(r"\d")
 GROUPED = re.compile(r"(?<=\d) (?=\d{3}(?!\d))")
 MEASURES = set("人 元 个 台 件 名 家 本 册 份 箱 瓶 公斤 千克 kg 斤 吨 t 克 g 米 m 公里 km cm 平米 平方米 "
                "m2 亩 公顷 岁 天 小时 分钟 gb tb mb "
@@ -47,7 +48,10 @@ def read_loosely(cells):
 
     Both are empty for any other column, and where all are plain numbers already.
     """
-    texts = list(dict.fromkeys(cell for cell in cells if isinstance(cell, str) and not is_empty(cell)))
+    texts = list(dict.fromkeys(cell for cell in cells if isinstance(cell, str)))
+    if sum(DIGIT.search(text) is None for text in texts) > len(cells) * (1 - SHARE):
+        return {}, []                                        # seen at a glance
+    texts = [text for text in texts if not is_empty(text)]
     plain = [text for text in texts if cell_number(clean(text)) is not None]
     said = [cell for cell in cells if not is_empty(cell)]
     if len(plain) == len(texts) or are_codes(said):

@@ -13,6 +13,7 @@ from nl2sql.numerals import cell_number
 PLACE = re.compile(r"([A-Z]{1,3})([1-9]\d{0,6}):([A-Z]{1,3})([1-9]\d{0,6})")
 TITLES = 4                    # rows above the second row of a header at most
 MERGED = 100_000              # cells that are filled at most
+HINT = re.compile("计|总|均|total|sum|average", re.IGNORECASE)
 TOTAL = re.compile("(?:合计|总计|小计|总和|共计|平均值?|(?:sub)?total|sum|average)[:：]?", re.IGNORECASE)
 
 
@@ -129,6 +130,9 @@ def without_totals(rows):
     """(rows, those left out): rows that sum up others, 合计 or 小计, with numbers beside."""
     kept, left_out = [], []
     for row in rows:
+        if not any(isinstance(cell, str) and HINT.search(cell) for cell in row):
+            kept.append(row)                                 # as nearly all of many rows
+            continue
         texts = [clean(cell) for cell in row if isinstance(cell, str) and not is_number(cell)]
         texts = list(filter(None, texts))
         said = texts and TOTAL.fullmatch("".join(texts[0].split()))

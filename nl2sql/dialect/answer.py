@@ -12,7 +12,7 @@ from nl2sql.dialect.confidence import features_of, features_of_network, probabil
 from nl2sql.dialect.reading import read
 from nl2sql.labels import NO_COLUMN
 from nl2sql.notes import note
-from nl2sql.wide import WideQuery
+from nl2sql.wide import BETWEEN, DISTINCT, Column, WideQuery
 
 CREDIBLE = 0.5                         # confidence of the network below which its query is no answer
 
@@ -88,8 +88,13 @@ def answer_to(parser, database, question):
 
 def is_beyond(reading):
     """Whether what was read, but for some words, has no form in TableQA: the network cannot say it."""
-    usable = reading.query and has_conditions(reading.query) and reading.reason is None
-    return usable and not reading.attributes and isinstance(reading.query.simplest(), WideQuery)
+    query = reading.query
+    if query is None or reading.reason is not None or reading.attributes or not has_conditions(query):
+        return False
+    special = [value for group in query.where for _, operator, value in group
+               if operator == BETWEEN or value is None or isinstance(value, Column)]
+    counted = any(aggregate == DISTINCT for _, aggregate in query.select)
+    return bool(query.order or query.group is not None or special or counted)
 
 
 def is_credible(parse, reading, table):

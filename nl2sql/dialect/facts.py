@@ -20,6 +20,7 @@ from nl2sql.encoder import UNIT_IN_NAME
 
 DAY, CLOCK, YEAR = re.compile(r"\d{4}-\d\d-\d\d.*"), re.compile(r"\d\d:\d\d.*"), re.compile(r"(19|20)\d\d年?")
 MONTHS = re.compile(r"\d{4}-\d\d")
+MOST = 5_000                          # cells whose short forms are known, and that may be misspelt
 LONGEST = 24                          # characters of a cell that are looked for in a question as they are
 NUMBERED = re.compile("号$|编号|代码|编码|id$")
 NAMED = re.compile("名$|名称$|姓名|名字|标题|题目")
@@ -59,9 +60,9 @@ class Facts:
             if kind == "text":
                 self._index(column)
         self.joined = "\n".join(self.places)
-        for short, places in self.shorts.items():        # 四川 is 四川省, where nothing else begins so
-            others = [cell for cell in self.places if short in cell]
-            if len(others) == 1 and short not in self.places:
+        shorts = self.shorts if len(self.places) <= MOST else {}
+        for short, places in shorts.items():        # 四川 is 四川省, where nothing else begins so
+            if short not in self.places and self.joined.count(short) == 1:
                 self.places[short] = places
 
     def is_kind(self, column, *kinds):
@@ -145,7 +146,7 @@ class Facts:
                 self.places.setdefault(text, []).append((column, cell))
             for short in short_forms(text):
                 self.shorts.setdefault(short, []).append((column, cell))
-            bare = "".join(c for c in text if c.isalnum())
+            bare = text if text.isalnum() else "".join(filter(str.isalnum, text))
             if bare != text and len(bare) > 1:           # 《围城》 or A-12 without what is no letter
                 self.places.setdefault(bare, []).append((column, cell))
 
@@ -161,6 +162,8 @@ def short_forms(text):
 
 def flag_of(name, cells):
     """The Flag of a column of yes and no, or None."""
+    if len(cells) > 2:
+        return None
     written = {normalise(cell_text(cell)): cell for cell in cells}
     named = FLAG_NAME.match(name) or FLAG_TAIL.search(name)
     stem = FLAG_TAIL.sub("", FLAG_NAME.sub("", name)) or name

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from rapidfuzz import fuzz, process
 
 from common.harness.vocab import is_han
-from nl2sql.dialect.facts import CODED, LONGEST
+from nl2sql.dialect.facts import CODED, LONGEST, MOST
 from nl2sql.dialect.words import (
     EACH,
     EMPTY_WORDS,
@@ -34,7 +34,6 @@ MORE_DIGITS = re.compile(r"[0-9.:]|[元块岁分次亩平万亿千百吨斤公�
 BEFORE_NUMBER = re.compile(f"[0-9.]$|(?:{any_of(WORDS_BEFORE)})(?<![是为=:])$|[到至~-]$")
 LIGHT = "没未无不非"              # before a part of a column's name these are words of their own
 NEGATIVE = "没未不非无已的"            # which differ from no other character by mistake
-MOST = 5_000                      # cells among which a misspelt one is looked for
 
 
 @dataclass
