@@ -101,10 +101,12 @@ def cell(value):
 
 
 def mean_and_deviation(values):
-    """"mean ± standard deviation" over seeds; of one seed the number alone."""
+    """"mean ± standard deviation" over seeds; of one seed the number alone; nothing where one is NaN."""
     import numpy as np
 
     values = np.asarray(values, "float64")
+    if np.isnan(values).any():
+        return ""
     if len(values) == 1:
         return f"{values[0]:.4f}"
     return f"{values.mean():.4f} ± {values.std(ddof=1):.4f}"

@@ -10,11 +10,13 @@ SMOKE = {
     "noise_contrastive": [""],
     "optimiser_dynamics": [""],
     "rnn_ode": [""],
+    "vib": [""],
     "word_discovery": ["", "--method pairs"],
 }
 # (file, options, message): refused in one line, before anything is written
 BAD = [
     ("mixing", "--batch-size 0", "--batch-size expects 1 to 10,000. Received: 0"),
+    ("vib", "--epochs 0", "--epochs expects 1 to 1,000. Received: 0"),
     ("word_discovery", "--least-count 0", "--least-count expects 1 to 1,000,000. Received: 0"),
     ("noise_contrastive", "--samples 5", "--samples expects 100 to 10,000,000. Received: 5"),
     ("rnn_ode", "--epochs 0", "--epochs expects 1 to 100,000. Received: 0"),
