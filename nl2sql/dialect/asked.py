@@ -8,8 +8,9 @@
 import re
 
 from nl2sql.dialect.value_columns import CLAUSE_END
-from nl2sql.dialect.words import MEASURE, NOUN
+from nl2sql.dialect.words import HEADS, MEASURE, NOUN, PERSONS
 from nl2sql.sql import AVG, EQ, SUM
+from nl2sql.wide import Column
 
 ASKING = re.compile("几|多|什么|哪|何|谁|啥|怎么|干")
 WHICH = re.compile(f"(?:哪一?|哪几|什么|啥|哪些){MEASURE}?$")
@@ -53,8 +54,15 @@ def group_column(sentence, token):
     if noun and not weak:
         token.used = True
         sentence.use_match(noun)
-        return sentence.facts.key
+        return group_of_noun(sentence.facts, noun[0])
     return None
+
+
+def group_of_noun(facts, noun):
+    """The column of 每个员工 or 每位老师: what names the rows, or for people the one column of people."""
+    if noun in PERSONS and facts.key not in facts.people:
+        return facts.people[0] if len(facts.people) == 1 else None
+    return facts.key
 
 
 def can_group(facts, column):
@@ -76,7 +84,7 @@ def which_column(sentence):
         if repeating:
             return token, repeating[0]
     for token in sentence.of("concept"):
-        people = [column for column in facts.people if facts.repeats[column]]
+        people = sentence.alike([column for column in facts.people if facts.repeats[column]])
         if token.value == "who" and len(people) == 1:
             return token, people[0]
     return None, None
@@ -106,7 +114,8 @@ def is_filler(sentence, token):
 def is_counted(sentence, token):
     """Whether 一共 stands with a count of rows: 一共有几种, and no 一共多少公斤."""
     counted = sentence.behind(f"(?:有|是)?(?:多少|几)(?:{MEASURE})?(?:{NOUN})?[?？]?$", token.end)
-    return counted is not None and not sentence.columns("number") and not asked_quantity(sentence)
+    other = sentence.columns("number") or asked_quantity(sentence) or sentence.spent()
+    return counted is not None and not other
 
 
 def asked_quantity(sentence):
@@ -142,7 +151,7 @@ def targets_of(sentence, token):
     if asked:
         asked[0].used = True
         return asked[1][:1]
-    return []
+    return sentence.spent()[:1]
 
 
 # ---------------------------------------------------------------------------------------------------- columns
@@ -159,6 +168,8 @@ def read_columns(sentence):
         token.used = True
         if (which or found) and token not in which and set(token.value) <= set(fixed):
             continue                                     # 武汉是哪个省的省会
+        if token not in which and (is_first_part(sentence, token) or is_said_again(sentence, token)):
+            continue
         found.append((token.start, sentence.pick(token, apart=fixed)))
     for token in sentence.of("flag"):
         if facts.flags:
@@ -166,6 +177,22 @@ def read_columns(sentence):
             sentence.spans += [match.span() for match in WHETHER.finditer(sentence.text)]
             found.append((token.start, token.value))
     return list(dict.fromkeys(column for _, column in sorted(found)))
+
+
+def is_first_part(sentence, token):
+    """Whether a word is the first part of a name whose last part is said of it: 报销 is no 报销人."""
+    name, words = sentence.facts.names[token.value[0]], sentence.words(token)
+    head = name.removeprefix(words)
+    return token.kind == "part" and not token.exact and head != name and head in HEADS
+
+
+def is_said_again(sentence, token):
+    """Whether a part of a name only repeats a condition: 还有名额的班，报名人数少于名额上限."""
+    compared = {column for *_, group in sentence.groups for column, *_ in group}
+    compared |= {value.number for *_, group in sentence.groups for *_, value in group
+                 if isinstance(value, Column)}
+    asked = sentence.behind("是|多少|几|有多|$", token.end)
+    return token.kind == "part" and set(token.value) <= compared and asked is None
 
 
 def read_concept(sentence, token, found):
@@ -181,6 +208,7 @@ def read_concept(sentence, token, found):
     if named:
         for other in named:
             other.value = tuple(column for column in other.value if column in about)
+            other.exact = True                           # 何时入职 says that 入职 is 入职日期
         token.used = True
         return
     fixed = {group[0][0] for *_, group in sentence.groups if group[0][1] == EQ}
@@ -190,6 +218,7 @@ def read_concept(sentence, token, found):
     if not left:
         return
     token.used = True
+    left = sentence.alike(left) if token.value == "who" else left
     found.append((token.start, sentence.choice(token.start, token.end, left)))
 
 

@@ -61,7 +61,8 @@ def count_of(sentence, token, group):
     if token.kind == "count" and people and person and token.value is None:
         token.used = True
         sentence.spans.append((token.end, token.end + 1))
-        return people[0], None
+        total = any(other.kind == "total" for other in sentence.tokens)
+        return people[0], SUM if total else None
     token.used = True
     if person:
         sentence.use_match(person)
@@ -94,6 +95,9 @@ def stock_of(sentence, token):
         return None
     of_row = sentence.names_one_row()
     total = [other for other in sentence.tokens if other.kind == "total"]
+    left = sentence.words(token).startswith("有") or sentence.before("还|剩|有", token.start)
+    if of_row and not left:
+        return None
     if of_row:
         return sentence.choice(token.start, token.end, amounts), None
     if not total or not token.value or token.value in KINDS_COUNTED:

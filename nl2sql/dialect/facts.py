@@ -61,8 +61,9 @@ class Facts:
                 self._index(column)
         self.joined = "\n".join(self.places)
         shorts = self.shorts if len(self.places) <= MOST else {}
+        named = "\n".join(self.names)
         for short, places in shorts.items():        # 四川 is 四川省, where nothing else begins so
-            if short not in self.places and self.joined.count(short) == 1:
+            if short not in self.places and short not in named and self.joined.count(short) == 1:
                 self.places[short] = places
 
     def is_kind(self, column, *kinds):

@@ -22,6 +22,7 @@ from nl2sql.dialect.words import (
     ROWS,
     SYNONYMS,
     TAIL,
+    VERBS,
     WORDS_BEFORE,
     any_of,
 )
@@ -156,12 +157,15 @@ def has_other_head(part, text, start, name, covered):
 def is_asked_for(text, start, column, facts):
     """Whether one character can be meant as a part of a column's name: 哪个班, and no 的 in 目的地."""
     asked, part = ASKING.search(text[:start]), text[start]
+    if part in VERBS and asked and asked[0] == "哪":
+        return False                                     # 在哪上
     is_noun = part in ROWS and column != facts.key and not facts.repeats[column]
     if is_noun or any(text.startswith(word, start) for word in KEPT):
         return False                                     # 哪台机器 is no 机房
     grouped = asked and asked[0].startswith(("每", "各")) and facts.repeats[column]
-    is_number = facts.is_kind(column, "number") and not grouped
-    if not asked or is_number or facts.is_kind(column, "date", "time"):
+    counted = asked and asked[0].startswith("几") and facts.names[column] == f"{part}数"         # 住几晚
+    is_number = facts.is_kind(column, "number") and not (grouped or counted)
+    if not asked or is_number or facts.is_kind(column, "date", "time", "flag"):
         return False
     strong = asked[0].startswith(("哪", "每", "几", "各"))
     at_end = facts.names[column].startswith(part) or facts.names[column].endswith(part)

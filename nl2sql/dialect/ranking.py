@@ -122,7 +122,9 @@ def best_column(sentence, token, about):
     if about == ["when"]:
         columns = facts.columns("date", "year", "time")
     else:
-        columns = facts.named_like(about, ["number"])[:1]
+        columns = facts.named_like(about, ["number"])[:1] or sentence.spent()[:1]
+    if not columns and len(named) == 1 and named[0].start > token.end:
+        return sentence.pick(named[0], *ORDERED)         # 最大的会议室能容纳多少人 asks for it, too
     return sentence.choice(token.start, token.end, columns)
 
 
@@ -159,7 +161,8 @@ def read_top(sentence, token, found):
         return
     named = [other for other in sentence.columns(*ORDERED) if other.end <= token.start]
     if not named:
-        named = [other for other in sentence.columns("number") if 0 <= other.start - token.end <= 1]
+        named = [other for other in sentence.columns("number")
+                 if 0 <= other.start - token.end <= 1 or sentence.text[:other.start].endswith("按")]
     if not named:
         return
     named[-1].used = token.used = True

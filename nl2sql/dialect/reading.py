@@ -142,9 +142,17 @@ def listed(sentence, ranking, columns, where):
         things = alike if len(alike) == 1 else sorted(things)              # 种了什么 of 种植作物
         start = sentence.text.index("什么")
         columns = [sentence.choice(start, start + 2, things)] if things else []
+    if len(columns) == 1 and order is None and is_sum(sentence, columns[0]):
+        return WideQuery(((columns[0], SUM),), where)
     select = tuple((column, 0) for column in columns or [facts.key])
     repeats = not any(facts.is_key(column) for column, _ in select) and not sentence.names_one_row()
     return WideQuery(select, where, distinct=repeats and order is None, order=order, limit=limit)
+
+
+def is_sum(sentence, column):
+    """Whether 花了多少钱 and 有多少库存 ask for the sum of many rows' amounts."""
+    how_many = re.search("(?:了|有|要|能|共)[^,的是]{0,3}多少", sentence.text)
+    return bool(how_many) and sentence.facts.is_additive(column) and not sentence.names_one_row()
 
 
 def asks_for_object(sentence):
@@ -171,7 +179,8 @@ def grouped(sentence, group, aggregates, ranking, counted, columns, where):
     order = (ranking.column, 0, descending) if ranking.direction else None
     others = [column for column in columns if column != group]
     if others and facts.repeats[group] and all(facts.is_additive(column) for column in others):
-        sentence.guesses += [("各", column) for column in others]      # 各地区的数量: the sum, one supposes
+        if "多少" not in sentence.text:                   # 各地区的数量: the sum, one supposes
+            sentence.guesses += [("各", column) for column in others]
         return WideQuery(((group, 0), *((column, SUM) for column in others)), where, group=group)
     if not others and group != facts.key:
         others = [facts.key]

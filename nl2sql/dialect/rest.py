@@ -16,12 +16,14 @@ QUANTIFIED = re.compile(f"(?:哪些|哪一?{MEASURE}|哪几{MEASURE}|几{MEASURE
 ENDS = re.compile("(?:有哪些?|有谁|有几|有多少|有什么|都有|分别|是哪|叫什么|最|一共|总共|共|各|按|从|,|"
                   "[?？。!]|$)")
 # between a value and its verb, between a verb and its value
+TELLING = ("best", "top", "sorted", "average", "total", "number", "period", "time", "flag", "cell")
 LISTED_BY = "(?:都|分别)?有(?:哪|谁|几|多少|什么)"
 BEHIND_VALUE = "(?:[在从到往于由的了被是年月日以后前之内起都还,]|一共|总共)*"
-BEFORE_VALUE = "(?:[在从到往于由自给了过的]|哪些|哪个|什么)*"
+BEFORE_VALUE = f"(?:[在从到往于由自给了过的得]|哪些|哪个|什么|几|多少|{MEASURE})*"
 
 
-VALUES = ("cell", "period", "number", "time", "concept", "best", "column", "part", "synonym")
+VALUES = ("cell", "period", "number", "time", "concept", "best", "column", "part", "synonym", "count",
+          "total")
 
 
 def explain_rest(sentence):
@@ -38,6 +40,10 @@ def explain_rest(sentence):
             open_words.append(words)
         if roles and {"noun", "open"} & set(roles):
             nouns.append(words)
+    each = [token for token in sentence.of("each") if sentence.words(token)[0] in "每各"]
+    for token in each + sentence.of("best", "top", "sorted", "average", "number", "period", "time"):
+        if not any(word in sentence.words(token) or sentence.words(token) in word for word in unused):
+            unused.append(sentence.words(token))         # of fillers, and yet they say something: 每种
     return unused, open_words, nouns, attributes
 
 
@@ -72,6 +78,10 @@ def role_of(sentence, start, end, used):
         return "noun"
     if is_verb(sentence, start, end, used):
         return "verb"
+    if touching and len(words) == 1 and before[-1].kind == "cell" and start - before[-1].start > 1:
+        return "open"                                    # 自动挡 of a cell 自动
+    if any(token.start < end and start < token.end for token in sentence.of(*TELLING)):
+        return None
     attribute = ASKED_OF.match(text, end) and not sentence.behind(LISTED_BY, end)
     if is_part_of_name(sentence, words, used):
         return "noun"

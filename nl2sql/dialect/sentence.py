@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass, field
 
-from nl2sql.dialect.words import LEANINGS, NOT
+from nl2sql.dialect.words import LEANINGS, NOT, SPENDING
 from nl2sql.sql import EQ
 
 
@@ -97,6 +97,17 @@ class Sentence:
             if any(word in self.text for word in words):
                 return any(part in self.facts.names[column] for part in parts)
         return False
+
+    def spent(self):
+        """The columns of amounts that a verb means by itself: 花了多少."""
+        if not any(verb in self.text for verb in SPENDING):
+            return []
+        return [column for column in self.facts.columns("number") if self.leans_to(column)]
+
+    def alike(self, columns):
+        """Of some columns the one whose name has a character of the question, 租客 for 谁租的; else all."""
+        found = [column for column in columns if set(self.facts.names[column]) & set(self.text)]
+        return found if len(found) == 1 else columns
 
     def negation(self, place):
         """The match of a negation that ends at a place, or None; 有没有 is none."""

@@ -28,8 +28,10 @@ from nl2sql.dialect.words import (
     LEAST,
     MEASURE,
     NUMERAL,
+    PERSONS,
     REASON,
     RELATIVE,
+    ROWS,
     TOTAL,
     any_of,
 )
@@ -55,6 +57,7 @@ QUANTITIES = re.compile(any_of("人数 个数 总数 数量 件数 台数 次数
 WORDS = {"average": re.compile(AVERAGE), "total": re.compile(TOTAL), "relative": RELATIVE, "reason": REASON}
 KINDS = ("cell", "column", "flag", "period", "time", "best", "top", "sorted", "number", "reason", "relative",
          "concept", "count", "quantity", "average", "total", "each", "part", "synonym")
+NUMBER_OF = re.compile("数(?![量据学码字值额目])")                 # 订单数
 NUMBER_WORDS = "一两"
 
 
@@ -67,6 +70,9 @@ def read_tokens(text, facts):
         found += [Token(kind, *match.span(), match[0]) for match in pattern.finditer(text)]
     found += [Token("count", *match.span(), match[1]) for match in COUNT.finditer(text)]
     found += [Token("quantity", *match.span(), match[0]) for match in QUANTITIES.finditer(text)]
+    names = [*ROWS, *PERSONS, *parts_of_key(facts)]
+    found += [Token("quantity", *match.span(), match[0]) for match in NUMBER_OF.finditer(text)
+              if text[:match.start()].endswith(tuple(names))]
     for concept, pattern in ASKED.items():
         found += [Token("concept", *match.span(), concept) for match in pattern.finditer(text)
                   if match[0] != "几块" or facts.about(concept)]
@@ -75,6 +81,12 @@ def read_tokens(text, facts):
     tokens = longest(found, [])
     tokens = longest([*parts_of_columns(text, facts, tokens), *synonyms_in(text, facts)], tokens)
     return longest(guessed_cells(text, facts, tokens), tokens)
+
+
+def parts_of_key(facts):
+    """What the rows are called by the name of their column: 订单 of 订单号."""
+    name = facts.names[facts.key]
+    return [name[:end] for end in range(2, len(name) + 1)]
 
 
 def longest(found, tokens):

@@ -12,6 +12,7 @@ UNIT = re.compile(f"(?:{MEASURE}|平方米|平方公里|平方千米|平米|公�
                   "块钱|元钱|"
                   "[元块钱人岁次册分秒米斤吨度平亩天年月日瓶桌本箱袋桶股核%台万亿楼]|kg|km|cm|gb|tb|mb|g|k|w|t)*"
                   "(?:整)?(?:的)?")
+ODD_UNIT = r"[^\W\d_的及或以]{1,2}(?=[及或]?以[上下内])"         # 3学分及以上, 3晚以上
 JOINTS = ("和", "、", "与", "以及", "跟", "及")
 CLAUSE_END = re.compile("[,;。；?？!]")
 KINDS = {"number": ("number", "year"), "period": ("date", "year"), "time": ("time",)}
@@ -71,6 +72,9 @@ def columns_by_unit(sentence, value, possible):
         if written:
             priced = [column for column in sentence.facts.about("price") if column in written]
             return priced[:1] if len(written) > 1 and priced else written
+    called = [column for column in possible if unit and unit in sentence.facts.names[column]]
+    if len(called) == 1:
+        return called
     for concept, (_, units, *_) in CONCEPTS.items():
         if unit in units:
             about = [column for column in sentence.facts.about(concept) if column in possible]
@@ -85,6 +89,8 @@ def unit_of(sentence, value):
         return "%"
     more = sentence.behind("[多几来]", value.end)                       # 三十多岁
     unit = UNIT.match(sentence.text, more.end() if more else value.end)[0].removesuffix("的")
+    if not unit and (odd := sentence.behind(ODD_UNIT, value.end)):
+        return odd[0]
     if not unit and sentence.words(value).endswith("年"):
         return "年"
     return unit.removeprefix("个") or unit
@@ -125,10 +131,12 @@ def with_others(sentence, nearest, named, value, possible):
 def use_unit(sentence, value):
     """Marks the unit behind a value as used; where it ends."""
     end = UNIT.match(sentence.text, value.end).end()
+    if odd := sentence.behind(ODD_UNIT, value.end):
+        end = max(end, odd.end())
     if value.kind != "number":
         end = value.end
     sentence.spans.append((value.end, end))
-    for token in sentence.of("concept", "part", "synonym"):
+    for token in sentence.of("concept", "column", "part", "synonym"):
         if value.end <= token.start and token.end <= end:
             token.used = True                            # the 小时 of 20小时 is no 加班小时
     return end
