@@ -11,6 +11,7 @@ from nl2sql.sql import COUNT, EQ, SUM
 from nl2sql.wide import DISTINCT
 
 LIMIT = re.compile("安全|最低|最高|上限|下限|预警|警戒|标准|计划|目标")
+ROWS_COUNTED = ("个", "位", "名", "家", "所", "座", "门", "项", "笔", "单", "户")
 KINDS_COUNTED = ("种", "类", "样", "款")
 
 
@@ -100,7 +101,7 @@ def stock_of(sentence, token):
         return None
     if of_row:
         return sentence.choice(token.start, token.end, amounts), None
-    if not total or not token.value or token.value in KINDS_COUNTED:
+    if not total or not token.value or token.value in KINDS_COUNTED + ROWS_COUNTED:
         return None
     if len(amounts) == 1:                                # where there are several, the choice is noted
         sentence.guesses.append((sentence.words(token), amounts[0]))

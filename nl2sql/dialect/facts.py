@@ -63,7 +63,7 @@ class Facts:
         shorts = self.shorts if len(self.places) <= MOST else {}
         named = "\n".join(self.names)
         for short, places in shorts.items():        # 四川 is 四川省, where nothing else begins so
-            if short not in self.places and short not in named and self.joined.count(short) == 1:
+            if short not in self.places and short not in named and self.joined.count(short) < 2:
                 self.places[short] = places
 
     def is_kind(self, column, *kinds):
@@ -159,6 +159,8 @@ def short_forms(text):
             yield text[:-1]
         if text[0] == "已":
             yield text[1:]
+        if text[0] == "未":                              # 还没开始 is 未开始
+            yield from (f"{word}{text[1:]}" for word in ("没", "没有", "还没", "还没有", "尚未", "还未"))
 
 
 def flag_of(name, cells):

@@ -68,7 +68,7 @@ def read_tokens(text, facts):
     found += each_in(text, facts)
     for kind, pattern in WORDS.items():
         found += [Token(kind, *match.span(), match[0]) for match in pattern.finditer(text)]
-    found += [Token("count", *match.span(), match[1]) for match in COUNT.finditer(text)]
+    found += counts_in(text, facts)
     found += [Token("quantity", *match.span(), match[0]) for match in QUANTITIES.finditer(text)]
     names = [*ROWS, *PERSONS, *parts_of_key(facts)]
     found += [Token("quantity", *match.span(), match[0]) for match in NUMBER_OF.finditer(text)
@@ -81,6 +81,17 @@ def read_tokens(text, facts):
     tokens = longest(found, [])
     tokens = longest([*parts_of_columns(text, facts, tokens), *synonyms_in(text, facts)], tokens)
     return longest(guessed_cells(text, facts, tokens), tokens)
+
+
+def counts_in(text, facts):
+    """多少本, 几个; in 多少样本 the measure may begin a column's name."""
+    for match in COUNT.finditer(text):
+        start = match.start(1)
+        is_name = match[1] and any(text[start:start + 2] in name for name in facts.names)
+        if is_name and len(text) > start + 1:
+            yield Token("count", match.start(), start, None)
+        else:
+            yield Token("count", *match.span(), match[1])
 
 
 def parts_of_key(facts):
@@ -104,7 +115,7 @@ def values_in(text):
     """Numbers, days and years, times of day."""
     found = [Token("period", *period) for period in periods_in(text)]
     found += [Token("time", *time) for time in clock_times(text)]
-    for match in re.finditer("[过上破超](百万|千万|百|千)(?![0-9一二三四五六七八九])", text):
+    for match in re.finditer("[过上破超](万亿|百万|千万|百|千)(?![0-9一二三四五六七八九])", text):
         found.append(Token("number", *match.span(), Number(1.0, factor_of(match[1]))))
     for match in re.finditer("百分之百", text):
         found.append(Token("number", *match.span(), Number(100.0, 1.0, True)))
