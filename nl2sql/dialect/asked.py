@@ -26,7 +26,7 @@ def read_groups(sentence):
         if sentence.behind("(?:有|是|为|占|多少|几|自)", token.end):
             token.used = True                            # 各有多少
             beside = [column for _, end, ((column, *_), *others) in sentence.groups
-                      if others and end == token.start]
+                      if others and re.fullmatch(f"(?:{NOUN})?", sentence.text[end:token.start])]
             group = beside[0] if beside and group is None else group           # 男女各有多少人
             continue
         column = group_column(sentence, token)

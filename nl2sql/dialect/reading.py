@@ -22,7 +22,7 @@ from nl2sql.dialect.rest import explain_rest
 from nl2sql.dialect.sentence import Sentence
 from nl2sql.dialect.tokens import read_tokens
 from nl2sql.dialect.words import EMPTY_WORDS, GREATEST, OR_WORDS
-from nl2sql.sql import COUNT, EQ, GE, GT, LE, LT, NE, SUM
+from nl2sql.sql import AVG, COUNT, EQ, GE, GT, LE, LT, NE, SUM
 from nl2sql.wide import DISTINCT, WideQuery
 
 JOINT = "[、,]|和|与|及|以及|跟"
@@ -178,6 +178,8 @@ def grouped(sentence, group, aggregates, ranking, counted, columns, where):
         return None                                      # the first of each group is beyond this
     order = (ranking.column, 0, descending) if ranking.direction else None
     others = [column for column in columns if column != group]
+    if others and facts.repeats[group] and all("平均" in facts.names[column] for column in others):
+        return WideQuery(((group, 0), *((column, AVG) for column in others)), where, group=group)
     if others and facts.repeats[group] and all(facts.is_additive(column) for column in others):
         if "多少" not in sentence.text:                   # 各地区的数量: the sum, one supposes
             sentence.guesses += [("各", column) for column in others]
