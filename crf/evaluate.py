@@ -35,6 +35,8 @@ class Config:
     """Run folder of a model of yours."""
     words: pathlib.Path | None = None
     """A user dictionary: one word a line."""
+    wholes: bool = True
+    """Whether addresses, numbers, Latin words and emoji stay whole, as for crf/predict.py."""
 
 
 def evaluate(config):
@@ -55,7 +57,7 @@ def load(config):
     """Functions of a text → its words, by the name to print: the models, and jieba."""
     words = read_words(config.words) if config.words else ()
     folders = [config.run] if config.run else [WEIGHTS / "default", WEIGHTS / "fast"]
-    models = {str(shown(folder)): Segmenter.load(folder, words).segment for folder in folders}
+    models = {str(shown(folder)): Segmenter.load(folder, words, config.wholes).segment for folder in folders}
     return {**models, "rjieba": rjieba.cut}
 
 

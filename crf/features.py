@@ -76,7 +76,7 @@ class Features:
 
     @classmethod
     def load(cls, folder, words=()):
-        """From vocab.json, bigrams.txt and words.txt, with further words.
+        """From vocab.json, bigrams.txt and words.txt, and new_words.txt if there is one, with further words.
 
         Args:
             folder: a run folder, or one of weights/. The shipped models share these files: where a folder has
@@ -90,6 +90,8 @@ class Features:
         vocab = Vocab.load(folder / "vocab.json")
         bigrams = read_text(folder / "bigrams.txt").splitlines()
         known = read_text(folder / "words.txt").splitlines()
+        if (folder / "new_words.txt").is_file():       # younger than the corpus, written by hand
+            known += map(normalise, read_text(folder / "new_words.txt").splitlines())
         if any(len(pair) != 2 for pair in bigrams):
             raise InputError(f"{folder / 'bigrams.txt'} should hold two characters a line. "
                              "Received: another line")

@@ -35,6 +35,8 @@ class Config:
     """The smaller of the two shipped models."""
     words: pathlib.Path | None = None
     """A user dictionary: a file with one word a line, of 2 to 8 characters. They are known words then."""
+    wholes: bool = True
+    """Keep addresses, telephone numbers, amounts, Latin words and emoji whole, whatever the model says."""
     confidence: bool = False
     """Print one word a line, with the smallest probability among the tags of its characters."""
     separator: str = " "
@@ -43,7 +45,8 @@ class Config:
 
 def predict(config):
     folder = config.run or WEIGHTS / ("fast" if config.fast else "default")
-    segmenter = Segmenter.load(folder, read_words(config.words) if config.words else ())
+    segmenter = Segmenter.load(folder, read_words(config.words) if config.words else (),
+                               config.wholes)
     text = text_of(config)
     sys.stdout.reconfigure(newline="")
     if not sys.stdout.isatty():

@@ -5,6 +5,7 @@
 """
 
 import pathlib
+import re
 
 import keras
 import numpy as np
@@ -12,11 +13,13 @@ import numpy as np
 from common import crf, gated_conv  # noqa: F401 (gated_conv holds a layer of the shipped model)
 from common.harness.models import load_model
 from common.harness.reading import InputError
-from common.harness.vocab import UNKNOWN
+from common.harness.vocab import UNKNOWN, to_simplified
 from crf.data import LABELS, LENGTHS, B, S, in_batches
 from crf.features import CODE_POINTS, Features, codes, word_features
+from crf.wholes import whole_places
 
 WEIGHTS = pathlib.Path(__file__).resolve().parent / "weights"
+INVISIBLE = "\u200b\u2060\ufeff"
 SENTENCE_ENDS, CLOSERS, PAUSES = "。！？!?；;…", "”’」』）)》】\"", "，、,：:"
 LEGAL = crf.tag_constraints(LABELS)["transitions"]
 BATCH = 1 << 14     # characters that the model sees at once
@@ -28,19 +31,21 @@ class Segmenter:
     Args:
         model: what crf/train.py builds, with outputs [tags, potentials].
         features: its Features.
+        wholes: whether addresses, numbers, Latin words and emoji stay whole, see crf/wholes.py.
     """
 
-    def __init__(self, model, features):
-        self.model, self.features = model, features
+    def __init__(self, model, features, wholes=True):
+        self.model, self.features, self.wholes = model, features, wholes
         # by code point, as in Features
         self.ends, self.closers, self.pauses, self.blanks = np.zeros((4, CODE_POINTS), bool)
         self.ends[codes(SENTENCE_ENDS)] = True
         self.closers[codes(CLOSERS)] = True
         self.pauses[codes(PAUSES)] = True
         self.blanks[[code for code in range(0x3001) if chr(code).isspace()]] = True
+        self.blanks[codes(INVISIBLE)] = True
 
     @classmethod
-    def load(cls, folder, words=()):
+    def load(cls, folder, words=(), wholes=True):
         """The segmenter in a run folder or in one of weights/, which knows the user's words too.
 
         Raises:
@@ -55,7 +60,7 @@ class Segmenter:
             received = f"embeddings of {rows}, {len(features.vocab)} and {len(features.pairs)} numbers"
             raise InputError(f"{folder} holds no segmenter, or the vocabulary of another one. "
                              f"Received: {received}")
-        return cls(model, features)
+        return cls(model, features, wholes)
 
     def segment(self, text, confidence=False):
         """The words of a text, whose concatenation is the text; blanks and line ends are words of their own.
@@ -82,6 +87,8 @@ class Segmenter:
                 p = np.asarray(crf.marginals(potentials))
                 p = np.take_along_axis(p, np.maximum(tags, 0)[..., None], axis=2)
                 sure[where[real]] = p[real, 0]
+        if self.wholes:
+            keep_whole(text, starts, sure)
         return starts, sure
 
     def illegal_pairs(self, text):
@@ -97,7 +104,7 @@ class Segmenter:
     def _predicted(self, text):
         """Yields, batch by batch, the places of characters in the text, (pieces, length), which of them are
         no padding, their tags, and the potentials."""
-        points = codes(text)
+        points = codes(as_simplified(text))
         encoded = self.features.encode(points)
         for pieces, length in bucketed(self._pieces(points)):
             where = pieces[:, :1] + np.arange(length)
@@ -128,6 +135,26 @@ class Segmenter:
                 start = middle
             pieces.append((start, end))
         return np.array(pieces, "int64").reshape(-1, 2)
+
+
+def keep_whole(text, starts, sure=None):
+    """Changes where words begin, (len(text),) booleans, so that what whole_places finds is in one word."""
+    for start, end, exact in whole_places(text):
+        starts[start + 1:end] = False
+        if exact:
+            starts[start] = True
+            starts[end:end + 1] = True
+            if sure is not None:
+                sure[start:end] = 1
+
+
+def as_simplified(text):
+    """The text as the models know it, character for character: they were trained on simplified ones."""
+    sound = re.sub("[\0\ud800-\udfff]", "\ufffd", text)       # OpenCC takes no half of a character
+    simplified = to_simplified(sound)
+    if len(simplified) == len(text):
+        return simplified
+    return "".join(new if len(new := to_simplified(old)) == 1 else old for old in sound)
 
 
 def bucketed(pieces):
