@@ -3,6 +3,7 @@
 # file → options beside --smoke, one command line after the other
 SMOKE = {
     "em": [""],
+    "focal": [""],
     "gillespie": [""],
     "gradient_clipping": [""],
     "initialisation": [""],
@@ -15,6 +16,7 @@ SMOKE = {
 }
 # (file, options, message): refused in one line, before anything is written
 BAD = [
+    ("focal", "--epochs 0", "--epochs expects 1 to 1,000. Received: 0"),
     ("mixing", "--batch-size 0", "--batch-size expects 1 to 10,000. Received: 0"),
     ("vib", "--epochs 0", "--epochs expects 1 to 1,000. Received: 0"),
     ("word_discovery", "--least-count 0", "--least-count expects 1 to 1,000,000. Received: 0"),
