@@ -154,7 +154,12 @@ def as_simplified(text):
     simplified = to_simplified(sound)
     if len(simplified) == len(text):
         return simplified
-    return "".join(new if len(new := to_simplified(old)) == 1 else old for old in sound)
+    return "".join(map(as_simplified_character, sound))
+
+
+def as_simplified_character(character):
+    simplified = to_simplified(character)
+    return simplified if len(simplified) == 1 else character
 
 
 def bucketed(pieces):
