@@ -3,11 +3,11 @@
 # (script, options): with --smoke in make test
 SMOKE = [
     ("train.py", "--model dense"),
-    ("train.py", "--model conv --recipe article --validation 0 --iw-images 0"),
     ("geometry.py", ""),
 ]
 # the same in make test-slow
 MORE = [
+    ("train.py", "--model conv --recipe article --validation 0 --iw-images 0"),
     ("train.py", "--model conv --iw-images 0"),
     ("train.py", "--model conditional --binarize --iw-images 0"),
     ("train.py", "--model clustering"),

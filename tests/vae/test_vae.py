@@ -74,7 +74,7 @@ def test_an_untrained_model_starts_at_784_ln_2():
     assert model.evaluate(x, x, verbose=0) == pytest.approx(784 * math.log(2), rel=1e-4)
 
 
-@pytest.mark.parametrize("name", ["dense", "conditional"])
+@pytest.mark.parametrize("name", ["dense", pytest.param("conditional", marks=pytest.mark.slow)])
 def test_the_bounds_against_integration_over_the_latent_plane(name):
     """log q(x) = log ∫ q(x|z) q(z) dz by a fine grid: the bound with many samples reaches it."""
     keras.utils.set_random_seed(1)
@@ -103,6 +103,7 @@ def test_the_bounds_against_integration_over_the_latent_plane(name):
     np.testing.assert_allclose(kl, by_hand, rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_the_step_of_the_quadrature_is_fine_enough():
     """For the shipped model: half the step gives the same log q(x)."""
     autoencoder = Autoencoder.load(ROOT / "vae/weights/vae.keras")
