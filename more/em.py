@@ -2,15 +2,18 @@
 
 EM is alternating minimisation of one number, the divergence of joint distributions, equation (17): the M-step
 minimises it over θ, the E-step over p̃(Y|X). So each half step can only lower it, and after an E-step it is
-the cross entropy of X up to a constant. Here for a mixture of Gaussians, the article's first example.
+the cross entropy of X up to a constant. Here for both of the article's examples, a mixture of Gaussians and
+pLSA, whose hidden variable is the topic Z of a word Y in a text X.
 
     article             here
     p̃(Y|X)              posterior, (n, k)
     p_θ(Y), p_θ(X|Y)    weights, and means with covariances
     (17)                joint_divergence, without the constant E[log p̃(X)]
     (18), (20)          m_step, e_step
+    (15), pLSA          topics_of: p(Y|X) = Σ_Z p(Y|Z) p(Z|X)
 
-    python more/em.py             a minute: three Gaussians in the plane, ten on MNIST's first 20 components
+    python more/em.py             a minute: three Gaussians in the plane, ten on MNIST's first 20 components,
+                                  ten topics of People's Daily, January 1998
     python more/em.py --table     five minutes: four starts in the plane, five seeds on MNIST
 """
 
@@ -80,6 +83,45 @@ def fit(x, posterior, iterations=200, tolerance=0.0, floor=1e-6):
     return posterior, theta, np.array(path)
 
 
+def topics_of(texts, words, counts, k, rng, iterations=50):
+    """pLSA, equation (15), by EM: (p(Z|X), p(Y|Z), joint divergence after each half step).
+
+    The pairs (X, Y) are known and Z is hidden: p̃(Z|X, Y) takes the place of p̃(Y|X) in (17) to (20), and
+    p̃(X, Y) is the share of the pair in all counts. The constant E[log p̃(Y|X)] is left out.
+
+    Args:
+        texts, words: of each pair that is there, the numbers of its text and its word, (pairs,).
+        counts: how often it is there.
+        k: topics.
+    """
+    share = counts / counts.sum()
+    of_text = rng.dirichlet(np.ones(k), texts.max() + 1)
+    of_topic = rng.dirichlet(np.ones(words.max() + 1), k)
+    path = []
+    for _ in range(iterations):
+        joint = of_text[texts] * of_topic[:, words].T                     # p(Y|Z) p(Z|X), (pairs, k)
+        total = joint.sum(axis=1, keepdims=True)
+        posterior = joint / total                                         # the E-step, as (20)
+        path.append(-(share * np.log(total[:, 0])).sum())
+        weighted = share[:, None] * posterior
+        of_text, of_topic = np.zeros_like(of_text), np.zeros_like(of_topic)
+        for topic in range(k):                                            # the M-step, as (18)
+            of_text[:, topic] = np.bincount(texts, weighted[:, topic], len(of_text))
+            of_topic[topic] = np.bincount(words, weighted[:, topic], of_topic.shape[1])
+        of_text /= np.maximum(of_text.sum(axis=1, keepdims=True), 1e-300)
+        of_topic /= np.maximum(of_topic.sum(axis=1, keepdims=True), 1e-300)
+        path.append(topic_divergence(texts, words, share, posterior, of_text, of_topic))
+    return of_text, of_topic, np.array(path)
+
+
+def topic_divergence(texts, words, share, posterior, of_text, of_topic):
+    """Equation (17) for pLSA: E_X,Y Σ_Z p̃(Z|X, Y) log p̃(Z|X, Y) / (p(Y|Z) p(Z|X)), where 0 log 0 = 0."""
+    joint = of_text[texts] * of_topic[:, words].T
+    known = np.where(posterior > 0, posterior, 1.0)
+    ratio = np.log(known) - np.log(np.maximum(joint, 1e-300))    # where p̃ is as small
+    return (share * (posterior * ratio).sum(axis=1)).sum()
+
+
 def k_means(x, k, rng, iterations=30):
     """One-hot rows of the nearest of k centres, which are chosen far from each other: a first guess for fit.
 
@@ -134,6 +176,42 @@ def row_of(name, x, labels, k, seed, iterations):
     return (posterior, theta, path), [name, seed, float(-path[-1]), float(np.diff(path).max()), *purities]
 
 
+def read_texts(smoke, fewest=20, most=0.05):
+    """(texts, words, counts) of a newspaper as topics_of takes them, and the words: those in at least so many
+    lines, and in no more than this share of them."""
+    from collections import Counter
+
+    from common.harness.datasets import find
+    from common.harness.reading import read_text
+    from common.harness.writing import ROOT
+
+    path = None if smoke else find("cws/pd199801.utf8")
+    lines = read_text(path or ROOT / "crf" / "samples" / "sentences.txt").splitlines()
+    bags, found = [], Counter()
+    for line in lines:
+        bags.append(Counter(word for word in line.split() if len(word) > 1))
+        found.update(bags[-1].keys())
+    least = fewest if path else 2
+    names = sorted(word for word, count in found.items() if least <= count <= most * len(lines))
+    number, pairs = {word: i for i, word in enumerate(names)}, []
+    for bag in bags:
+        kept = [(number[word], count) for word, count in bag.items() if word in number]
+        if kept:
+            pairs.append(np.array(kept))
+    texts = np.repeat(np.arange(len(pairs)), list(map(len, pairs)))
+    words, counts = np.concatenate(pairs).T
+    return texts, words, counts, np.array(names)
+
+
+def show_topics(of_topic, words, counts, names, shown=8):
+    """The words of each topic that it makes most frequent beside all text, of those that it has often."""
+    overall = np.bincount(words, counts, len(names)) / counts.sum()
+    for topic, p in enumerate(of_topic):
+        often = np.argsort(-p)[:100]
+        best = often[np.argsort(-p[often] / overall[often])][:shown]
+        print(f"topic {topic}: {' '.join(names[best])}", flush=True)
+
+
 def draw(run, x, posterior, theta, paths):
     """Left: the points, mixed by colour, and the components. Right: (17) after each half step."""
     from matplotlib.figure import Figure
@@ -169,8 +247,15 @@ def demo(config):
         rows = [row, *rows, other]
     run.table(["data, Gaussians", "seed", "log-likelihood", "largest step up", "purity of k-means",
                "purity of EM"], sorted(rows, key=lambda row: (row[0] != "the plane, 3", row[1])))
-    draw(run, x, *flat[:2], {"the plane": flat[2], "images": deep[2]})
-    metrics = {"log_likelihood_plane": -flat[2][-1], "log_likelihood_images": -deep[2][-1],
+    texts, words, counts, names = read_texts(config.smoke)
+    _, of_topic, path = topics_of(texts, words, counts, 10, np.random.default_rng(config.seed), iterations)
+    show_topics(of_topic, words, counts, names)
+    draw(run, x, *flat[:2], {"the plane": flat[2], "images": deep[2], "pLSA": path})
+    overall = np.bincount(words, counts) / counts.sum()
+    metrics = {"perplexity_of_one_topic": np.exp(-(overall * np.log(overall)).sum()),
+               "perplexity_of_ten_topics": np.exp(path[-1]),
+               "largest_step_up_plsa": np.diff(path).max(),
+               "log_likelihood_plane": -flat[2][-1], "log_likelihood_images": -deep[2][-1],
                "largest_step_up": max(np.diff(flat[2]).max(), np.diff(deep[2]).max()),
                "purity_kmeans": np.mean([row[4] for row in rows if row[0] == "images, 10"]),
                "purity_em": np.mean([row[5] for row in rows if row[0] == "images, 10"])}

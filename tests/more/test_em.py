@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from sklearn.decomposition import NMF
 from sklearn.mixture import GaussianMixture
 
 from more import em
@@ -64,3 +65,62 @@ def test_a_point_far_from_everything_has_a_finite_posterior():
 
 def test_purity_by_hand():
     assert em.purity(np.array([0, 0, 1, 1, 1]), np.array([3, 2, 2, 2, 0]), 2) == pytest.approx(3 / 5)
+
+
+def table_of(seed=0, texts=12, words=9):
+    """A table of counts with two topics in it, and its pairs as topics_of takes them."""
+    rng = np.random.default_rng(seed)
+    p = rng.dirichlet([0.5, 0.5], texts) @ rng.dirichlet(np.full(words, 0.3), 2)
+    table = np.array([rng.multinomial(60, row) for row in p])
+    table[0, table.sum(axis=0) == 0] = 1
+    x, y = np.nonzero(table)
+    return table, x, y, table[x, y]
+
+
+def test_plsa_falls_with_each_half_step_and_ends_normalised():
+    _, x, y, counts = table_of()
+    of_text, of_topic, path = em.topics_of(x, y, counts, 3, np.random.default_rng(1), 200)
+    assert np.diff(path).max() < 1e-12 and path[0] - path[-1] > 0.05
+    np.testing.assert_allclose(of_text.sum(axis=1), 1)
+    np.testing.assert_allclose(of_topic.sum(axis=1), 1)
+
+
+def test_one_iteration_of_plsa_is_that_of_loops():
+    table, x, y, counts = table_of(1, 4, 5)
+    found = em.topics_of(x, y, counts, 2, np.random.default_rng(2), 1)
+    rng = np.random.default_rng(2)
+    p_z, p_y = rng.dirichlet(np.ones(2), 4), rng.dirichlet(np.ones(5), 2)
+    of_text, of_topic = np.zeros((4, 2)), np.zeros((2, 5))
+    for i in range(4):
+        for j in range(5):
+            total = sum(p_z[i, z] * p_y[z, j] for z in range(2))
+            for z in range(2):
+                weight = table[i, j] * p_z[i, z] * p_y[z, j] / total
+                of_text[i, z] += weight
+                of_topic[z, j] += weight
+    np.testing.assert_allclose(found[0], of_text / of_text.sum(axis=1, keepdims=True), rtol=1e-12)
+    np.testing.assert_allclose(found[1], of_topic / of_topic.sum(axis=1, keepdims=True), rtol=1e-12)
+
+
+def test_plsa_ends_where_scikit_learns_factorisation_stays():
+    """pLSA minimises what non-negative factorisation minimises: at its end nothing is left to gain."""
+    table, x, y, counts = table_of(2)
+    of_text, of_topic, _ = em.topics_of(x, y, counts, 2, np.random.default_rng(0), 3000)
+    weights = of_text * table.sum(axis=1, keepdims=True)
+    peer = NMF(2, init="custom", solver="mu", beta_loss="kullback-leibler", tol=0, max_iter=500)
+    better = peer.fit_transform(table.astype(float), W=weights.copy(), H=of_topic.copy())
+
+    def divergence(product):
+        known = table > 0
+        return (table[known] * np.log(table[known] / product[known])).sum() - table.sum() + product.sum()
+
+    ours, theirs = divergence(weights @ of_topic), divergence(better @ peer.components_)
+    assert ours == pytest.approx(theirs, abs=1e-5)
+    start = np.random.default_rng(0).dirichlet(np.ones(2), 12) * table.sum(axis=1, keepdims=True)
+    assert ours < divergence(start @ np.full((2, 9), 1 / 9)) - 1
+
+
+def test_texts_of_a_newspaper_become_pairs():
+    texts, words, counts, names = em.read_texts(smoke=True)
+    assert len(texts) == len(words) == len(counts) and counts.min() >= 1
+    assert len(set(zip(texts, words))) == len(texts) and words.max() == len(names) - 1
