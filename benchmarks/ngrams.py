@@ -2,6 +2,7 @@
 
     python benchmarks/ngrams.py                CPU seconds beside a loop over a dictionary, People's Daily
     python benchmarks/ngrams.py --gigabyte     peak memory and minutes of the words of a gigabyte of text
+    python benchmarks/ngrams.py 300000000      the same of another size
 
 The gigabyte is sampled from the pairs of characters of the same newspaper: it has as many different n-grams
 as a text of that size may have, which repetitions of a small one would not have. It is written to a temporary
@@ -76,7 +77,7 @@ def sample(texts, path, size, seed=0, chains=10_000):
             written += len(content)
 
 
-def gigabyte(texts, size=10 ** 9, least_count=32):
+def gigabyte(texts, size, least_count=32):
     with tempfile.TemporaryDirectory() as folder:
         path = pathlib.Path(folder, "text.txt")
         sample(texts, path, size)
@@ -94,5 +95,8 @@ def peak():
 
 if __name__ == "__main__":
     newspaper = runs_of(load(find("cws/pd199801.utf8")))
-    task = gigabyte if "--gigabyte" in sys.argv[1:] else compare
-    task(newspaper)
+    sizes = [10 ** 9 if size == "--gigabyte" else int(size) for size in sys.argv[1:]]
+    for size in sizes:
+        gigabyte(newspaper, size)
+    if not sizes:
+        compare(newspaper)

@@ -33,6 +33,7 @@ NUMBER = r"[0-9]+(?:[.:/][0-9]+)*%?"
 UNIT = re.compile(rf"{NUMBER}|[A-Za-z]+|[一-鿿]|(.)\1*", re.DOTALL)      # of other signs, a run of one
 RUN = re.compile("[一-鿿0A]+")     # what words are looked for in, once a number is 0 and Latin letters are A
 LONGEST = 4                        # characters of an n-gram: four of 16 bits are a key of 64
+EVERY = 1024                       # keys of a sorted run between two that are kept in memory
 
 
 def gain(parts, word):
@@ -90,6 +91,7 @@ class Counts:
         with tempfile.TemporaryDirectory() as folder:
             runs = [self.counted(text, pathlib.Path(folder, str(number)))
                     for number, text in enumerate(blocks_of(texts, block))]
+            runs = [run for run in runs if run]
             parts = [self.shorter(keys, counts) for keys, counts in merged(runs, block // 2)]
         self.tables = {}
         for n in range(1, LONGEST + 1):
@@ -98,12 +100,12 @@ class Counts:
             self.tables[n] = keys[often], counts[often]
 
     def counted(self, text, path):
-        """The sorted keys of four characters of a block and how often each is there, as two files."""
+        """The sorted keys of four characters of a block and how often each is there, as a run on disk."""
         keys = keys_of(text, LONGEST, whole=False)
         keys = np.sort(keys[keys > 0])
         self.total += len(keys)
         keys, counts = total_of(keys)
-        return on_disk(keys, f"{path}.keys"), on_disk(counts.astype("uint32"), f"{path}.counts")
+        return on_disk(keys, counts, path)
 
     def shorter(self, keys, counts):
         """n → (keys, counts) of n-grams, those of three and four characters only where often enough."""
@@ -187,10 +189,22 @@ def total_of(keys, counts=None):
     return keys[first], sums
 
 
-def on_disk(array, path):
-    """An array as a file that is read where it is needed."""
-    array.tofile(path)
-    return np.memmap(path, array.dtype, "r") if len(array) else array
+def on_disk(keys, counts, path):
+    """Writes a sorted run as two files: (path, each EVERYth key), or None where there is nothing."""
+    if not len(keys):
+        return None
+    keys.tofile(f"{path}.keys")
+    counts.astype("uint32").tofile(f"{path}.counts")
+    return path, keys[::EVERY].copy()
+
+
+def part_of(path, low, high):
+    """(keys, counts) of a run from a key on, below another one, in memory; the files are closed again."""
+    keys = np.memmap(f"{path}.keys", "uint64", "r")
+    counts = np.memmap(f"{path}.counts", "uint32", "r")
+    start = 0 if low is None else np.searchsorted(keys, low)
+    end = len(keys) if high is None else np.searchsorted(keys, high)
+    return np.array(keys[start:end]), np.array(counts[start:end])
 
 
 def merged(runs, size):
@@ -198,19 +212,11 @@ def merged(runs, size):
 
     A range begins where the first three characters change, so that an n-gram of three is within one range.
     """
-    if len(runs) == 1:
-        yield tuple(map(np.array, runs[0]))
-        return
-    step = max(1, size // (64 * len(runs)))
-    sample = np.sort(np.concatenate([keys[::step] for keys, _ in runs]))
-    edges = sample[::64 * len(runs)][1:] & ~np.uint64(0xFFFF)
-    edges = [None, *np.unique(edges), None]
-    for low, high in zip(edges, edges[1:]):
-        parts = []
-        for keys, counts in runs:
-            start = 0 if low is None else np.searchsorted(keys, low)
-            end = len(keys) if high is None else np.searchsorted(keys, high)
-            parts.append((keys[start:end], counts[start:end]))
+    sample = np.sort(np.concatenate([np.zeros(1, "uint64"), *(sample for _, sample in runs)]))
+    edges = np.unique(sample[::max(1, size // EVERY)][1:] & ~np.uint64(0xFFFF))
+    for low, high in itertools.pairwise([None, *edges, None]):
+        parts = [part_of(path, low, high) for path, _ in runs]
+        parts.append((np.zeros(0, "uint64"), np.zeros(0, "uint32")))
         yield total_of(*map(np.concatenate, zip(*parts)))
 
 

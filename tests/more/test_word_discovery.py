@@ -45,7 +45,8 @@ def looped(texts, n):
 
 @pytest.mark.parametrize("block", [10, 64, 2 ** 20])
 @pytest.mark.parametrize("least", [1, 3])
-def test_ngrams_are_those_of_a_loop_in_memory_and_on_disk(block, least):
+def test_ngrams_are_those_of_a_loop_in_memory_and_on_disk(block, least, monkeypatch):
+    monkeypatch.setattr(wd, "EVERY", 8)
     texts = ["".join(np.random.default_rng(seed).choice(list("天地人和气0A"), 50)) for seed in range(40)]
     counts = wd.Counts([*texts, "", "天"], least, block)
     assert counts.total == 2001
@@ -57,18 +58,19 @@ def test_ngrams_are_those_of_a_loop_in_memory_and_on_disk(block, least):
     np.testing.assert_array_equal(counts.of(wd.keys_of("天\n气", 2), 2), [0, 0, 0])
 
 
-def test_merged_ranges_hold_all_runs_once():
+def test_merged_ranges_hold_all_runs_once(tmp_path, monkeypatch):
+    monkeypatch.setattr(wd, "EVERY", 16)
     rng = np.random.default_rng(0)
     runs, total = [], collections.Counter()
-    for _ in range(5):
+    for number in range(5):
         keys = np.unique(rng.integers(1, 2 ** 24, 3000, dtype="uint64"))
-        counts = rng.integers(1, 9, len(keys)).astype("uint32")
-        runs.append((keys, counts))
+        counts = rng.integers(1, 9, len(keys))
+        runs.append(wd.on_disk(keys, counts, tmp_path / str(number)))
         total.update(dict(zip(keys.tolist(), counts.tolist())))
     ranges = list(wd.merged(runs, 1000))
     assert len(ranges) > 5
     found = np.concatenate([keys for keys, _ in ranges])
-    assert (np.diff(found.astype("int64")) > 0).all()
+    assert (found[1:] > found[:-1]).all()
     assert dict(zip(found.tolist(), np.concatenate([counts for _, counts in ranges]).tolist())) == total
     for (before, _), (after, _) in itertools.pairwise(pair for pair in ranges if len(pair[0])):
         assert before[-1] >> np.uint64(16) != after[0] >> np.uint64(16)
@@ -81,6 +83,11 @@ def test_information_is_the_least_of_all_splits():
     found = counts.information(3)[np.searchsorted(counts.tables[3][0], wd.keys_of(text, 3)[0])]
     splits = [np.log(loop["天地人"] * total / (loop["天地人"[:i]] * loop["天地人"[i:]])) for i in (1, 2)]
     assert found == pytest.approx(min(splits))
+
+
+def test_a_text_of_nothing_has_no_ngrams():
+    counts = wd.Counts([])
+    assert counts.total == 0 and not any(len(keys) for keys, _ in counts.tables.values())
 
 
 def test_characters_that_16_bits_do_not_hold_are_refused():
