@@ -4,8 +4,10 @@
     python crf/predict.py --file novel.txt > segmented.txt        or: cat novel.txt | python crf/predict.py
     python crf/predict.py 苏剑林的科学空间 --words my_words.txt      a user dictionary, one word a line
     python crf/predict.py 结婚的和尚未结婚的 --confidence          how sure the model is of each word
+    python crf/predict.py --file novel.txt --json                  for programs: a line of JSON for each line
 """
 
+import json
 import pathlib
 import sys
 
@@ -14,13 +16,14 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 from dataclasses import dataclass
 
 import tyro
+from tqdm import tqdm
 
 from common.harness import cli, console
 from common.harness.reading import read_text
 from crf.data import read_words
 from crf.segmenter import WEIGHTS, Segmenter, joined
 
-BLOCK = 1 << 20     # characters of a file in memory at once
+BLOCK = 1 << 17     # characters that are segmented and printed at once
 
 
 @dataclass
@@ -39,6 +42,8 @@ class Config:
     """Keep addresses, telephone numbers, amounts, Latin words and emoji whole, whatever the model says."""
     confidence: bool = False
     """Print one word a line, with the smallest probability among the tags of its characters."""
+    json: bool = False
+    """Print a line of JSON for each line of text: its words, and with --confidence how sure each is."""
     separator: str = " "
     """What to put between two words that no blank divides."""
 
@@ -51,11 +56,47 @@ def predict(config):
     sys.stdout.reconfigure(newline="")
     if not sys.stdout.isatty():
         sys.stdout.reconfigure(encoding="utf-8")           # every character comes out
-    for block in blocks(text):
+    with tqdm(total=len(text), unit=" characters", unit_scale=True, file=sys.stderr,
+              disable=not shows_progress(text)) as bar:
+        for block in blocks(text):
+            print_words(segmenter, block, config)
+            bar.update(len(block))
+
+
+def shows_progress(text):
+    """Long work that prints into a file, before a user who waits."""
+    return len(text) > BLOCK and sys.stderr.isatty() and not sys.stdout.isatty()
+
+
+def print_words(segmenter, block, config):
+    """The words of a block in the form that the options ask for."""
+    if not config.confidence and not config.json:
+        print(joined(segmenter.segment(block), config.separator), end="")
+        return
+    words, sure = segmenter.segment(block, confidence=True)
+    if not config.json:
+        print_confidence(words, sure)
+        return
+    for line in lines_of(words, sure):
+        content = {"words": [word for word, _ in line]}
         if config.confidence:
-            print_confidence(*segmenter.segment(block, confidence=True))
-        else:
-            print(joined(segmenter.segment(block), config.separator), end="")
+            content["confidence"] = [round(p, 4) for _, p in line]
+        print(json.dumps(content, ensure_ascii=False))
+
+
+def lines_of(words, sure):
+    """The words of each line with their probabilities, without the blanks between them. Of a line that is
+    longer than a block each part is a line here."""
+    line = []
+    for word, p in zip(words, sure):
+        if not word.isspace():
+            line.append((word, p))
+            continue
+        for _ in range(word.count("\n")):
+            yield line
+            line = []
+    if line:
+        yield line
 
 
 def text_of(config):

@@ -1,5 +1,8 @@
 """The scripts of crf besides train.py, as a user starts them."""
 
+import json
+
+from crf import predict
 from tests.articles import last_line, run
 
 
@@ -24,3 +27,16 @@ def test_the_shipped_models_scores_beside_jiebas(tmp_path):
     f1 = {name.split("/")[-1]: float(row[2]) for name, *row in rows[1:]}
     assert list(f1) == ["default", "fast", "rjieba"] and min(f1["default"], f1["fast"]) > f1["rjieba"] > 0.5
     assert not list(tmp_path.iterdir())
+
+
+def test_json_has_a_line_for_each_line_of_text(monkeypatch, capsys):
+    monkeypatch.setattr(predict, "BLOCK", 12)
+    text = ("今天天气不错", "", "我们去公园 玩吧\n好")
+    for confidence in (False, True):
+        predict.predict(predict.Config(text, fast=True, json=True, confidence=confidence))
+        lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+        assert [line["words"] for line in lines] == [
+            ["今天", "天气", "不错"], [], ["我们", "去", "公园", "玩", "吧"], ["好"]]
+        if confidence:
+            assert [len(line["confidence"]) for line in lines] == [3, 0, 5, 1]
+            assert all(0 < p <= 1 for line in lines for p in line["confidence"])
