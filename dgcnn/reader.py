@@ -25,6 +25,10 @@ from dgcnn.text import Encoder, normalise, pad, windows
 
 THRESHOLD = 0.1       # of start and of end, as in the author's code
 LONGEST = 16          # characters of an answer; the author's code has 12
+UNITS = "%％‰"
+OPENING, CLOSING = "《〈（(［[【『「“‘\"", "》〉）)］]】』」”’\""
+# an end of a span → a mark that may stand there → what has to be in the span with it
+PARTNERS = {0: dict(zip(OPENING, CLOSING)), -1: dict(zip(CLOSING, OPENING))}
 # What the scores of one answer's spans become in the vote. The article weighs three of them, and takes the
 # first: one sure passage should outweigh several doubtful ones, and yet many count more than one.
 VOTES = {
@@ -80,13 +84,36 @@ def spans_of(text, start, end, count=5, longest=LONGEST, threshold=THRESHOLD, ro
     found = {}
     for i in np.argsort(-scores, kind="stable"):       # best first: a text that was seen had a better place
         first = int(firsts[which[i]])
-        stop = first + int(lengths[i]) + 1
+        first, stop = trimmed(text, first, first + int(lengths[i]) + 1)
         key = vote_key(text[first:stop])
-        if key:
+        if any(map(str.isalnum, key)):                 # marks and blanks alone answer nothing
             found.setdefault(key, Span(text[first:stop], float(scores[i]), first, stop))
         if len(found) == count:
             break
     return list(found.values())
+
+
+def trimmed(text, first, stop):
+    """The span text[first:stop] without blanks and punctuation at its ends: 石头记》 → 石头记.
+
+    A bracket or quotation mark stays where its partner is in the span, and so does what belongs to a number:
+    its sign, and 百分号."""
+    while first < stop and not stays(text[first:stop], 0):
+        first += 1
+    while first < stop and not stays(text[first:stop], -1):
+        stop -= 1
+    return first, stop
+
+
+def stays(span, end):
+    """Whether the character at an end of a span, 0 or −1, belongs to the answer."""
+    character = span[end]
+    if not is_mark(character) or character in UNITS:
+        return True
+    if end == 0 and _belongs_to_number(span, 0):
+        return True
+    partner, others = PARTNERS[end].get(character), span[1:] if end == 0 else span[:-1]
+    return partner is not None and partner in others
 
 
 def vote(spans_of_passages, count=5, rule="squares"):

@@ -23,7 +23,7 @@ from dgcnn import train as script
 from dgcnn.batches import PassageBatches
 from dgcnn.callbacks import SecondStage, second_stage
 from dgcnn.data import Passage, Question, find_answers
-from dgcnn.reader import VOTES, Reader, Span, spans_of, vote
+from dgcnn.reader import VOTES, Reader, Span, spans_of, trimmed, vote
 from dgcnn.text import Encoder, normalise, segment, windows
 from dgcnn.train import Config, build_dgcnn, span_loss, train
 from tests.recipes import configured
@@ -686,6 +686,22 @@ def test_spans_are_the_best_of_all():
 def test_in_one_passage_the_best_place_counts():
     start = end = np.array([0.9, 0, 0.5, 0, 0.2])
     assert [(s.text, s.start) for s in spans_of("１，1。2", start, end, longest=1)] == [("１", 0), ("2", 4)]
+
+
+@pytest.mark.parametrize("span, kept", [
+    ("石头记》", "石头记"), ("《石头记》", "《石头记》"), ("“红楼", "红楼"), ("（1868", "1868"),
+    ("-3度", "-3度"),
+    ("12%", "12%"), ("。，", ""), ('"a"', '"a"'), ('"a', "a"), ("a）", "a"), (" 1.5米。", "1.5米"),
+    ("《甲》和《乙》", "《甲》和《乙》"), ("（甲）乙", "（甲）乙"), ("、-5", "-5"), ("甲》，", "甲"),
+])
+def test_spans_have_no_unpaired_marks_at_their_ends(span, kept):
+    text = f"是{span}的"
+    start, stop = trimmed(text, 1, 1 + len(span))
+    assert text[start:stop] == kept
+    whole = np.zeros((2, len(text)))
+    whole[0, 1] = whole[1, len(span)] = 0.9
+    expected = [kept] if kept else []
+    assert [found.text for found in spans_of(text, *whole)] == expected
 
 
 def test_numbers_that_differ_in_their_point_are_different_answers():
