@@ -1,7 +1,7 @@
 """How the parser does on everyday questions: twenty tables of daily work, and questions as people ask them.
 
     python nl2sql/everyday.py                      the first ten tables, on which the dialect was developed
-    python nl2sql/everyday.py --part second        ten others, which were looked at when all was done
+    python nl2sql/everyday.py --part second        ten others, which were run twice, see README.md
     python nl2sql/everyday.py --errors 20          the first wrong ones, with what was understood
 
 An answer is right if its rows are those of one of the question's queries, in whatever order, columns in any
