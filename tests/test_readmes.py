@@ -6,9 +6,11 @@ import re
 
 import pytest
 
+from common.harness.reading import sha256_of
 from tests.articles import ARTICLES, ROOT
 
-PAGES = sorted(path for path in [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("*/README*.md")]
+PAGES = sorted(path for path in [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("*/README*.md"),
+                                 *ROOT.glob("*/weights/README.md")]
                if not path.relative_to(ROOT).parts[0].startswith((".", "runs")))
 LINK = re.compile(r"\]\(([^)#\s]+)(#[^)\s]*)?\)")
 COMMAND = re.compile(r"python3? (?:-m )?([\w./]+)((?: [^`\n#]*)?)")
@@ -88,3 +90,15 @@ def test_tables_name_what_the_file_has(page):
             if not set(name.split(".")) & known:
                 wrong.append((name, [ids(file.resolve()) for file in files]))
     assert not wrong
+
+
+@pytest.mark.parametrize("folder", sorted(ROOT.glob("*/weights")), ids=lambda folder: folder.parent.name)
+def test_model_cards_name_every_file_with_its_checksum(folder):
+    card = (folder / "README.md").read_text()
+    rows = re.findall(r"^\| \[(.+?)\]\(\1\) \| .+ \| `([0-9a-f]{64})` \|$", card, re.M)
+    assert rows and {name: sha256_of(folder / name) for name, _ in rows} == dict(rows)
+    models = [path for path in folder.rglob("*") if path.suffix in (".keras", ".npz")]
+    models = {path.relative_to(folder).as_posix() for path in models}
+    assert models <= dict(rows).keys()
+    for heading in ("**Data and licence.**", "**Use.**", "**Known failures.**"):
+        assert heading in card
