@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from capsule import compare, pairs, predict, report, train
+from capsule import compare, evaluate, pairs, predict, report, train
 from capsule.classifier import Classifier
 from capsule.train import BUILDERS, Config
 from common.harness import cli
@@ -279,6 +279,32 @@ def test_pair_accuracy_is_the_articles():
     assert report.pair_accuracy(found, shown) == (0.75, 0.5, 0.25)
     found[0, 2] = 0.75                                       # a third one is named
     assert report.pair_accuracy(found, shown) == (0.75, 0.5, 0.0)
+
+
+def test_other_rounds_of_the_same_weights(tmp_path, monkeypatch):
+    """--routings R answers as a model that was built with R rounds; pooling has none."""
+    keras.utils.set_random_seed(0)
+    models = {r: train.build_dynamic(routings=r) for r in (3, 1)}
+    models[1].set_weights(models[3].get_weights())
+    for layer in (models[1], models[3]):
+        layer.get_layer("classes").set_weights([np.random.default_rng(1).normal(size=(128, 160))])
+    save_model(models[3], tmp_path / "three.keras")
+    np.savez(tmp_path / "few.npz", x_train=IMAGES, x_test=IMAGES[:12], y_train=LABELS, y_test=LABELS[:12])
+    seen = []
+
+    def metrics(classifier, images, _):
+        seen.append(classifier.scores(images))
+        return {}
+
+    monkeypatch.setattr(report, "metrics", metrics)
+    for routings in (0, 1):
+        evaluate.evaluate(evaluate.Config(tmp_path / "three.keras", str(tmp_path / "few.npz"), routings))
+    for r, scores in zip((3, 1), seen):
+        np.testing.assert_allclose(scores, Classifier(models[r]).scores(IMAGES[:12]), rtol=1e-4)
+    assert np.abs(seen[0] - seen[1]).max() > 1e-3
+    save_model(BUILDERS["none"](), tmp_path / "none.keras")
+    with pytest.raises(InputError, match="a model with dynamic routing. Received: one with none"):
+        evaluate.evaluate(evaluate.Config(run=tmp_path / "none.keras", routings=2))
 
 
 def test_vote_maps_sum_to_what_they_say():
