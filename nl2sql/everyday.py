@@ -20,6 +20,7 @@ from nl2sql import legacy_keras  # noqa: F401  (first: from here on `import kera
 
 import collections
 import json
+import time
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
@@ -65,14 +66,17 @@ def evaluate(config):
     if config.calibrate:
         write_json(confidence.FILE, calibrated(parser))
         confidence.weights.cache_clear()
+    start = time.perf_counter()
     answered = [pair for table, questions in read_questions(config.part)
                 for pair in answer_all(parser, table, questions, config.dialect)]
+    seconds = time.perf_counter() - start
     counts = collections.Counter(kind for kind, *_ in answered)
     metrics = {kind: counts[kind] / len(answered) for kind in KINDS}
     metrics["right_in_all"] = sum(metrics[kind] for kind in KINDS if is_right(kind))
     metrics["notes_on_right_answers"] = share(counts["right_with_note"], counts["right"])
     print_metrics(metrics)
-    print(f"{len(answered)} questions\n\nconfidence   answers   right")
+    print(f"{len(answered)} questions, {len(answered) / seconds:.0f} a second\n")
+    print("confidence   answers   right")
     for least, most, number, right in reliability(answered):
         print(f"{least:.2f}-{min(most, 1):.2f}   {number:7}   {right:.2f}")
     wrong = [pair for pair in answered if not is_right(pair[0])]
