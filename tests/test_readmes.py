@@ -38,7 +38,7 @@ def options_of(script):
     add_argument."""
     source = script.read_text(encoding="utf-8")
     names = fields_of(source)
-    if "further.Config" in source:
+    if "further.Config" in source or "further.main" in source:
         names |= fields_of((ROOT / "common/harness/further.py").read_text(encoding="utf-8"))
     if "BaseConfig" in source:
         names |= fields_of((ROOT / "common/harness/cli.py").read_text(encoding="utf-8"))
