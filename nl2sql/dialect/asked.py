@@ -150,8 +150,8 @@ def targets_of(sentence, token):
     asked = asked_quantity(sentence)
     if asked:
         asked[0].used = True
-        return asked[1][:1]
-    return sentence.spent()[:1]
+    columns = sentence.spent() or (asked[1] if asked else [])
+    return columns[:1]
 
 
 # ---------------------------------------------------------------------------------------------------- columns

@@ -204,6 +204,11 @@ def is_of_tens(sentence, value):
     return bool(columns)
 
 
+def is_a_verb(sentence, behind, value):
+    """Whether 开始 is what the rows did in 2023年开始的项目, and no 从2023年开始."""
+    return behind[1] == "开始" and not sentence.before("[从自打由]", value.start)
+
+
 def operator_of(sentence, value):
     """What the words before and behind a value say."""
     if value.kind == "number" and sentence.words(value)[0] in "过上破超":
@@ -214,7 +219,7 @@ def operator_of(sentence, value):
     unit = use_unit(sentence, value)
     if value.kind != "number":
         behind = PERIOD_BEHIND.match(text, value.end)
-        if behind:
+        if behind and not is_a_verb(sentence, behind, value):
             sentence.use_match(behind)
             day = value.kind == "period" and value.value.day is not None
             operator = (AFTER | UNTIL)[behind[1]]
@@ -222,7 +227,8 @@ def operator_of(sentence, value):
     behind = BEHIND.match(text, unit) or BEHIND.match(text, value.end)
     if value.kind == "number" and behind is None:
         late = PERIOD_BEHIND.match(text, unit)
-        if late and BARE_YEAR.fullmatch(sentence.words(value)):
+        is_year = BARE_YEAR.fullmatch(sentence.words(value))
+        if late and is_year and not is_a_verb(sentence, late, value):
             sentence.use_match(late)
             return (AFTER | UNTIL)[late[1]]
     negated = sentence.negation(before.start() if before else value.start)

@@ -83,7 +83,8 @@ def add_cells(sentence, chain):
         sentence.use_match(negated)
     use_own_names(sentence, column, tokens)
     operator = NE if negated else EQ
-    conditions = tuple((column, operator, cell) for cell in dict.fromkeys(cells))
+    every = [other for token, cell in zip(tokens, cells) for other in token.family or (cell,)]
+    conditions = tuple((column, operator, cell) for cell in dict.fromkeys(every))
     if negated:
         for condition in conditions:
             sentence.add(first.start, tokens[-1].end, condition)

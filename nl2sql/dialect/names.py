@@ -33,6 +33,10 @@ ASKED_OF = re.compile("(?:的)?(?:是|为|有|在)?(?:谁|什么(?!时候|时间
 MORE_DIGITS = re.compile(r"[0-9.:]|[元块岁分次亩平万亿千百吨斤公个年月日%至到~-]|[及或]?以|之间|左右|"
                          "多(?!少)")
 BEFORE_NUMBER = re.compile(f"[0-9.]$|(?:{any_of(WORDS_BEFORE)})(?<![是为=:])$|[到至~-]$")
+COMPARED = re.compile("[高低大小多少早晚优强弱长短重轻][于过出]")
+DONE = re.compile("已经|还没有?|尚未|没有?|未(?!来)")
+WITHIN = ("其中", "之中", "当中", "如中")
+MOST_OF_A_FAMILY = 20
 LIGHT = "没未无不非"              # before a part of a column's name these are words of their own
 NEGATIVE = "没未不非无已的"            # which differ from no other character by mistake
 
@@ -48,6 +52,7 @@ class Token:
         exact: whether they say it as the table does.
         used: whether something of the query says it.
         others: of a part of columns' names those that have it, too.
+        family: of the beginning of several cells of one column those cells.
     """
 
     kind: str
@@ -57,6 +62,7 @@ class Token:
     exact: bool = True
     used: bool = False
     others: tuple = ()
+    family: tuple = ()
 
 
 def cells_in(text, facts):
@@ -65,9 +71,27 @@ def cells_in(text, facts):
     for start in range(len(text)):
         for end in range(start + 1, min(len(text), start + LONGEST) + 1):
             places = facts.places.get(text[start:end])
-            if places and text[start:end] not in EMPTY_WORDS and not is_number(text, start, end):
+            if places and text[start:end] not in EMPTY_WORDS and not is_other(text, start, end):
                 found.append(Token("cell", start, end, places))
-    return found
+    return [*found, *states_in(text, facts)]
+
+
+def states_in(text, facts):
+    """Cells such as 已完成 by their verb: 已经完成; of 还没完成 the verb, the negation before it stays."""
+    for match in DONE.finditer(text):
+        for end in range(match.end() + 2, min(len(text), match.end() + LONGEST) + 1):
+            verb = text[match.end():end]
+            places = facts.places.get(f"已{verb}")
+            if places and f"未{verb}" not in facts.places:
+                start = match.start() if match[0].startswith("已") else match.end()
+                yield Token("cell", start, end, places)
+
+
+def is_other(text, start, end):
+    """Whether characters that are a cell are something else in a question: 低 in 低于, a number."""
+    if end - start == 1 and (COMPARED.match(text, start) or text[start - 1:end] in WITHIN):
+        return True
+    return is_number(text, start, end)
 
 
 def is_number(text, start, end):
@@ -214,8 +238,10 @@ def guessed_cells(text, facts, tokens):
                 if is_attribute(text, place, place + size) or word in KEPT:
                     continue
                 cell = part_of_cell(word, facts) or misspelt_cell(word, facts)
-                if cell:
-                    found.append(Token("cell", place, place + size, facts.places[cell], exact=False))
+                family = () if cell else family_of(word, facts)
+                if cell or family:
+                    places = facts.places[cell or beginning_with(word, facts.joined)[0]]
+                    found.append(Token("cell", place, place + size, places, exact=False, family=family))
     return found
 
 
@@ -225,9 +251,32 @@ def is_attribute(text, start, end):
 
 
 def part_of_cell(word, facts):
-    """The one cell that a word is a part of, or None."""
+    """The one cell that a word is a part of, in one form or two of it, or None."""
     inside = inside_of(word, facts.joined)
-    return inside[0] if len(inside) == 1 else None
+    cells = {place for line in inside for place in facts.places[line]}
+    return inside[0] if inside and len(cells) == len(facts.places[inside[0]]) else None
+
+
+def family_of(word, facts):
+    """The cells of one column that begin with a word: Ubuntu 20.04 and Ubuntu 22.04; not all of a column."""
+    if f"\n{facts.joined}".count(f"\n{word}") > 2 * MOST_OF_A_FAMILY:     # each may stand there in two forms
+        return ()
+    places = [place for line in beginning_with(word, facts.joined) for place in facts.places[line]]
+    family = tuple(dict.fromkeys(cell for _, cell in places))
+    columns = {column for column, _ in places}
+    if not 1 < len(family) <= MOST_OF_A_FAMILY or len(columns) > 1:
+        return ()
+    return family if len(family) < len(facts.table.cells(columns.pop())) else ()
+
+
+def beginning_with(word, joined):
+    """The lines of a text that begin with a word."""
+    text, found, at = f"\n{joined}\n", [], 0
+    while (at := text.find(f"\n{word}", at)) >= 0:
+        end = text.find("\n", at + 1)
+        found.append(text[at + 1:end])
+        at = end
+    return found
 
 
 def misspelt_cell(word, facts):
@@ -242,9 +291,9 @@ def misspelt_cell(word, facts):
 
 
 def inside_of(word, joined):
-    """The cells, of those in the lines of a text, that a word is a part of: at most two of them."""
+    """The cells, of those in the lines of a text, that a word is a part of: at most three of them."""
     found, at = [], joined.find(word)
-    while at >= 0 and len(found) < 2:
+    while at >= 0 and len(found) < 3:
         start, end = joined.rfind("\n", 0, at) + 1, joined.find("\n", at)
         end = len(joined) if end < 0 else end
         found.append(joined[start:end])

@@ -26,6 +26,7 @@ from nl2sql.sql import AVG, COUNT, EQ, GE, GT, LE, LT, NE, SUM
 from nl2sql.wide import DISTINCT, WideQuery
 
 JOINT = "[、,]|和|与|及|以及|跟"
+THEIR = re.compile(f"(?:{JOINT})(?:[他她它]们?的?|其|各自的?|相应的?|对应的?)")
 
 
 @dataclass
@@ -76,8 +77,8 @@ def read(question, table, choose=first_of):
     read_values(sentence)
     read_members(sentence)
     query = query_of(sentence)
-    inexact = [(sentence.words(token), token.value[0][1]) for token in tokens
-               if token.kind == "cell" and token.used and not token.exact]
+    inexact = [(sentence.words(token), "、".join(token.family or (str(token.value[0][1]),)))
+               for token in tokens if token.kind == "cell" and token.used and not token.exact]
     unused, open_words, nouns, attributes = explain_rest(sentence)
     reason = problem_of(query, sentence, nouns) if query else ("nothing", "")
     return Reading(query, unused, reason, sentence.guesses, inexact, open_words, attributes)
@@ -102,6 +103,8 @@ def query_of(sentence):
     columns = [column for column in read_columns(sentence) if column not in values]
     if len(columns) > 1 and not is_listed(sentence):
         columns = [column for column in columns if column != sentence.facts.key]
+    if columns and sentence.facts.key not in columns and THEIR.search(sentence.text):
+        columns = [sentence.facts.key, *columns]         # 员工和他们的部门
     if counted and counted[1] is None:                   # 多少人 of a column of people's numbers
         columns, counted = [*columns, counted[0]], None
     if not counted and not columns and sentence.groups:
