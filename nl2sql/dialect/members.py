@@ -5,7 +5,7 @@
 
 import re
 
-from nl2sql.dialect.words import EMPTY_WORDS, OR_WORDS
+from nl2sql.dialect.words import EMPTY_WORDS, OR_WORDS, SCALES
 from nl2sql.sql import EQ, NE
 
 LIST = re.compile(f"(?:[、,和与及或跟以且者是也又还有既不而并的非在属于为]|{OR_WORDS})*")
@@ -84,6 +84,7 @@ def add_cells(sentence, chain):
     use_own_names(sentence, column, tokens)
     operator = NE if negated else EQ
     every = [other for token, cell in zip(tokens, cells) for other in token.family or (cell,)]
+    every += from_there_on(sentence, tokens[-1], column, cells[-1])
     conditions = tuple((column, operator, cell) for cell in dict.fromkeys(every))
     if negated:
         for condition in conditions:
@@ -95,6 +96,18 @@ def add_cells(sentence, chain):
     for left, right in zip(tokens, tokens[1:]):
         if "不" not in sentence.between(left, right) or negated:
             sentence.spans.append((left.end, right.start))
+
+
+def from_there_on(sentence, token, column, cell):
+    """The further cells of 本科及以上 or 中级以下, by the order of their words in a scale."""
+    beyond = sentence.behind("(?:学历|水平|级别)?(?:及|或|或者)?以([上下])", token.end)
+    scale = next((words for words in SCALES if cell in words), None)
+    if not beyond or scale is None:
+        return []
+    sentence.use_match(beyond)
+    place = scale.index(cell)
+    among = scale[place:] if beyond[1] == "上" else scale[:place + 1]
+    return [other for other in sentence.facts.table.cells(column) if other in among]
 
 
 def use_more_negations(sentence, tokens):
@@ -118,7 +131,7 @@ def use_own_names(sentence, column, tokens):
             asked = ASKED_BEFORE.search(sentence.text[:token.start])
             close = re.fullmatch(IS, between) and not asked
         else:
-            between = sentence.between(last, token)
+            between = re.sub("^(?:及|或|或者)?以[上下]", "", sentence.between(last, token))
             close = between == "" or (token.kind == "part" and between in ("的", "来"))
             rest = sentence.text[token.end:]
             asked_behind = re.match("(?:的)?(?:是)?(?:谁|什么|多少|几|哪)", rest)

@@ -55,6 +55,7 @@ CONCEPTS = {name.removeprefix("concept "): parts[0] for name, parts in LISTS.ite
 ASKED = {concept: re.compile(one_of(parts[0])) for concept, parts in CONCEPTS.items() if parts[0]}
 # units of one kind and their sizes: {"年": 12, "月": 1}
 SIZES = [dict(zip(units, map(float, sizes))) for units, sizes in LISTS["size"]]
+SCALES = [scale for scale, in LISTS["scale"]]
 HEADS, SPENDING = LISTED["head"], LISTED["spend"]
 SYNONYMS = [group for group, in LISTS["synonyms"]]
 LEANINGS = LISTS["leaning"]
