@@ -8,13 +8,15 @@ import json
 import math
 import pathlib
 
+from common.harness.reading import read_text
+
 FILE = pathlib.Path(__file__).with_name("confidence.json")
 
 
 @functools.cache
 def weights():
     """{"reading": {feature: weight}, "network": {feature: weight}}"""
-    return json.loads(FILE.read_text(encoding="utf-8"))
+    return json.loads(read_text(FILE))
 
 
 def features_of(reading, is_tied=False):

@@ -7,6 +7,7 @@ not used. No Keras in here.
 import pathlib
 import re
 
+from common.harness.reading import read_text
 from nl2sql.sql import EQ, GE, GT, LE, LT, NE
 
 FILE = pathlib.Path(__file__).resolve().parents[1] / "samples/dialect.txt"
@@ -17,7 +18,7 @@ NUMERAL = "(?:[0-9]+|[一二两三四五六七八九十]+)"
 def read_lists():
     """{name: [the parts of each of its lines]}; a part is a list of words."""
     lists = {}
-    for line in FILE.read_text(encoding="utf-8").splitlines():
+    for line in read_text(FILE).splitlines():
         if line and not line.startswith("#"):
             name, _, words = line.partition(" = ")
             lists.setdefault(name, []).append([part.split() for part in f"{words} ".split(" | ")])

@@ -128,7 +128,7 @@ def test_learns_what_only_question_and_neighbours_tell():
     raise AssertionError("12 epochs were not enough for 60 of 100")
 
 
-@pytest.mark.parametrize("recipe", ["ours", "article"])
+@pytest.mark.parametrize("recipe", [pytest.param("ours", marks=pytest.mark.slow), "article"])
 def test_a_stopped_training_ends_as_one_that_was_not(tmp_path, monkeypatch, recipe):
     """Weights, their averages, which the checkpoint holds swapped, and Adam's moments: equal to the last
     bit. The article's recipe starts from the best epoch where this one was stopped."""

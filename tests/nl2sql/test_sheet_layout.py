@@ -1,5 +1,7 @@
 """Sheets as people lay them out, and numbers as they write them."""
 
+import zipfile
+
 import openpyxl
 import pytest
 
@@ -34,8 +36,11 @@ def test_a_merged_title_is_a_title_and_what_is_merged_over_nothing_is_ignored(tm
     for row in [["2023年销售表", None, None], ["城市", "额", "量"], ["广州", 1, 2], ["深圳", 3, 4]]:
         book.active.append(row)
     book.active.merge_cells("A1:C1")
-    book.active.merge_cells("F1:G900000")
-    book.save(tmp_path / "x.xlsx")
+    book.active.merge_cells("F1:G9")
+    book.save(tmp_path / "small.xlsx")
+    with zipfile.ZipFile(tmp_path / "small.xlsx") as old, zipfile.ZipFile(tmp_path / "x.xlsx", "w") as new:
+        for name in old.namelist():
+            new.writestr(name, old.read(name).replace(b"F1:G9", b"F1:G900000"))
     table = read_table(tmp_path / "x.xlsx")
     assert table.columns == ["城市", "额", "量"] and len(table.rows) == 2
 
