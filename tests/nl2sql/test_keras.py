@@ -30,8 +30,9 @@ def python(code, **settings):
                           env={**os.environ, **settings})
 
 
-def test_network_training_and_answers_under_tf_keras():
-    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-p", "no:xdist", "-rs"]
+def test_network_training_and_answers_under_tf_keras(pytestconfig):
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-p", "no:xdist", "-rs",
+               "-m", pytestconfig.getoption("markexpr")]
     result = subprocess.run([*command, str(ROOT / "tests/nl2sql/under_tf_keras.py")], capture_output=True,
                             text=True, timeout=900)
     assert result.returncode == 0 and "passed" in result.stdout, result.stdout[-6000:] + result.stderr[-2000:]
