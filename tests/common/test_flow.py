@@ -229,7 +229,7 @@ def test_samples_follow_the_prior_and_the_temperature(prior, scipy_prior):
     np.testing.assert_array_equal(cold, numpy(flow.sample(20_000, temperature=0.5, seed=0)))
 
 
-@pytest.mark.parametrize("jit_compile", [False, COMPILED])
+@pytest.mark.parametrize("jit_compile", [pytest.param(False, marks=pytest.mark.slow), COMPILED])
 def test_a_trained_flow_draws_from_the_distribution_of_its_data(jit_compile):
     """A bent band, y = x²/2 + noise. Kolmogorov-Smirnov in four directions; untrained samples fail it."""
     keras.utils.set_random_seed(0)

@@ -14,6 +14,8 @@ SMOKE = {
     "vib": [""],
     "word_discovery": ["", "--method pairs"],
 }
+# of these the smoke runs compile several networks, and wait for make test-slow
+LONG = ["mixing", "noise_contrastive"]
 # (file, options, message): refused in one line, before anything is written
 BAD = [
     ("focal", "--epochs 0", "--epochs expects 1 to 1,000. Received: 0"),

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from tests.articles import FURTHER, ROOT, last_line, run
-from tests.more.cases import BAD, SMOKE
+from tests.more.cases import BAD, LONG, SMOKE
 
 PAGES = ("README.md", "README.zh.md")
 COMMANDS = [(name, options) for name in SMOKE for options in SMOKE[name]]
@@ -45,7 +45,9 @@ def test_pictures_are_small(name):
     assert 0 < (ROOT / "more" / "pictures" / f"{name}.png").stat().st_size <= 40_000
 
 
-@pytest.mark.parametrize("name, options", COMMANDS)
+@pytest.mark.parametrize("name, options", [
+    pytest.param(*command, marks=pytest.mark.slow if command[0] in LONG else ())
+    for command in COMMANDS])
 def test_smoke_run(name, options, tmp_path):
     result = run(f"more/{name}.py", *options.split(), "--smoke", "--out", tmp_path / "out", cwd=tmp_path)
     assert "SMOKE RUN" in result.stdout

@@ -126,6 +126,7 @@ train.train(cli.settle(train.Config(recipe="article", data="sample", bert="none"
 """
 
 
+@pytest.mark.slow
 def test_the_recipe_of_the_article_is_what_its_script_has(tmp_path):
     """15 epochs of batches of 32; 0 → 5e-5 → 1e-5; no segments; its decoding."""
     root = pathlib.Path(__file__).resolve().parents[2]

@@ -468,9 +468,8 @@ def test_options_at_both_ends_and_one_step_outside(script):
     test_scripts.test_options_at_both_ends_and_one_step_outside(module)
 
 
-@pytest.mark.parametrize("script, options", [
-    pytest.param(*command, marks=pytest.mark.slow if command[0] == "train.py" else ())
-    for command in cases.SMOKE])
+@pytest.mark.slow
+@pytest.mark.parametrize("script, options", cases.SMOKE)
 def test_models_of_the_least_and_the_greatest_sizes(script, options, tmp_path, monkeypatch):
     monkeypatch.setattr(train, "load_corpus", functools.cache(train.load_corpus))       # six seconds
     monkeypatch.setattr(pretrain, "load_material", functools.cache(pretrain.load_material))
