@@ -20,10 +20,12 @@ from crf.features import LONGEST_WORD, word_features
 SAMPLE = pathlib.Path(__file__).resolve().parent / "samples" / "sentences.txt"
 CORPORA = {
     "sxu": "SIGHAN 2008, Shanxi University",
+    "pku": "People's Daily, January 1998, in the standard of Peking University",
     "nlpcc2016": "NLPCC 2016, micro-blogs",
     "msr": "SIGHAN 2005, Microsoft Research (icwb2-data)",
     "msr_slice": "the last tenth of MSR's training text",
 }
+FILES = {"pku": "pd199801.utf8"}   # where it is not NAME_train.utf8
 B, M, E, S = range(4)             # begin, middle, end of a word, and a word of one character
 LABELS = ["B", "M", "E", "S"]
 LENGTHS = np.array([24, 40, 64, 96, 160, 256])      # of padded batches: few, XLA compiles for each anew
@@ -92,7 +94,7 @@ def _find_named(data, test):
     name = data or "sxu"
     own = own_folder()
     folder = (own or pathlib.Path()) / "cws"
-    path = folder / f"{name}_train.utf8"
+    path = folder / FILES.get(name, f"{name}_train.utf8")
     path_test = test or folder / f"{name.removesuffix('_slice')}_test_gold.utf8"
     if own and path.is_file():
         return name, path, path_test if path_test.is_file() else None

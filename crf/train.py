@@ -32,6 +32,8 @@ from keras import layers, ops
 from common.crf import CRF, CRFLoss, tag_constraints
 from common.gated_conv import GatedConv1D
 from common.harness import cli, plots, training
+from common.harness.paths import named_path
+from common.harness.vocab import UNKNOWN
 from crf import data, report
 from crf.features import Features
 from crf.segmenter import Segmenter
@@ -139,6 +141,27 @@ class Example(keras.callbacks.Callback):
             print("   ", "  ".join(segment(text)), flush=True)
 
 
+class UnseenAsUnknown(keras.callbacks.Callback):
+    """With --lists, characters and bigrams that no training sentence has: they would keep the vectors that
+    they were drawn with, so after every epoch they get that of the unknown one."""
+
+    def __init__(self, features, sentences):
+        super().__init__()
+        self.seen = [set(), set()]
+        for words in sentences:
+            characters, bigrams, _ = features.encode("".join(words))
+            self.seen[0].update(characters.tolist())
+            self.seen[1].update(bigrams.tolist())
+
+    def on_epoch_end(self, epoch, logs=None):
+        embeddings = [layer for layer in self.model.layers if isinstance(layer, layers.Embedding)]
+        for embedding, seen in zip(embeddings, self.seen):
+            vectors = ops.convert_to_numpy(embedding.embeddings).copy()
+            unseen = sorted(set(range(1, len(vectors))) - seen)
+            vectors[unseen] = vectors[UNKNOWN]
+            embedding.embeddings.assign(vectors)
+
+
 @dataclass
 class Config(cli.BaseConfig):
     builtin: ClassVar[str] = "sample"
@@ -163,13 +186,16 @@ class Config(cli.BaseConfig):
     """Training sentences, at most a tenth, that choose the best epoch."""
     test: str = ""
     """A file of segmented sentences to test on, beside --data."""
+    lists: str = ""
+    """A folder with the vocab.json, bigrams.txt and words.txt to use, such as crf/lists.py makes of several
+    corpora. Without it they are those of the training sentences."""
 
 
 def train(config):
     corpus = data.load_corpus(config.data, config.test)
     run = training.start(config, "crf", config.model)
     sentences, held_out = data.split(corpus.train, config.validation, config.seed)
-    features = learn_features(run, sentences, corpus.source)
+    features = features_of(run, sentences, corpus.source)
     model = BUILDERS[config.model](features, config.dropout)
 
     batches = data.training_batches(run, sentences, features, config.rare)
@@ -177,8 +203,11 @@ def train(config):
     rate = training.learning_rate(config, config.epochs * batches.steps, cosine=2e-3, article=1e-3)
     # jit_compile="auto": on CPUs the recursion alone is compiled
     model.compile(keras.optimizers.Adam(rate), loss=[None, CRFLoss()], jit_compile="auto")
+    callbacks = [Example(features, held_out)]
+    if config.lists:
+        callbacks.insert(0, UnseenAsUnknown(features, sentences))
     model.fit(batches, validation_data=val_batches,
-              **run.fit_options(Example(features, held_out), monitor="val_f1", best=max))
+              **run.fit_options(*callbacks, monitor="val_f1", best=max))
 
     segmenter = Segmenter.load(run.folder)
     report.draw_transitions(segmenter.model.get_layer("crf"), run.path("transitions.png"))
@@ -189,9 +218,12 @@ def train(config):
     return run
 
 
-def learn_features(run, sentences, source):
-    """The characters, bigrams and words of the training sentences, which the run folder keeps."""
-    features = Features.of(sentences)
+def features_of(run, sentences, source):
+    """The characters, bigrams and words of the training sentences, or of --lists; the run folder keeps them."""
+    if run.config.lists:
+        features = Features.load(named_path(run.config.lists, "--lists"))
+    else:
+        features = Features.of(sentences)
     run.save_vocab(features.vocab, source)
     features.save(run.folder)
     return features
