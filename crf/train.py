@@ -219,7 +219,7 @@ def train(config):
 
 
 def features_of(run, sentences, source):
-    """The characters, bigrams and words of the training sentences, or of --lists; the run folder keeps them."""
+    """The characters, bigrams and words of --lists or of the training sentences, kept in the run folder."""
     if run.config.lists:
         features = Features.load(named_path(run.config.lists, "--lists"))
     else:
