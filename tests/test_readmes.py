@@ -2,6 +2,7 @@
 what the file has."""
 
 import ast
+import itertools
 import re
 
 import pytest
@@ -90,6 +91,65 @@ def test_tables_name_what_the_file_has(page):
             if not set(name.split(".")) & known:
                 wrong.append((name, [ids(file.resolve()) for file in files]))
     assert not wrong
+
+
+TWINS = [page for page in PAGES if page.name == "README.md" and page.with_name("README.zh.md") in PAGES]
+# A comma groups digits. The sign stays out, since a minus and a hyphen look alike in print.
+NUMBER = re.compile(r"\d+(?:,\d{3})*(?:\.\d+)?(?:e-?\d+)?")
+
+
+def outside_of_blocks(page):
+    """The lines of a page that stand in no block of code."""
+    text = re.sub(r"^```.*?^```$", "", page.read_text(encoding="utf-8"), flags=re.M | re.S)
+    return text.splitlines()
+
+
+def tables_of(page):
+    """The tables of a page: lists of rows, each a list of cells."""
+    tables = [[]]
+    for line in outside_of_blocks(page):
+        if line.startswith("|"):
+            tables[-1].append(re.split(r"(?<!\\)\|", line)[1:-1])
+        elif tables[-1]:
+            tables.append([])
+    return [rows for rows in tables if rows]
+
+
+def numbers_in(cell):
+    """The numbers of a cell, sorted, since languages order them differently; addresses do not count."""
+    text = re.sub(r"\]\([^)]*\)", "]", cell).replace("README.zh.md", "README.md")
+    return sorted(number.replace(",", "") for number in NUMBER.findall(text))
+
+
+@pytest.mark.parametrize("page", TWINS, ids=ids)
+def test_the_chinese_page_has_the_tables_of_the_english_one(page):
+    english, chinese = tables_of(page), tables_of(page.with_name("README.zh.md"))
+    assert list(map(len, english)) == list(map(len, chinese))
+    for row, twin in zip(itertools.chain(*english), itertools.chain(*chinese)):
+        assert len(row) == len(twin), row[0]
+        assert not [cells for cells in zip(row, twin) if numbers_in(cells[0]) != numbers_in(cells[1])]
+
+
+@pytest.mark.parametrize("page", TWINS, ids=ids)
+def test_both_pages_have_the_same_sections_commands_and_links(page):
+    twin = page.with_name("README.zh.md")
+    assert "](README.zh.md)" in page.read_text(encoding="utf-8")
+    assert "](README.md)" in twin.read_text(encoding="utf-8")
+    levels = [re.findall(r"^#+ ", "\n".join(outside_of_blocks(name)), re.M) for name in (page, twin)]
+    assert levels[0] == levels[1]
+    blocks = [re.findall(r"^```python\n.*?^```$", name.read_text(encoding="utf-8"), re.M | re.S)
+              for name in (page, twin)]
+    assert blocks[0] == blocks[1]
+
+
+BLOCK = re.compile(r"^```python\n(import .*?)^```$", re.M | re.S)
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page.parent.name in ARTICLES
+                                  and BLOCK.search(page.read_text(encoding="utf-8"))], ids=ids)
+def test_examples_that_begin_with_their_imports_run(page):
+    for block in BLOCK.findall(page.read_text(encoding="utf-8")):
+        exec(compile(block, ids(page), "exec"), {"__name__": "example"})
 
 
 @pytest.mark.parametrize("folder", sorted(ROOT.glob("*/weights")), ids=lambda folder: folder.parent.name)
