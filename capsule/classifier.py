@@ -1,5 +1,7 @@
 """A trained model of capsule/train.py as something that names the digits in images."""
 
+import functools
+
 import keras
 import numpy as np
 from keras import ops
@@ -58,6 +60,12 @@ class Classifier:
         """The layer with dynamic routing; None in other models."""
         return next((layer for layer in self.model.layers if isinstance(layer, Capsule)), None)
 
+    @functools.cached_property
+    def voters(self):
+        """Images → the features, and what the layer with dynamic routing is given of them."""
+        outputs = [self.model.get_layer("features").output, *keras.tree.flatten(self.capsule.input)]
+        return keras.Model(self.model.inputs, outputs)
+
     @property
     def pixels(self):
         """(height, width) of the images that it takes; None: any."""
@@ -97,8 +105,7 @@ class Classifier:
             shares: c_ij ⟨û_ij, v_j/‖v_j‖⟩ (n, classes, height, width), which over the positions sum to
                 ‖Σ_i c_ij û_ij‖.
         """
-        outputs = [self.model.get_layer("features").output, *keras.tree.flatten(self.capsule.input)]
-        maps, u, *sees = keras.Model(self.model.inputs, outputs).predict(as_inputs(images), verbose=0)
+        maps, u, *sees = self.voters.predict(as_inputs(images), verbose=0)
         if sees:                                                     # positions that vote, see build_dynamic
             u = u * sees[0][:, :, None]
         v, c = (ops.convert_to_numpy(t) for t in self.capsule.route(u))
