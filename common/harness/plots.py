@@ -7,15 +7,19 @@ No Keras in here.
 import pathlib
 import statistics
 
-import matplotlib
 import numpy as np
-from matplotlib.figure import Figure
 
 from common.harness.writing import shown, write_figure
 
 
 def save_sheet(images, path, columns=None, scale=2):
-    """Images (n, height, width[, 3]) with values in [0, 1] side by side in one picture file, row by row.
+    """Images side by side in one picture file, see sheet_of."""
+    picture = sheet_of(images, columns, scale)
+    write_figure(path, lambda file: picture.save(file, "PNG", optimize=True))
+
+
+def sheet_of(images, columns=None, scale=2):
+    """Images (n, height, width[, 3]) with values in [0, 1] side by side, row by row, as a PIL image.
 
     Args:
         columns: images in a row; the square root of n by default.
@@ -31,8 +35,7 @@ def save_sheet(images, path, columns=None, scale=2):
     sheet = images.reshape(rows, columns, *images.shape[1:]).swapaxes(1, 2)
     sheet = sheet.reshape(rows * height, columns * width, *images.shape[3:])
     picture = Image.fromarray((sheet.clip(0, 1) * 255).round().astype("uint8"))
-    write_figure(path, lambda file: picture.resize((picture.width * scale, picture.height * scale),
-                                                   Image.Resampling.NEAREST).save(file, "PNG", optimize=True))
+    return picture.resize((picture.width * scale, picture.height * scale), Image.Resampling.NEAREST)
 
 
 def save_sheets(sheets, folder, columns):
@@ -46,6 +49,8 @@ def save_sheets(sheets, folder, columns):
 def save_scatter(points, labels, path, title):
     """Points (n, 2) coloured by label, or in one colour where labels is None; points (n, 1) as a
     histogram."""
+    from matplotlib.figure import Figure  # a second, which most commands do not need
+
     figure = Figure(figsize=(6, 5.5), layout="constrained")
     draw_scatter(figure.subplots(), points, labels, title)
     write_figure(path, lambda file: figure.savefig(file, format="png", dpi=110))
@@ -73,6 +78,8 @@ def draw_histogram(axes, values, labels):
     if labels is None:
         axes.hist(values, edges)
         return
+    import matplotlib
+
     classes = np.unique(labels)
     colours = matplotlib.colormaps["tab10" if len(classes) <= 10 else "viridis"].resampled(len(classes))
     parts = [values[labels == label] for label in classes]
@@ -83,6 +90,8 @@ def draw_histogram(axes, values, labels):
 
 def save_curves(log, path):
     """Every loss in the rows of log.csv against the epoch."""
+    from matplotlib.figure import Figure
+
     figure = Figure(figsize=(6, 4), layout="constrained")
     axes = figure.subplots()
     epochs, marker = [row["epoch"] for row in log], "." if len(log) < 5 else ""
