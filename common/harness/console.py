@@ -1,4 +1,4 @@
-"""Standard input as text, and characters that a terminal cannot show.
+"""Standard input as text, characters that a terminal cannot show, and the user's language.
 
 Input is UTF-8, or else in the encoding of the console: on a Chinese Windows, files are mostly the one, and
 what other commands print is the other.
@@ -8,11 +8,20 @@ No Keras in here.
 
 import codecs
 import functools
+import locale
+import os
 import sys
 
 from common.harness.reading import LARGE, PIECE, InputError, check_text
 
 _noted = set()
+
+
+def in_users_language(english, chinese):
+    """What a command prints: the second where the user's locale is Chinese, else the first."""
+    names = [os.environ.get(name) for name in ("LC_ALL", "LC_MESSAGES", "LANG")]
+    chosen = next(filter(None, names), None) or locale.getlocale()[0] or ""
+    return chinese if chosen.lower().startswith(("zh", "chinese")) else english
 
 
 def is_typed():

@@ -133,3 +133,22 @@ class Config:
 def test_options_of_bytes_that_are_no_text_are_refused(config, name):
     with pytest.raises(InputError, match=f"{name} should be text that UTF-8 can write"):
         cli.check(config)
+
+
+@pytest.mark.parametrize("variables, expected", [
+    ({"LANG": "zh_CN.UTF-8"}, "字"), ({"LANG": "en_US.UTF-8"}, "word"),
+    ({"LANG": "zh_CN.UTF-8", "LC_ALL": "C"}, "word"), ({"LC_MESSAGES": "zh_TW", "LANG": "C"}, "字"),
+])
+def test_messages_are_in_the_users_language(variables, expected, monkeypatch):
+    for name in ("LC_ALL", "LC_MESSAGES", "LANG"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert console.in_users_language("word", "字") == expected
+
+
+def test_without_variables_the_locale_of_the_system_decides(monkeypatch):
+    for name in ("LC_ALL", "LC_MESSAGES", "LANG"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(console.locale, "getlocale", lambda: ("Chinese (Simplified)_China", "936"))
+    assert console.in_users_language("word", "字") == "字"
