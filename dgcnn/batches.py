@@ -3,12 +3,13 @@
 from dataclasses import dataclass
 
 import numpy as np
+from sklearn.feature_extraction.text import TfidfVectorizer
 
 from common.harness.batches import ShuffledBatches
 from common.harness.reading import InputError
 from common.harness.vocab import UNKNOWN
 from dgcnn.data import find_answers
-from dgcnn.features import match_features
+from dgcnn.features import features_of
 from dgcnn.text import normalise, pad, windows
 
 POOL = 8                     # batches whose passages are sorted by length together
@@ -55,12 +56,13 @@ class PassageBatches(ShuffledBatches):
         crop: False crops nothing short, and of a long passage takes the window of predict.py that holds its
             first answer.
         exchange: share of samples that get another question's passage without their answer: nothing to find
-            in it.
+            in it. Half of these passages are drawn from all, half from those most like the question.
         hide: share of the characters, and of the words' numbers, that are replaced by the unknown one.
+        inside: whether labels have a third column, 1 at all characters of an answer.
     """
 
-    def __init__(self, run, questions, encode, size=256, crop=True, exchange=0.1, hide=0.0):
-        self.size, self.crop, self.exchange, self.hide = size, crop, exchange, hide
+    def __init__(self, run, questions, encode, size=256, crop=True, exchange=0.1, hide=0.0, inside=False):
+        self.size, self.crop, self.exchange, self.hide, self.inside = size, crop, exchange, hide, inside
         self.texts = _Texts(encode)
         self.features = _MatchFeatures(self.texts) if encode.features else None
         self.pairs = []
@@ -68,7 +70,16 @@ class PassageBatches(ShuffledBatches):
             self._add(question)
         if not self.pairs:
             raise InputError("expected passages to train on. Received: none whose answer stands in it")
+        self.similar = self._similar_passages() if exchange else {}
         super().__init__(run, len(self.pairs))
+
+    def _similar_passages(self):
+        """Number of a question → the numbers of the passages most like it."""
+        questions = list(dict.fromkeys(pair.question for pair in self.pairs))
+        passages = list(dict.fromkeys(pair.passage for pair in self.pairs))
+        texts = self.texts.normalised
+        found = most_similar([texts[number] for number in questions], [texts[number] for number in passages])
+        return {question: np.array(passages)[row] for question, row in zip(questions, found)}
 
     def _add(self, question):
         """Makes pairs of a question and its passages."""
@@ -95,7 +106,7 @@ class PassageBatches(ShuffledBatches):
     def _crop(self, pair, rng):
         passage, spans = pair.passage, pair.spans
         if rng.random() < self.exchange:
-            other = self.pairs[rng.integers(self.samples)].passage
+            other = self._other(pair, rng)
             if not any(answer in self.texts.normalised[other] for answer in pair.answers):
                 passage, spans = other, []
         length = len(self.texts.normalised[passage])
@@ -104,6 +115,12 @@ class PassageBatches(ShuffledBatches):
         else:
             start, stop = answer_window(length, spans, self.size)
         return Crop(pair.question, passage, start, stop, spans)
+
+    def _other(self, pair, rng):
+        """The passage of another pair."""
+        if rng.random() < 0.5:
+            return self.pairs[rng.integers(self.samples)].passage
+        return int(rng.choice(self.similar[pair.question]))
 
     def widths(self, crops):
         """The longest question in steps of 8 characters, the longest passage in steps of 32.
@@ -120,7 +137,7 @@ class PassageBatches(ShuffledBatches):
         inputs += [self._with_hidden(pad(rows, length), rng) for rows in zip(*passages)]
         if self.features:
             inputs.append(pad([self.features.part(crop) for crop in crops], length))
-        labels = np.stack([label(crop, length) for crop in crops])
+        labels = np.stack([label(crop, length, self.inside) for crop in crops])
         return tuple(inputs), labels
 
     def _with_hidden(self, numbers, rng):
@@ -130,14 +147,30 @@ class PassageBatches(ShuffledBatches):
         return numbers
 
 
-def label(crop, length):
-    """1 where an answer begins, 1 where one ends, (length, 2). An answer that the crop cuts is none."""
-    labels = np.zeros((length, 2), "float32")
+def most_similar(questions, passages, count=10):
+    """(questions, count): the passages most like each question, by TF-IDF over characters and pairs."""
+    vectoriser = TfidfVectorizer(analyzer="char", ngram_range=(1, 2), sublinear_tf=True, dtype=np.float32)
+    of_passages = vectoriser.fit_transform(passages).T.tocsr()
+    of_questions = vectoriser.transform(questions)
+    count = min(count, len(passages))
+    found = []
+    for start in range(0, len(questions), 500):
+        similarity = (of_questions[start:start + 500] @ of_passages).toarray()
+        found.append(np.argpartition(-similarity, count - 1, axis=1)[:, :count])
+    return np.concatenate(found)
+
+
+def label(crop, length, inside=False):
+    """1 where an answer begins, 1 where one ends, (length, 2), and 1 inside, (length, 3).
+
+    An answer that the crop cuts is none."""
+    labels = np.zeros((length, 3), "float32")
     for first, last in crop.spans:
         if crop.start <= first and last < crop.stop:
             labels[first - crop.start, 0] = 1
             labels[last - crop.start, 1] = 1
-    return labels
+            labels[first - crop.start:last + 1 - crop.start, 2] = 1
+    return labels if inside else labels[:, :2]
 
 
 def random_crop(rng, length, spans, size):
@@ -196,12 +229,13 @@ class _MatchFeatures:
         asked = self.texts.number(question.text)
         passages = [self.texts.number(passage.text) for passage in question.passages]
         self.passages.setdefault(asked, passages)
-        features = match_features(question.text, [passage.text for passage in question.passages])
+        name = self.texts.encode.features
+        features = features_of(name, question.text, [passage.text for passage in question.passages])
         for passage, values in zip(passages, features):
             self.found[asked, passage] = values.astype("float16")
 
     def part(self, crop):
-        """Those of a crop, (characters, COUNT) in float32."""
+        """Those of a crop, (characters, COUNTS[...]) in float32."""
         features = self.found.get((crop.question, crop.passage))
         if features is None:
             features = self._of_exchanged(crop)
@@ -211,4 +245,5 @@ class _MatchFeatures:
         """Beside the question's other passages, or E-E共现 would tell an exchanged one from them."""
         texts = self.texts.normalised
         numbers = [crop.passage, *self.passages[crop.question][1:]]
-        return match_features(texts[crop.question], [texts[number] for number in numbers])[0]
+        passages = [texts[number] for number in numbers]
+        return features_of(self.texts.encode.features, texts[crop.question], passages)[0]

@@ -40,12 +40,12 @@ class Averages(keras.callbacks.SwapEMAWeights):
 class Validation(keras.callbacks.Callback):
     """Answers the validation questions after every epoch, and shows a few: one sees the model learn."""
 
-    def __init__(self, questions, encode, size):
+    def __init__(self, questions, encode, size, longest):
         super().__init__()
-        self.questions, self.encode, self.size = questions, encode, size
+        self.questions, self.encode, self.size, self.longest = questions, encode, size, longest
 
-    def on_train_begin(self, logs=None):
-        self.reader = Reader(self.model, self.encode, self.size)       # once: it compiles the model
+    def on_train_begin(self, logs=None):      # once: it compiles the model
+        self.reader = Reader(self.model, self.encode, self.size, self.longest)
 
     def on_epoch_end(self, epoch, logs=None):
         rows = report.answer_all(self.reader, self.questions)

@@ -6,6 +6,8 @@ import json
 import pathlib
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from common.harness import datasets
 from common.harness.download import cache_folder
 from common.harness.paths import is_there, named_path
@@ -247,6 +249,15 @@ def find_answers(passage):
             spans.add((start, start + len(answer) - 1))
             start = text.find(answer, start + 1)
     return sorted(spans)
+
+
+def longest_answer(questions, share=0.99):
+    """So many characters that of each file's questions this share has an answer no longer."""
+    lengths = {}
+    for question in questions:
+        if question.answers:
+            lengths.setdefault(question.source, []).append(min(map(len, question.answers)))
+    return max((int(np.quantile(found, share, method="higher")) for found in lengths.values()), default=1)
 
 
 def texts_of(questions):

@@ -17,14 +17,25 @@ import itertools
 import numpy as np
 from rapidfuzz.distance import Levenshtein
 
+from dgcnn import kinds
 from dgcnn.text import normalise, segment
 
-COUNT = 8
+MATCHES = 8
+COUNTS = {"match": MATCHES, "kinds": MATCHES + kinds.COUNT}      # features by the name of --features
 PRIVATE, ROOM = 0xF0000, 0xFFFE          # a plane of characters that no text has, and how many they are
 
 
+def features_of(name, question, passages):
+    """For each passage of a question an array (characters, COUNTS[name]) in float32."""
+    found = match_features(question, passages)
+    if name == "match":
+        return found
+    return [np.concatenate([values, kinds.kind_features(question, passage)], axis=1)
+            for values, passage in zip(found, passages)]
+
+
 def match_features(question, passages):
-    """For each passage of a question an array (characters, COUNT) in float32."""
+    """For each passage of a question an array (characters, MATCHES) in float32."""
     question = normalise(question)
     texts = [normalise(passage) for passage in passages]
     words = [segment(text) for text in texts]

@@ -20,11 +20,12 @@ from common.harness.models import load_model
 from common.harness.reading import InputError, read_text
 from common.losses import ProductLogits  # noqa: F401
 from dgcnn import layers  # noqa: F401
-from dgcnn.features import match_features
+from dgcnn.calibration import Calibration
+from dgcnn.features import COUNTS, features_of
 from dgcnn.text import Encoder, normalise, pad, windows
 
 THRESHOLD = 0.1       # of start and of end, as in the author's code
-LONGEST = 16          # characters of an answer; the author's code has 12
+LONGEST = 16          # characters of an answer where the training did not say; the author's code has 12
 UNITS = "%％‰"
 OPENING, CLOSING = "《〈（(［[【『「“‘\"", "》〉）)］]】』」”’\""
 # an end of a span → a mark that may stand there → what has to be in the span with it
@@ -52,16 +53,17 @@ class Span:
 
 @dataclass
 class Answer:
-    """A text, the score of the vote, and the spans that voted for it, best first."""
+    """A text, the score of the vote, the spans that voted for it, best first, and how likely it is right."""
 
     text: str
     score: float
     spans: list
+    probability: float = 0.0
 
 
 # ------------------------------------------------------------------------------------------ spans and answers
 
-def spans_of(text, start, end, count=5, longest=LONGEST, threshold=THRESHOLD, root=False):
+def spans_of(text, start, end, inside=None, count=5, longest=LONGEST, threshold=THRESHOLD, root=False):
     """The best spans of a passage, best first, each text once.
 
     In one passage the best place of a text counts, not the sum over its places.
@@ -69,6 +71,7 @@ def spans_of(text, start, end, count=5, longest=LONGEST, threshold=THRESHOLD, ro
     Args:
         text: the passage.
         start, end: for every character the probability that an answer begins or ends there.
+        inside: that it is in an answer. A span's score is then the product times its mean over the span.
         count: spans at most.
         longest: characters of an answer.
         threshold: both probabilities are above it, or there is no answer.
@@ -81,6 +84,10 @@ def spans_of(text, start, end, count=5, longest=LONGEST, threshold=THRESHOLD, ro
     scores = start[firsts[which]] * ends[which, lengths]                   # 积: p^start · p^end
     if root:
         scores = np.sqrt(scores)
+    if inside is not None:
+        sums = np.concatenate([[0], np.cumsum(inside)])
+        starts = firsts[which]
+        scores = scores * (sums[np.minimum(starts + lengths + 1, len(inside))] - sums[starts]) / (lengths + 1)
     found = {}
     for i in np.argsort(-scores, kind="stable"):       # best first: a text that was seen had a better place
         first = int(firsts[which[i]])
@@ -169,7 +176,7 @@ class Window:
     question: list                   # arrays of numbers
     passage: list
     features: np.ndarray | None
-    curves: np.ndarray               # (length, 2), a view into those of the passage
+    curves: np.ndarray               # (length, 2 or 3), a view into those of the passage
 
 
 class Reader:
@@ -179,10 +186,14 @@ class Reader:
         model: a model of dgcnn/train.py.
         encode: its Encoder.
         size: characters of a window; longer passages are read in windows that overlap by half.
+        longest: characters of an answer at most.
+        calibration: a Calibration; by default a score is its own probability and nothing is refused.
     """
 
-    def __init__(self, model, encode, size=256):
-        self.model, self.encode, self.size = model, encode, size
+    def __init__(self, model, encode, size=256, longest=LONGEST, calibration=None):
+        self.model, self.encode, self.size, self.longest = model, encode, size, longest
+        self.calibration = calibration or Calibration()
+        self.columns = model.outputs[0].shape[-1]
         self.probabilities = probability_function(model)
 
     @classmethod
@@ -197,26 +208,53 @@ class Reader:
         embeddings = [layer for layer in model.layers if isinstance(layer, keras.layers.Embedding)]
         rows = {layer.name: layer.input_dim for layer in embeddings}
         # questions and passages have as many inputs each; one more is that of the features
-        features = len(model.inputs) % 2 == 1
+        columns = model.inputs[-1].shape[-1] if len(model.inputs) % 2 == 1 else 0
+        features = {count: name for name, count in COUNTS.items()}.get(columns, "")
         folder = path if path.is_dir() else path.parent
         encode = Encoder.load(folder, rows["characters"], rows.get("vectors", 0), features)
-        return cls(model, encode, _window_size(folder))
+        size = _saved(folder, "max_length", 256)
+        longest = _saved(folder, "longest", LONGEST)
+        return cls(model, encode, min(4096, max(32, size)), min(4096, max(1, longest)),
+                   Calibration.load(folder))
 
-    def answers(self, question, passages, count=5):
-        """Ranked answers to a question by the vote of its passages; none where no passage has one."""
+    def answers(self, question, passages, count=5, threshold=None):
+        """Ranked answers to a question by the vote of its passages; none where no passage has one.
+
+        Args:
+            threshold: there is an answer if the best one is right at least so likely; by default what the
+                training chose.
+        """
         [curves] = self.curves([(question, passages)])
-        return vote([spans_of(text, *pair.T) for text, pair in zip(passages, curves)], count)
+        answers = self.ranked([self.spans(*pair) for pair in zip(passages, curves)], count)
+        if threshold is None:
+            threshold = self.calibration.threshold
+        if not answers or answers[0].probability < threshold:
+            return []
+        return answers
+
+    def spans(self, passage, curves, root=False):
+        """The best spans of a passage, given its curves."""
+        return spans_of(passage, *curves.T, longest=self.longest, root=root)
+
+    def ranked(self, spans_of_passages, count=5, rule="squares"):
+        """Answers by the vote, and how likely each is right."""
+        answers = vote(spans_of_passages, count, rule)
+        for answer in answers:
+            answer.probability = float(self.calibration.probability(answer.score))
+        return answers
 
     def curves(self, questions, batch_size=64):
         """For each (question, passages) a list of the probabilities of start and end at every character,
-        (len(passage), 2).
+        (len(passage), 2), and of inside where the model has it, (len(passage), 3).
 
         Passages may be as long as they like: where windows overlap, the one that gives more decides."""
         encode = functools.cache(self.encode)
         curves_of_all, every = [], []
         for question, passages in questions:
-            curves = [np.zeros((len(passage), 2), "float32") for passage in passages]
-            features = match_features(question, passages) if self.encode.features else [None] * len(passages)
+            curves = [np.zeros((len(passage), self.columns), "float32") for passage in passages]
+            features = [None] * len(passages)
+            if self.encode.features:
+                features = features_of(self.encode.features, question, passages)
             for passage, values, target in zip(passages, features, curves):
                 every += self._windows(encode(question), encode(passage), values, target)
             curves_of_all.append(curves)
@@ -245,18 +283,17 @@ class Reader:
             np.maximum(window.curves, values[:len(window.curves)], out=window.curves)
 
 
-def _window_size(folder):
-    """--max-length of the training, from the config.json of a run or the results.json of weights/."""
+def _saved(folder, name, default):
+    """An option of the training, from the config.json of a run or the results.json of weights/."""
     for name in ("config.json", "results.json"):
         with contextlib.suppress(InputError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
             saved = json.loads(read_text(folder / name))
-            size = int(saved.get("config", saved)["max_length"])
-            return min(4096, max(32, size))
-    return 256
+            return int(saved.get("config", saved)[name])
+    return default
 
 
 def probability_function(model):
-    """The model as a function of NumPy arrays → (n, time, 2) probabilities.
+    """The model as a function of NumPy arrays → (n, time, 2 or 3) probabilities.
 
     It answers a single question at once, where model.predict takes 40 ms to begin."""
     if keras.backend.backend() == "tensorflow":

@@ -9,6 +9,7 @@ else 0.
 
 import collections
 import json
+from dataclasses import replace
 
 import keras
 import numpy as np
@@ -16,8 +17,11 @@ from matplotlib import font_manager
 from matplotlib.figure import Figure
 
 from common.harness.writing import write_figure, write_lines
-from dgcnn.features import match_features
-from dgcnn.reader import THRESHOLD, is_mark, spans_of, vote
+from dgcnn.batches import most_similar
+from dgcnn.calibration import Calibration
+from dgcnn.data import Passage
+from dgcnn.features import features_of
+from dgcnn.reader import THRESHOLD, Answer, is_mark, vote
 from dgcnn.text import normalise
 
 # of a collection such as Noto Sans CJK, Matplotlib knows the first language alone
@@ -88,16 +92,54 @@ def answer_all(reader, questions, root=False, rule="squares"):
     for question in questions:
         texts.append((question.text, [passage.text for passage in question.passages]))
     curves_of_all = reader.curves(texts)
-    return [_answer(question, curves, root, rule) for question, curves in zip(questions, curves_of_all)]
+    pairs = zip(questions, curves_of_all)
+    return [_answer(reader, question, curves, root, rule) for question, curves in pairs]
 
 
-def _answer(question, curves, root, rule):
-    spans = [spans_of(passage.text, *pair.T, root=root) for passage, pair in zip(question.passages, curves)]
-    answers = vote(spans, 1, rule)
-    text, score = (answers[0].text, answers[0].score) if answers else ("", 0.0)
-    silent = [not found for found, passage in zip(spans, question.passages) if not passage.answers]
-    return row_of(question, text, score=round(score, 4), passages=len(spans), without_answer=len(silent),
-                  left_unanswered=sum(silent))
+def _answer(reader, question, curves, root, rule):
+    spans = [reader.spans(passage.text, pair, root) for passage, pair in zip(question.passages, curves)]
+    answers = reader.ranked(spans, 1, rule) or [Answer("", 0.0, [])]
+    return row_of(question, answers[0].text, score=round(answers[0].score, 6),
+                  probability=round(answers[0].probability, 4), passages=len(spans),
+                  refused=answers[0].probability < reader.calibration.threshold,
+                  **_refusals(reader, question, spans))
+
+
+def _refusals(reader, question, spans_of_passages):
+    """Of the passages without an answer, each read alone, how many get none, and all their scores."""
+    scores = []
+    for passage, spans in zip(question.passages, spans_of_passages):
+        if not passage.answers:
+            answers = vote([spans], 1)
+            scores.append(answers[0].score if answers else 0.0)
+    refused = reader.calibration.probability(scores) < reader.calibration.threshold
+    return {"without_answer": len(scores), "left_unanswered": int((refused | (np.array(scores) == 0)).sum())}
+
+
+def answerless(questions):
+    """Each question with the one passage of the others that resembles it most and holds none of its answers;
+    questions for which there is none are left out."""
+    texts = [passage.text for question in questions for passage in question.passages]
+    normalised = [normalise(text) for text in texts]
+    found = []
+    ranked = most_similar([normalise(question.text) for question in questions], normalised, count=30)
+    for question, numbers in zip(questions, ranked):
+        right = [normalise(answer) for answer in question.answers]
+        others = [texts[i] for i in numbers if not any(answer in normalised[i] for answer in right)]
+        if right and others:
+            found.append(replace(question, passages=[Passage(others[0])], answers=()))
+    return found
+
+
+def calibrate(reader, questions):
+    """The Calibration of a reader by questions, each asked of its passages and of one without an answer."""
+    questions = [question for question in questions if question.answers]
+    rows = answer_all(reader, questions)
+    others = answer_all(reader, answerless(questions))
+    every = rows + others
+    return Calibration.fit([row["score"] for row in every], [row["em"] * bool(row["right"]) for row in every],
+                           [(row["em"] + row["f1"]) / 2 for row in every],
+                           [bool(row["right"]) for row in every])
 
 
 # ---------------------------------------------------------------------------------------------------- metrics
@@ -133,10 +175,17 @@ def metrics(rows):
     if len(files) > 1:
         for file, found in files.items():
             result |= {f"{file}_{name}": value for name, value in found.items()}
+    result["test_lost_by_refusing"] = lost_by_refusing(rows)
     without_answer = sum(row.get("without_answer", 0) for row in rows)      # passages, not questions
     if without_answer:
         result["test_left_unanswered"] = sum(row["left_unanswered"] for row in rows) / without_answer
     return result
+
+
+def lost_by_refusing(rows):
+    """What the score loses where answers below the threshold count as none, over questions with an answer."""
+    lost = [(row["em"] + row["f1"]) / 2 * row.get("refused", False) for row in rows if row["right"]]
+    return float(np.mean(lost or [0.0]))
 
 
 def write(reader, questions, folder, **how):
@@ -188,7 +237,8 @@ def _attention(reader, question, passage):
     asked, read = reader.encode(question), reader.encode(passage[:reader.size])
     inputs = [numbers[None] for numbers in (*asked, *read)]
     if reader.encode.features:
-        inputs.append(match_features(question, [passage])[0][None, :reader.size])
+        values = features_of(reader.encode.features, question, [passage])[0]
+        inputs.append(values[None, :reader.size])
     masks = {"question_attention": asked[0] > 0, "passage_attention": read[0] > 0}
     names = [layer.name for layer in reader.model.layers]
     return [_distribution(reader.model, name, inputs, mask[None]) if name in names else None

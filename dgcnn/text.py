@@ -53,10 +53,10 @@ class Encoder:
     Args:
         vocab: the known characters, normalised.
         words: the known words, which count from 2 as characters do; none: no numbers of words.
-        features: whether the model wants match features too.
+        features: "match" or "kinds" where the model wants such features too, see features.py; "" for none.
     """
 
-    def __init__(self, vocab, words=(), features=False):
+    def __init__(self, vocab, words=(), features=""):
         self.vocab, self.words, self.features = vocab, list(words), features
         self.numbers = {word: number for number, word in enumerate(self.words, FIRST)}
 

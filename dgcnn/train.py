@@ -28,7 +28,7 @@ import sys
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
 import functools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, ClassVar, Literal
 
 import keras
@@ -43,7 +43,7 @@ from common.losses import ProductLogits, focal_loss
 from dgcnn import data, report, vectors
 from dgcnn.batches import PassageBatches
 from dgcnn.callbacks import Averages, SecondStage, Validation
-from dgcnn.features import COUNT
+from dgcnn.features import COUNTS
 from dgcnn.layers import Beside, ResidualConv1D
 from dgcnn.reader import Reader
 from dgcnn.text import Encoder
@@ -51,8 +51,11 @@ from dgcnn.text import Encoder
 QUESTION_RATES, RATES = [1, 2, 1], [1, 2, 4, 8, 16, 1]     # the last 1: after the far the near once more
 
 
-def build_dgcnn(characters, words=0, vector_dim=0, width=128, dropout=0.1, without="", features=False):
+def build_dgcnn(characters, words=0, vector_dim=0, width=128, dropout=0.1, without="", features="",
+                inside=False):
     """Numbers of a question and a passage → logits of start and end, (batch, passage, 2).
+
+    With `inside` a third: that of being in an answer, which spans_of weighs long answers by.
 
     Inputs: the question's characters, its words' numbers if there are vectors, the passage's characters, its
     words', and its features if there are some."""
@@ -68,14 +71,14 @@ def build_dgcnn(characters, words=0, vector_dim=0, width=128, dropout=0.1, witho
     h = layers.Dropout(dropout)(h)
     merged = [h, q]
     if features:                                                                         # 人工特征, of 2018
-        shared = keras.Input((None, COUNT), name="features")
+        shared = keras.Input((None, COUNTS[features]), name="features")
         inputs.append(shared)
         merged.append(shared)
     h = Beside()(merged)
     h = layers.Dense(width, use_bias=False)(h)
     h = convolve(h, RATES)
     h = Beside()([h, q])
-    z = layers.Dense(2, name="start_end")(h)                                             # eq. (7)
+    z = layers.Dense(3 if inside else 2, name="start_end")(h)                            # eq. (7)
     if without != "global":
         o = AttentionPooling1D(name="passage_attention")(h)
         p = layers.Dense(1, name="global")(o)
@@ -118,7 +121,7 @@ def convolutions(h, rates, dropout, without):
 
 
 def span_loss(y, z, focal=True):
-    """Focal loss of start plus that of end, (batch, time).
+    """Focal loss of start plus that of end, and of inside where the model has it, (batch, time).
 
     The factor 100 is that of the author's code: Adam's ε should not matter. Keras takes the mean over the
     passages' characters without padding."""
@@ -135,18 +138,18 @@ def span_loss(y, z, focal=True):
 RECIPES = {
     "ours": {
         "epochs": 12, "batch_size": 32, "learning_rate": 2e-3, "fine": 0.25, "restart": False, "patience": 0,
-        "average": 0.999, "features": "match", "max_length": 256, "exchange": 0.1, "hide": 0.1,
-        "min_count": 2, "vector_dim": 48, "max_words": 24_000,
+        "average": 0.999, "features": "kinds", "inside": True, "max_length": 256, "exchange": 0.3,
+        "hide": 0.1, "min_count": 2, "vector_dim": 48, "max_words": 24_000,
     },
     "article": {
         "epochs": 9, "batch_size": 128, "learning_rate": 1e-3, "fine": 1 / 3, "restart": True, "patience": 0,
-        "average": 0.0, "features": "match", "max_length": 100, "exchange": 0.0, "hide": 0.1,
-        "min_count": 1, "vector_dim": 128, "max_words": 300_000,
+        "average": 0.0, "features": "match", "inside": False, "max_length": 100, "exchange": 0.0,
+        "hide": 0.1, "min_count": 1, "vector_dim": 128, "max_words": 300_000,
     },
     "release": {
         "epochs": 120, "batch_size": 128, "learning_rate": 1e-3, "fine": 0.75, "restart": True, "patience": 5,
-        "average": 0.9999, "features": "none", "max_length": 256, "exchange": 0.0, "hide": 0.0,
-        "min_count": 16, "vector_dim": 128, "max_words": 300_000,
+        "average": 0.9999, "features": "none", "inside": False, "max_length": 256, "exchange": 0.0,
+        "hide": 0.0, "min_count": 16, "vector_dim": 128, "max_words": 300_000,
     },
 }
 
@@ -177,10 +180,14 @@ class Config(cli.BaseConfig):
     """Numbers of a word vector that is trained here."""
     max_words: Annotated[int, cli.Between(1, 10 ** 7)] | None = None
     """Word vectors that the model keeps, those of the data's most frequent words first."""
-    features: Literal["match", "none"] | None = None
-    """match: the eight match features of the 2018 article, which the release of 2019 left out."""
+    features: Literal["kinds", "match", "none"] | None = None
+    """match: the eight match features of the 2018 article, which the release of 2019 left out. kinds: these,
+    and where a passage names a person, a date, a length ..., beside what the question asks for."""
     without: Literal["", "dilation", "gate", "focal", "global", "cropping"] = ""
     """What is left out, to measure its worth."""
+    inside: bool | None = None
+    """Whether a third number at each character says how likely it is in an answer: start and end alone pair
+    the start of one answer with the end of another."""
     width: Annotated[int, cli.Between(2, 4096)] = 128
     """Channels of the embedding and of every convolution."""
     dropout: Annotated[float, cli.Between(0, 0.9)] = 0.1
@@ -188,8 +195,12 @@ class Config(cli.BaseConfig):
     max_length: Annotated[int, cli.Between(32, 4096)] | None = None
     """Characters of a passage that the model sees at once; longer ones are cropped in training and read in
     windows."""
+    longest: Annotated[int, cli.Between(1, 4096)] | None = None
+    """Characters of an answer at most. By default so many that of no file's training answers more than one in
+    a hundred is longer."""
     exchange: Annotated[float, cli.Between(0, 1)] | None = None
-    """Share of training samples whose passage is exchanged for one without the answer."""
+    """Share of training samples whose passage is exchanged for one without the answer: one of any question,
+    or just as often one that resembles this question most."""
     hide: Annotated[float, cli.Between(0, 1)] | None = None
     """Share of characters and words that are made unknown in training, anew in every epoch."""
     min_count: Annotated[int, cli.Between(1, 10 ** 6)] | None = None
@@ -201,17 +212,18 @@ def train(config):
     questions = load(config)
     vocab = Vocab.from_texts(data.texts_of(questions.train), config.min_count)
     words, table = word_vectors(config, questions.train)
-    encode = Encoder(vocab, words, config.features == "match")
+    encode = Encoder(vocab, words, "" if config.features == "none" else config.features)
+    config = replace(config, longest=config.longest or data.longest_answer(questions.train))
     run = training.start(config, "dgcnn", name_of(config))
     run.save_vocab(vocab, questions.source)
     encode.save_words(run.folder)
 
     model = build(config, encode, table)
     batches = PassageBatches(run, questions.train, encode, config.max_length, config.without != "cropping",
-                             config.exchange, config.hide)
+                             config.exchange, config.hide, config.inside)
     loss = functools.partial(span_loss, focal=config.without != "focal")
     model.compile(optimizer(config, batches.steps), loss, jit_compile="auto")
-    validation = Validation(questions.validation or questions.test, encode, config.max_length)
+    validation = Validation(questions.validation or questions.test, encode, config.max_length, config.longest)
     callbacks = [Averages(run), validation]
     if config.restart:
         last = round(config.epochs * (1 - config.fine))
@@ -219,7 +231,10 @@ def train(config):
     model.fit(batches, **run.fit_options(*callbacks, monitor="val_score", best=max))
 
     plots.save_curves(run.state["log"], run.path("loss.png"))
-    metrics = report.write(Reader.load(run.folder), questions.test, run.folder)
+    reader = Reader.load(run.folder)
+    reader.calibration = report.calibrate(reader, questions.validation or questions.test)
+    reader.calibration.save(run.folder)
+    metrics = report.write(reader, questions.test, run.folder)
     sizes = {"samples": batches.samples, "characters": len(vocab), "words": len(words)}
     run.finish({**questions.describe(), **sizes}, metrics)
     return run
@@ -253,12 +268,14 @@ def name_of(config):
         parts.append("vectors")
     if config.features == "match":
         parts.append("features")
+    if config.features == "kinds":
+        parts.append("kinds")
     return "-".join(parts)
 
 
 def build(config, encode, table):
     options = {"width": config.width, "dropout": config.dropout, "without": config.without,
-               "features": encode.features}
+               "features": encode.features, "inside": config.inside}
     if not encode.words:
         return build_dgcnn(len(encode.vocab), **options)
     model = build_dgcnn(len(encode.vocab), FIRST + len(encode.words), table.shape[1], **options)

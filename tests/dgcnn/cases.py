@@ -73,7 +73,7 @@ def known_words():
     from dgcnn.text import Encoder
     from tests.stress.valid import VOCAB, WORDS, files
 
-    read = functools.partial(Encoder.load, characters=7, words=4, features=False)
+    read = functools.partial(Encoder.load, characters=7, words=4, features="")
     return files(read, vocab_json=VOCAB, words_txt=WORDS)
 
 

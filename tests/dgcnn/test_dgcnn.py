@@ -21,6 +21,7 @@ from common.harness.vocab import FIRST, PADDING, UNKNOWN, Vocab
 from dgcnn import baseline, data, features, predict, reader, report, vectors
 from dgcnn import train as script
 from dgcnn.batches import PassageBatches
+from dgcnn.calibration import Calibration
 from dgcnn.callbacks import SecondStage, second_stage
 from dgcnn.data import Passage, Question, find_answers
 from dgcnn.reader import VOTES, Reader, Span, spans_of, trimmed, vote
@@ -188,7 +189,7 @@ def test_the_recipe_of_the_release_is_what_its_code_has(monkeypatch, tmp_path):
 
 def test_our_recipe_and_what_is_typed(monkeypatch, tmp_path):
     model, batches, options = configured(monkeypatch, script, tmp_path, hide=0.0, epochs=4)
-    assert options["epochs"] == 4 and batches.hide == 0 and batches.exchange == 0.1
+    assert options["epochs"] == 4 and batches.hide == 0 and batches.exchange == 0.3
     rate = model.optimizer._learning_rate                                              # a schedule
     assert [float(rate(step)) for step in (0, 3 * batches.steps, 3 * batches.steps + 1)] == pytest.approx(
         [2e-3, 2e-3, 2e-4])
@@ -381,13 +382,13 @@ def test_features_reach_the_model_aligned():
     assert [part.shape for part in shared] == [(len(TEXT), 8), (0, 8)]
     # 白云山 and 海拔, at all their characters
     assert shared[0][:, 4].tolist() == [1] * 3 + [0] * 8 + [1, 1] + [0] * 4
-    batches = PassageBatches(run_of(12), every, Encoder(VOCAB, WORDS, True), 128, exchange=0.0)
+    batches = PassageBatches(run_of(12), every, Encoder(VOCAB, WORDS, "match"), 128, exchange=0.0)
     (q, _, p, _, found), _ = batches[0]
     for asked, ids, part in zip(q, p, found):
         np.testing.assert_array_equal(part[:, 0] > 0, np.isin(ids, asked[asked > 0]) & (ids > 0))
     keras.utils.set_random_seed(0)
-    model = build_dgcnn(len(VOCAB), len(WORDS) + FIRST, 6, width=8, features=True)
-    reader = Reader(model, Encoder(VOCAB, WORDS, True), 32)
+    model = build_dgcnn(len(VOCAB), len(WORDS) + FIRST, 6, width=8, features="match")
+    reader = Reader(model, Encoder(VOCAB, WORDS, "match"), 32)
     [[together], [alone]] = reader.curves([(QUESTION, [TEXT]), (QUESTION[:5], [TEXT * 9])])
     assert together.shape == (len(TEXT), 2) and alone.shape == (9 * len(TEXT), 2)
     np.testing.assert_allclose(reader.curves([(QUESTION, [TEXT])])[0][0], together, atol=1e-6)
@@ -399,7 +400,7 @@ def test_features_do_not_tell_that_a_passage_was_exchanged():
     every = [Question(str(i), QUESTION + "谁" * i,
                       [Passage(TEXT + "水" * i, ("382米",)), Passage(f"白云山{i}")], "x")
              for i in range(8)]
-    batches = PassageBatches(run_of(16), every, Encoder(VOCAB, (), True), 128, crop=False, exchange=1.0)
+    batches = PassageBatches(run_of(16), every, Encoder(VOCAB, (), "match"), 128, crop=False, exchange=1.0)
     (_, _, found), y = batches[0]
     assert not y.any() and (found[:, :, 1].max(axis=1) > 0).all()
 
@@ -734,7 +735,8 @@ class Oracle:
 
 def oracle(size=256):
     reader = Reader.__new__(Reader)
-    reader.model, reader.encode, reader.size = Oracle, Encoder(VOCAB), size
+    reader.model, reader.encode, reader.size, reader.longest = Oracle, Encoder(VOCAB), size, 16
+    reader.columns, reader.calibration = 2, Calibration()
 
     def probabilities(inputs):
         _, p = inputs
