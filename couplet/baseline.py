@@ -77,8 +77,7 @@ def count(config):
     couplets.train = list(couplets.train)     # a file that train.py reads batch by batch is counted in memory
     pairs, held_out = data.split(couplets, config.validation, config.max_length)
     vocab = Vocab.from_texts(itertools.chain.from_iterable(pairs), config.min_count)
-    if config.extra:
-        pairs = data.with_extra(pairs, config.extra, [*held_out, *couplets.test], config.max_length)
+    pairs = pairs + data.extra_couplets(pairs, config.extra, [*held_out, *couplets.test], config.max_length)
     counts = Counts(pairs, vocab)
     counts.strength = best_strength(counts, vocab, held_out)
     metrics = {"strength": counts.strength, **report.metrics(counts, vocab, couplets.test)}

@@ -159,11 +159,13 @@ def keys_of(pair):
     return ["".join(filter(is_han, line)) for line in pair]
 
 
-def with_extra(pairs, names, without, max_length):
-    """The training couplets and, for --extra, those of load_extra that are not too long."""
+def extra_couplets(pairs, names, without, max_length):
+    """What --extra adds to the training couplets: those of load_extra that are not too long."""
+    if not names:
+        return []
     if isinstance(pairs, streams.Lines):
         raise InputError(f"--extra goes with couplets that fit into memory. Received: {pairs.path}")
-    return pairs + within(load_extra(names, without), max_length)
+    return within(load_extra(names, without), max_length)
 
 
 def load_extra(names, without):
@@ -207,10 +209,11 @@ def targets(rows):
     return np.where(rows == UNKNOWN, PADDING, rows)
 
 
-def batches(run, pairs, vocab):
-    """What model.fit trains on, from memory or from a file."""
-    make = stream_batches if isinstance(pairs, streams.Lines) else LengthBatches
-    return make(run, pairs, vocab)
+def batches(run, pairs, vocab, extra=(), parts=1, finish=0):
+    """What model.fit trains on, from memory or from a file; see LengthBatches."""
+    if isinstance(pairs, streams.Lines):
+        return stream_batches(run, pairs, vocab)
+    return LengthBatches(run, pairs, vocab, extra, parts, finish)
 
 
 def stream_batches(run, pairs, vocab):
@@ -229,24 +232,41 @@ class LengthBatches(ShuffledBatches):
     """Shuffled batches of couplets of equal or neighbouring lengths, whatever lengths there are: hardly any
     padding.
 
+    Every epoch has as many couplets as any other, as Keras asks for their number once.
+
     Args:
         run: the run; see ShuffledBatches.
         pairs: the couplets.
         vocab: their Vocab.
+        extra: couplets of another kind, verse.
+        parts: epochs that share one pass over `extra`; each of them has all of `pairs`. What a division by
+            them leaves over is not seen.
+        finish: the last epochs have `pairs` alone, again and again: the model ends with the kind that it is
+            for.
     """
 
-    def __init__(self, run, pairs, vocab):
+    def __init__(self, run, pairs, vocab, extra=(), parts=1, finish=0):
         # encoded once: an epoch's batches then only copy numbers
-        self.pairs = [(vocab.encode(first), vocab.encode(second)) for first, second in pairs]
-        self.line_lengths = np.array([len(first) for first, _ in pairs])
-        super().__init__(run, len(pairs))
+        self.pairs = [(vocab.encode(first), vocab.encode(second)) for first, second in [*pairs, *extra]]
+        self.line_lengths = np.array([len(first) for first, _ in self.pairs])
+        self.own, self.parts, self.finish = len(pairs), parts, finish
+        super().__init__(run, len(pairs) + len(extra) // parts)
 
     def plan(self, rng):
         count = self.samples // self.batch_size
-        order = rng.permutation(self.samples)[:count * self.batch_size]
+        order = rng.permutation(self.rows_of_epoch())[:count * self.batch_size]
         order = order[np.argsort(self.line_lengths[order], kind="stable")]
         # in random order, each batch of the lengths that met in it
         return rng.permutation(order.reshape(count, self.batch_size))
+
+    def rows_of_epoch(self):
+        """The couplets that the run's epoch has, by their places in self.pairs."""
+        epoch = self.run.epoch
+        if self.finish and epoch >= self.run.config.epochs - self.finish:
+            return (epoch * self.samples + np.arange(self.samples)) % self.own
+        rows = np.arange(self.own, len(self.pairs))
+        part = rows[epoch % self.parts::self.parts][:self.samples - self.own]
+        return np.concatenate([np.arange(self.own), part])
 
     def widths(self, rows):
         return [int(self.line_lengths[rows].max())]

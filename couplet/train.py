@@ -136,6 +136,10 @@ class Config(cli.BaseConfig):
     extra: str = ""
     """More couplets to train on: verse, for those in KEXUE_DATA, or files of couplets. They add no
     character."""
+    extra_epochs: Annotated[int, cli.Between(1, 10**6)] = 1
+    """Epochs that share one pass over --extra. Each of them has all training couplets."""
+    finish: Annotated[int, cli.Between(0, 10**6)] = 0
+    """The last epochs that have the training couplets alone, as many as any epoch has."""
     width: Annotated[int, cli.Between(2, 65_536)] = 128
     """Channels of the embedding and of every convolution."""
     blocks: Annotated[int, cli.Between(1, 100)] = 6
@@ -155,13 +159,13 @@ def train(config):
     couplets = data.load_couplets(config.data)
     pairs, held_out = data.split(couplets, config.validation, config.max_length)
     vocab = Vocab.from_texts(itertools.chain.from_iterable(pairs), config.min_count)
-    if config.extra:
-        pairs = data.with_extra(pairs, config.extra, [*held_out, *couplets.test], config.max_length)
-    run = training.start(with_epochs(config, len(pairs)), "couplet", config.mixer)
+    extra = data.extra_couplets(pairs, config.extra, [*held_out, *couplets.test], config.max_length)
+    samples = len(pairs) + len(extra) // config.extra_epochs
+    run = training.start(with_epochs(config, samples), "couplet", config.mixer)
     run.save_vocab(vocab, couplets.source)
     model = build_couplet(len(vocab), config.width, config.blocks, config.dropout, config.mixer)
 
-    batches = data.batches(run, pairs, vocab)
+    batches = data.batches(run, pairs, vocab, extra, config.extra_epochs, config.finish)
     rate = training.learning_rate(config, run.config.epochs * batches.steps, cosine=2e-3, article=1e-3)
     model.compile(keras.optimizers.Adam(rate), character_loss, jit_compile="auto")
     model.fit(batches, validation_data=data.arrays(held_out, vocab), validation_batch_size=250,
@@ -169,7 +173,7 @@ def train(config):
 
     plots.save_curves(run.state["log"], run.path("loss.png"))
     best = Robot.load(run.folder)
-    run.finish({**couplets.describe(), "trained_on": len(pairs), "vocabulary": len(vocab)},
+    run.finish({**couplets.describe(), "trained_on": len(pairs) + len(extra), "vocabulary": len(vocab)},
                report.metrics(best.log_probs, vocab, couplets.test))
     return run
 

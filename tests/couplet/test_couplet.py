@@ -85,6 +85,28 @@ def test_every_couplet_comes_once_and_lengths_are_together():
     assert any(batches[i][0].shape != again[i][0].shape for i in range(16))
 
 
+def test_epochs_share_the_verse_and_the_last_ones_have_none():
+    pairs = [("山" * length, "水" * length) for length in range(1, 8)]
+    verse = [("云" * length, "风" * length) for length in range(1, 12)]
+    vocab = Vocab("山水云风")
+    run = RunFolder(None, cli.BaseConfig(batch_size=1, epochs=5))
+    batches = data.LengthBatches(run, pairs, vocab, verse, parts=3, finish=2)
+    seen = []
+    for epoch in range(5):
+        run.state["epoch"] = epoch
+        batches.on_epoch_begin()
+        assert len(batches) == 7 + 11 // 3
+        rows = [batches[i][0] for i in range(len(batches))]
+        seen.append(sorted(vocab.characters[row[0, 0] - FIRST] + str((row > 0).sum()) for row in rows))
+    own = [f"山{length}" for length in range(1, 8)]
+    assert all([row for row in epoch if row[0] == "山"] == own for epoch in seen[:3])
+    shared = [row for epoch in seen[:3] for row in epoch if row[0] == "云"]
+    assert len(shared) == len(set(shared)) == 9                     # of eleven, three times three
+    assert all(set(epoch) == set(own) for epoch in seen[3:])
+    # over the last epochs no couplet comes more than once more often than another
+    assert max(map((seen[3] + seen[4]).count, own)) - min(map((seen[3] + seen[4]).count, own)) <= 1
+
+
 # --------------------------------------------------------------------------------------------------- decoding
 
 def all_answers(first, log_p, vocab, rules):
