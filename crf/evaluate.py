@@ -1,6 +1,8 @@
-"""Scores of segmenters on test sets: those of crf/weights, or of a run, beside jieba's.
+"""Scores of segmenters on test sets: those of crf/weights, or of a run, beside jieba's and, where it is
+installed, thulac's.
 
-    python crf/evaluate.py                                       both shipped models and jieba on SXU
+    python crf/evaluate.py                                       the shipped models and jieba on SXU
+    python crf/evaluate.py --data pku                            and on another standard
     python crf/evaluate.py --data msr_slice --run runs/crf/...   a model of yours
     python crf/evaluate.py --words my_words.txt                  what a user dictionary brings
 """
@@ -10,6 +12,9 @@ import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
+import contextlib
+import importlib.util
+import io
 import time
 from dataclasses import dataclass
 
@@ -54,11 +59,30 @@ def evaluate(config):
 
 
 def load(config):
-    """Functions of a text → its words, by the name to print: the models, and jieba."""
+    """Functions of a text → its words, by the name to print: the models, jieba and thulac."""
     words = read_words(config.words) if config.words else ()
-    folders = [config.run] if config.run else [WEIGHTS / "default", WEIGHTS / "fast"]
+    folders = [config.run] if config.run else sorted(path.parent for path in WEIGHTS.glob("*/model.keras"))
     models = {str(shown(folder)): Segmenter.load(folder, words, config.wholes).segment for folder in folders}
-    return {**models, "rjieba": rjieba.cut}
+    return {**models, "rjieba": rjieba.cut, **with_thulac()}
+
+
+def with_thulac():
+    """{"thulac": function of a text → its words}, where thulac is installed; it cuts line by line."""
+    if importlib.util.find_spec("thulac") is None:
+        return {}
+    import thulac
+
+    with contextlib.redirect_stdout(io.StringIO()):           # it says that it is loaded
+        segmenter = thulac.thulac(seg_only=True)
+
+    def segment(text):
+        words = []
+        for line in text.splitlines():
+            words += [word for word, _ in segmenter.cut(line)]
+            words.append("\n")
+        return words
+
+    return {"thulac": segment}
 
 
 def characters_per_second(segment, sentences):

@@ -19,6 +19,7 @@ from crf.features import CODE_POINTS, Features, codes, word_features
 from crf.wholes import whole_places
 
 WEIGHTS = pathlib.Path(__file__).resolve().parent / "weights"
+STANDARDS = {"sxu": "default", "pku": "pku", "nlpcc": "nlpcc"}       # the folder in weights/ of each
 INVISIBLE = "\u200b\u2060\ufeff"
 SENTENCE_ENDS, CLOSERS, PAUSES = "。！？!?；;…", "”’」』）)》】\"", "，、,：:"
 LEGAL = crf.tag_constraints(LABELS)["transitions"]

@@ -15,7 +15,10 @@ import json
 from dataclasses import dataclass
 from typing import Annotated
 
+from tqdm import tqdm
+
 from common.harness import cli, console
+from common.harness.console import in_users_language
 from common.harness.paths import named_path
 from common.harness.reading import InputError, check_text, read_text
 from common.harness.writing import ROOT
@@ -23,6 +26,7 @@ from dgcnn.reader import Reader
 from dgcnn.text import normalise
 
 AROUND = 30          # characters of the passage before and after a marked answer
+LONG = 100_000       # characters of passages that take seconds to read
 
 
 @dataclass
@@ -37,8 +41,11 @@ class Config:
     """Run folder of dgcnn/train.py, or a .keras file with vocab.json beside it."""
     answers: Annotated[int, cli.Between(1, 100)] = 5
     """Answers to print at most."""
+    threshold: Annotated[float, cli.Between(0, 1)] | None = None
+    """There is no answer if the best one is less likely to be right than this. By default what the training
+    chose, see README.md; 0: any answer."""
     json: bool = False
-    """Prints JSON: the answers with their scores, and where they stand in which passage."""
+    """Prints JSON: the answers, how likely each is right, and where they stand in which passage."""
 
 
 def predict(config):
@@ -50,13 +57,25 @@ def predict(config):
     passages = read_passages(config)
     reader = Reader.load(config.run)
     check_known(question, reader.encode.vocab)
-    answers = reader.answers(question, [text for _, text in passages], config.answers)
+    answers = read(reader, question, [text for _, text in passages], config)
     if config.json:
         found = [as_json(answer, passages) for answer in answers]
         print(json.dumps({"question": question, "answers": found}, ensure_ascii=False, indent=2))
     else:
         show(answers, passages)
     return answers
+
+
+def read(reader, question, passages, config):
+    """The answers, with a progress bar where there is much to read."""
+    hidden = sum(map(len, passages)) < LONG or not sys.stderr.isatty()
+    with tqdm(unit=in_users_language(" windows", " 段"), disable=hidden) as bar:
+
+        def progress(done, windows):
+            bar.total = windows
+            bar.update(done)
+
+        return reader.answers(question, passages, config.answers, config.threshold, progress)
 
 
 def read_passages(config):
@@ -69,8 +88,9 @@ def read_passages(config):
         lines = console.read_all().splitlines()
         passages = [(f"line {number}", line) for number, line in enumerate(lines, 1) if line.strip()]
     if not passages:
-        raise InputError("expected a passage: --passage FILE, --text, or lines on standard input. "
-                         "Received: none")
+        raise InputError(in_users_language(
+            "expected a passage: --passage FILE, --text, or lines on standard input. Received: none",
+            "需要一段材料：--passage 文件、--text 文字，或从标准输入逐行读入。收到：没有材料"))
     for name, text in passages:
         if not text.strip():
             raise InputError(f"a passage expects text. Received: nothing in {name}")
@@ -82,22 +102,25 @@ def check_known(question, vocab):
     characters = "".join(normalise(question).split())
     unknown = vocab.unknown_in(characters)
     if len(unknown) == len(set(characters)):
-        raise InputError("expected a question with characters that the model was trained on; it is for "
-                         f"Chinese. Received: {question[:60]!r}")
+        raise InputError(in_users_language(
+            "expected a question with characters that the model was trained on; it is for Chinese. "
+            f"Received: {question[:60]!r}",
+            f"问题里应有模型训练时见过的字；模型只读中文。收到：{question[:60]!r}"))
     if unknown:
-        print(f"note: the model does not know {unknown[:40]}", file=sys.stderr)
+        note = in_users_language("note: the model does not know", "注意：模型不认识")
+        print(note, unknown[:40], file=sys.stderr)
 
 
 def show(answers, passages):
-    """Prints the answers, and where the first one stands."""
+    """Prints the answers with the chance that each is right, and where the first one stands."""
     if not answers:
-        print("(no answer)")
+        print(in_users_language("(no answer)", "（没有答案）"))
         return
     for answer in answers:
-        print(f"{answer.score:.3f}  {answer.text}")
+        print(f"{answer.probability:4.0%}  {answer.text}")
     for span in answers[0].spans:
         name, text = passages[span.passage]
-        print(f"\n{name}, {span.score:.3f}:\n{marked(text, span.start, span.stop)}")
+        print(f"\n{name}:\n{marked(text, span.start, span.stop)}")
 
 
 def marked(text, start, stop):
@@ -114,7 +137,8 @@ def as_json(answer, passages):
     """An answer and its spans for --json."""
     spans = [{"passage": passages[span.passage][0], "start": span.start, "stop": span.stop, "text": span.text,
               "score": round(span.score, 6)} for span in answer.spans]
-    return {"answer": answer.text, "score": round(answer.score, 6), "spans": spans}
+    return {"answer": answer.text, "probability": round(answer.probability, 4),
+            "score": round(answer.score, 6), "spans": spans}
 
 
 if __name__ == "__main__":

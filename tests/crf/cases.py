@@ -11,6 +11,7 @@ MORE = [
 # scripts that need no --smoke, since they end in seconds; the tests of the article run them
 OTHERS = [
     "evaluate.py",
+    "lists.py",
     "predict.py",
 ]
 # train.py ends in seconds with these, and makes a model that LOAD loads from the run folder

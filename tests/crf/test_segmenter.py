@@ -1,5 +1,6 @@
 """crf/: corpora, features, batches, models' shapes, and the shipped segmenters, which lose no character."""
 
+import collections
 import types
 
 import keras
@@ -10,7 +11,8 @@ from hypothesis import strategies as st
 
 from common import crf
 from common.harness.reading import InputError
-from crf import data, predict, report, train
+from common.harness.vocab import UNKNOWN
+from crf import data, lists, predict, report, train
 from crf.features import LONGEST_WORD, Features, normalise, word_features
 from crf.segmenter import WEIGHTS, Segmenter, joined
 
@@ -286,14 +288,58 @@ def test_words_are_joined_where_no_blank_divides_them():
     assert joined(["今天", " ", "天气", "\n", "好", "吗"], "/") == "今天 天气\n好/吗"
 
 
-@pytest.mark.parametrize("name", ["default", "fast"])
+@pytest.mark.parametrize("name", ["default", "fast", "pku", "nlpcc"])
 def test_shipped_models_segment_well(name):
     """The sample was never trained on; jieba's F1 on it is the mark to beat."""
     import rjieba
 
     segment = Segmenter.load(WEIGHTS / name).segment
     assert report.scores(segment, SENTENCES, ())["f1"] > report.scores(rjieba.cut, SENTENCES, ())["f1"] + 0.05
-    assert sum(path.stat().st_size for path in WEIGHTS.rglob("*")) < 12e6
+    assert (WEIGHTS / name / "model.keras").stat().st_size < 7e6
+
+
+def test_every_standard_has_a_model_of_its_own(capsys):
+    text = "江泽民说"
+    for standard, words in [("sxu", "江泽民 说\n"), ("pku", "江 泽民 说\n")]:      # surnames apart
+        predict.predict(predict.Config((text,), standard=standard))
+        assert capsys.readouterr().out == words
+    with pytest.raises(InputError, match="--fast is for --standard sxu.* Received: --standard pku"):
+        predict.predict(predict.Config((text,), standard="pku", fast=True))
+
+
+def test_lists_hold_what_several_corpora_have(tmp_path):
+    files = []
+    for name, half in [("a", SENTENCES[::2]), ("b", SENTENCES[1::2])]:
+        files.append(tmp_path / name)
+        files[-1].write_text("\n".join(" ".join(words) for words in half))
+    written = lists.write_lists(lists.Config(tmp_path / "out", tuple(map(str, files)), bigrams=3))
+    read = Features.load(tmp_path / "out")
+    assert (read.words, read.bigrams) == (written.words, written.bigrams)
+    kept = []
+    for path in files:
+        kept += data.split(data.load_corpus(str(path)).train, 1000, 0)[0]
+    counts = collections.Counter(pair for words in kept for pair in pairs_of(normalise("".join(words))))
+    assert read.bigrams == sorted(pair for pair, count in counts.items() if count >= 3)
+    known = {normalise(word) for word in data.words_in(kept)}
+    assert read.words == sorted(word for word in known if 1 < len(word) <= LONGEST_WORD)
+
+
+def pairs_of(text):
+    return [text[i:i + 2] for i in range(len(text) - 1)]
+
+
+def test_what_the_lists_have_and_training_has_not_is_as_the_unknown():
+    features = Features.of(SENTENCES, 1, 1)
+    model = train.build_fast(features, 0.0)
+    callback = train.UnseenAsUnknown(features, SENTENCES[:5])
+    callback.set_model(model)
+    callback.on_epoch_end(0)
+    seen = data.encode([word for words in SENTENCES[:5] for word in words], features)
+    embeddings = [layer for layer in model.layers if isinstance(layer, keras.layers.Embedding)]
+    for layer, numbers in zip(embeddings, seen[:2]):
+        vectors = np.asarray(layer.embeddings)
+        same = (vectors == vectors[UNKNOWN]).all(axis=1)
+        assert same.sum() > 100 and not same[sorted(set(numbers.tolist()) - {UNKNOWN})].any()
 
 
 def test_folders_that_hold_no_segmenter(tmp_path):

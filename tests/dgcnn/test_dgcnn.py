@@ -838,10 +838,18 @@ def test_predict_prints_ranked_answers_and_marks_the_best(trained, tmp_path, cap
     two = write(tmp_path, "two.txt", "主峰38米，382米。")
     predict.predict(dataclasses.replace(trained, passage=(one, two)))
     out = capsys.readouterr().out.splitlines()
-    assert out[0].endswith("  382米") and "【382米】" in out[-1] and f"{two}, 0.810:" in out
+    assert out[0].endswith("%  382米") and "【382米】" in out[-1] and f"{two}:" in out
     assert any(line.startswith("…") and "海拔【382米】 山 山" in line and line.endswith("…") for line in out)
     predict.predict(dataclasses.replace(trained, text=("春风",)))
     assert capsys.readouterr().out == "(no answer)\n"
+    monkeypatch.setenv("LC_ALL", "zh_CN.UTF-8")
+    Calibration(0.0, 1.0, 0.99, True).save(tmp_path)
+    predict.predict(dataclasses.replace(trained, passage=(one,)))
+    assert capsys.readouterr().out == "（没有答案）\n"
+    predict.predict(dataclasses.replace(trained, passage=(one,), threshold=0.0))
+    score = 0.81 ** 2 / 1.81
+    assert capsys.readouterr().out.startswith(f" {score / (1 + score):.0%}  382米\n")      # σ(log s)
+    (tmp_path / "reader.json").unlink()
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(f"{TEXT}\n\n春风\n".encode())))
     predict.predict(dataclasses.replace(trained, json=True))
     [answer] = json.loads(capsys.readouterr().out)["answers"]
