@@ -14,6 +14,7 @@ What it decodes from noise is verse.
     python poetry_vae/train.py                       the article's model and loss
     python poetry_vae/train.py --annealing 0.5       −ELBO 64.3 in 24 minutes on one core
     python poetry_vae/train.py --free-bits 0.1       against a collapse of the posterior
+    python poetry_vae/train.py --network deep        a deeper network around the same code, deep.py
     python poetry_vae/train.py --recipe article      as published: 100 epochs at a constant rate
 """
 
@@ -36,6 +37,7 @@ from common.harness.vocab import Vocab
 from common.harness.writing import write_lines
 from common.latent import GaussianSampling
 from poetry_vae import data, report
+from poetry_vae.deep import build_deep_poetry_vae
 from poetry_vae.poet import Poet
 
 # ----------------------------------------------------------------------------------------------------- model
@@ -74,6 +76,15 @@ def plain(h):
 
 
 CONVOLUTIONS = {"gated": gated, "relu": plain}
+
+
+def build(config, vocabulary, steps):
+    """The network that --network names, for a training of so many steps."""
+    kl_options = {"free_bits": config.free_bits, "warmup_steps": round(config.annealing * steps)}
+    if config.network == "deep":
+        return build_deep_poetry_vae(vocabulary, config.width, config.latent_dim, **kl_options)
+    return build_poetry_vae(vocabulary, config.width, config.latent_dim, convolution=config.convolution,
+                            **kl_options)
 
 
 # ------------------------------------------------------------------------------------------------------ loss
@@ -120,12 +131,14 @@ class Config(cli.BaseConfig):
     recipe: Literal["cosine", "article"] = "cosine"
     """cosine: Adam with a short warm-up and cosine decay. article: Adam at a constant rate, all characters,
     the last of 100 epochs."""
+    network: Literal["article", "deep"] = "article"
+    """article: the published one. deep: that of deep.py, whose encoder keeps the positions apart."""
     width: Annotated[int, cli.Between(1, 65_536)] = 64
     """Channels of the embedding and of every convolution."""
     latent_dim: Annotated[int, cli.Between(2, 65_536)] = 64
     """Dimensions of the code z."""
     convolution: Literal["gated", "relu"] = "gated"
-    """gated: the article's GCNN. relu: a plain convolution with relu, in the encoder and the decoder."""
+    """gated: the article's GCNN. relu: a plain convolution with relu. In the article's network alone."""
     annealing: Annotated[float, cli.Between(0, 1)] = 0.0
     """Share of the training over which the weight of the KL rises from 0 to 1; the article's is 0."""
     free_bits: Annotated[float, cli.Between(0, 1000)] = 0.0
@@ -149,8 +162,7 @@ def train(config):
 
     batches, x_val = data.batches(run, poems.train, vocab)
     steps = config.epochs * batches.steps
-    vae = build_poetry_vae(len(vocab), config.width, config.latent_dim, convolution=config.convolution,
-                           free_bits=config.free_bits, warmup_steps=round(config.annealing * steps))
+    vae = build(config, len(vocab), steps)
     rate = training.learning_rate(config, steps, cosine=2e-3, article=1e-3)
     vae.compile(keras.optimizers.Adam(rate), couplet_loss, jit_compile="auto")
     validation = (x_val, x_val) if len(x_val) else None

@@ -7,6 +7,7 @@ SMOKE = [
 # the same in make test-slow
 MORE = [
     ("train.py", "--recipe article --convolution relu --iw-couplets 10"),
+    ("train.py", "--network deep --annealing 0.5 --iw-couplets 10"),
 ]
 # scripts that need no --smoke, since they end in seconds; the tests of the article run them
 OTHERS = [

@@ -15,6 +15,7 @@ from common.harness.reading import InputError
 from common.harness.vocab import FIRST, Vocab
 from common.harness.writing import ROOT
 from poetry_vae import convert, data, generate, report, train
+from poetry_vae.deep import build_deep_poetry_vae
 from poetry_vae.poet import Poet, choose
 from poetry_vae.train import build_poetry_vae, couplet_loss
 from tests.recipes import configured
@@ -56,6 +57,40 @@ def test_the_plain_convolution_is_a_loop():
             a = sum(padded[t + i] @ kernel[i] for i in range(3))
             made = np.maximum(a, 0) if convolution == "relu" else a[:8] / (1 + np.exp(-a[8:]))
             np.testing.assert_allclose(row, x[0, t] + made, rtol=1e-4, atol=1e-5)
+
+
+def test_the_deep_network_by_its_parameter_count():
+    convolution, norms = 3 * 64 * 128, 2 * 64 + 4 * 2 * 256
+    block = 2 * (256 * 256 + 256)
+    encoder = 6000 * 64 + 2 * convolution + 640 * 256 + 256 + block + 2 * (256 * 64 + 64)
+    decoder = 64 * 256 + 256 + block + 256 * 640 + 640 + 2 * convolution + 64 * 6000 + 6000
+    assert build_deep_poetry_vae(6000).count_params() == encoder + decoder + norms
+
+
+def test_the_deep_encoder_knows_who_stands_where_and_the_articles_does_not():
+    """Far from the ends, an exchange of two runs of characters leaves the mean over positions as it is, but
+    for the neighbours; with a kernel that sees one character alone, exactly."""
+    x = np.array([[2, 3, 4, 5, 6, 7, 8, 9, 10, 11], [11, 10, 9, 8, 7, 6, 5, 4, 3, 2]])
+    for build, knows in ((build_poetry_vae, False), (build_deep_poetry_vae, True)):
+        keras.utils.set_random_seed(0)
+        model = build(len(VOCAB), width=8, latent_dim=3)
+        for layer in model.layers:
+            if layer.name.startswith("gated_conv1d"):
+                kernel = numpy(layer.kernel).copy()
+                kernel[[0, 2]] = 0
+                layer.set_weights([kernel])
+        mean, _ = Poet(model, VOCAB).encode(x)
+        assert (np.abs(mean[0] - mean[1]).max() > 0.01) == knows
+
+
+def test_the_deep_network_is_saved_and_loaded(tmp_path):
+    keras.utils.set_random_seed(0)
+    model = build_deep_poetry_vae(len(VOCAB), width=8, latent_dim=3, hidden=16, warmup_steps=5)
+    save_model(model, tmp_path / "model.keras")
+    VOCAB.save(tmp_path / "vocab.json")
+    codes = np.random.default_rng(0).normal(size=(3, 3))
+    np.testing.assert_allclose(Poet.load(tmp_path).log_probs(codes), Poet(model, VOCAB).log_probs(codes),
+                               rtol=1e-5, atol=1e-6)
 
 
 def test_the_loss_is_a_sum_over_characters():
@@ -289,6 +324,7 @@ def test_the_recipe_of_the_article_is_what_its_script_has(monkeypatch, tmp_path)
     assert model.output.shape[-1] == FIRST + len(set("".join(poems.train)))      # no character is unknown
     z = model.get_layer("z")
     assert (z.free_bits, z.warmup_steps) == (0, 0)
+    assert model.count_params() == build_poetry_vae(model.output.shape[-1]).count_params()
 
 
 def test_our_recipe_and_what_is_typed(monkeypatch, tmp_path):
