@@ -30,6 +30,7 @@ from keras import layers, ops
 
 from common.harness import cli, plots, training
 from common.harness.batches import ArrayBatches
+from common.harness.frechet import features_and_classes, frechet_distance
 from common.harness.models import load_model
 from common.harness.reading import InputError
 from gan import frechet, report
@@ -228,10 +229,10 @@ def metrics(model, images, extractor, samples):
     codes, decoded = encode_and_decode(model, x)
     result = report.metrics(painter, images.x_train, extractor, samples)
     result["reconstruction_error"] = np.square(x / np.float32(127.5) - 1 - decoded).mean()
-    result["code_distance"] = frechet.frechet_distance(codes, painter.sample_codes(len(codes)))
+    result["code_distance"] = frechet_distance(codes, painter.sample_codes(len(codes)))
     if "modes" in result and images.y_test is not None:
         pictures = ((decoded + 1) * 127.5).round().astype("uint8")
-        _, found = frechet.features_and_classes(extractor, pictures)
+        _, found = features_and_classes(extractor, pictures)
         result["same_class"] = (found == images.y_test[:samples]).mean()
     return result
 

@@ -17,10 +17,11 @@ import numpy as np
 
 from common.harness import cli, plots, training
 from common.harness.batches import ArrayBatches
+from common.harness.frechet import as_inputs
 from common.harness.models import load_model
 from common.harness.reading import InputError
 from gan import data
-from gan.frechet import as_inputs, classifier_for
+from gan.frechet import classifier_for
 
 
 @dataclass

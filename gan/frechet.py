@@ -1,15 +1,15 @@
-"""The Fréchet distance between generated and real images, https://arxiv.org/abs/1706.08500, and the features
-in which it is taken.
+"""The features in which generated and real images are compared, by the distance of
+common/harness/frechet.py.
 
-The distance is between Gaussians fitted to features of the images. The features are those of a small
-classifier, which gan/features.py trains; the FID has Inception in its place. Numbers from one classifier
-compare models with each other; they are not comparable with a FID or with another classifier's.
+They are those of a small classifier, which gan/features.py trains; the FID has Inception in its place.
+Numbers from one classifier compare models with each other; they are not comparable with a FID or with another
+classifier's.
 """
 
 import keras
-import numpy as np
 from keras import layers
 
+from common.harness.frechet import as_inputs
 from common.harness.models import load_model
 from common.harness.reading import InputError
 from common.harness.writing import ROOT, shown
@@ -45,11 +45,6 @@ def colour_features(h):
             h = layers.BatchNormalization()(h)
             h = layers.ReLU()(h)
     return layers.GlobalAveragePooling2D()(h)
-
-
-def as_inputs(images):
-    """uint8 images → pixels in [0, 1]."""
-    return np.asarray(images, "float32") / 255
 
 
 def classifier_for(images, learning_rate=1e-3):
@@ -123,30 +118,3 @@ def inception(size):
     x = keras.Input((size, size, 3), name="x")
     h = layers.Resizing(299, 299)(x)
     return keras.Model(x, network(h * 2 - 1), name="inception")
-
-
-# ----------------------------------------------------------------------------------------------- the distance
-
-def features_and_classes(extractor, images):
-    """uint8 images → features (n, dim), and the most likely classes (n,), or None from Inception."""
-    x = as_inputs(images)
-    if extractor.name == "inception":
-        if x.shape[-1] == 1:
-            x = np.repeat(x, 3, axis=-1)
-        return extractor.predict(x, batch_size=50, verbose=0).astype("float64"), None
-    both = keras.Model(extractor.inputs, [extractor.get_layer("features").output, extractor.outputs[0]])
-    found, logits = both.predict(x, batch_size=500, verbose=0)
-    return found.astype("float64"), logits.argmax(axis=-1)
-
-
-def frechet_distance(a, b):
-    """‖μ₁ − μ₂‖² + Tr(C₁ + C₂ − 2 (C₁C₂)^½) for Gaussians fitted to the rows of a and of b.
-
-    Tr (C₁C₂)^½ is the sum of the roots of the eigenvalues of C₁^½ C₂ C₁^½, which is symmetric: no complex
-    roots to leave out.
-    """
-    c_1, c_2 = (np.cov(rows, rowvar=False).reshape(rows.shape[1], -1) for rows in (a, b))
-    values, vectors = np.linalg.eigh(c_1)
-    root = vectors * np.sqrt(values.clip(0)) @ vectors.T
-    cross = np.sqrt(np.linalg.eigvalsh(root @ c_2 @ root).clip(0)).sum()
-    return np.square(a.mean(axis=0) - b.mean(axis=0)).sum() + np.trace(c_1) + np.trace(c_2) - 2 * cross

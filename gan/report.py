@@ -6,8 +6,8 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from common.harness import plots
+from common.harness.frechet import features_and_classes, frechet_distance
 from common.harness.writing import write_figure
-from gan.frechet import features_and_classes, frechet_distance
 
 # ---------------------------------------------------------------------------------------------------- metrics
 

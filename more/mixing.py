@@ -156,39 +156,6 @@ def build_resnet(shape, classes, widths=(16, 32, 64)):
     return keras.Model(x, layers.Dense(classes)(layers.GlobalAveragePooling2D()(h)))
 
 
-def load(config):
-    """(images, labels) for training and for testing, and where they are from."""
-    from common.harness import datasets
-    from common.harness.images import read_npz
-    from common.harness.paths import named_path
-    from common.harness.reading import InputError, sha256_of
-
-    names = ("cifar10/cifar10.npz", "cifar10.npz", "cifar10/cifar10_11k.npz", "cifar10_11k.npz")
-    wanted = "" if config.smoke else datasets.find(*names) or ""
-    path = config.data or wanted
-    if not path:
-        print("NOTE: the built-in digits stand in for CIFAR-10: put cifar10.npz (x_train, y_train, x_test, "
-              "y_test) into the folder that KEXUE_DATA names.", flush=True)
-        digits = datasets.builtin_digits()
-        arrays = vars(digits)
-        data = digits.describe()
-    elif not named_path(path).is_file():
-        raise InputError(f"--data expects an .npz file of images. Received: {path}")
-    else:
-        path = named_path(path)
-        arrays = read_npz(path)
-        data = datasets.Dataset(path.stem, str(path), sha256_of(path), False).describe()
-    parts = []
-    for part in ("train", "test"):
-        x, y = arrays[f"x_{part}"], arrays.get(f"y_{part}", np.zeros(0))
-        if x.dtype != np.uint8 or x.ndim not in (3, 4) or y.size != len(x):
-            raise InputError(f"{path} should hold x_{part} as uint8 images (n, height, width) or (n, height, "
-                             "width, channels), and a label for each. "
-                             f"Received: {x.dtype} of shape {x.shape}, {y.size} labels")
-        parts.append((x.reshape(*x.shape[:3], -1), y.reshape(-1).astype("int64")))
-    return *parts, data | {"train": len(parts[0][0]), "test": len(parts[1][0])}
-
-
 def train_arm(name, seed, config, train, test):
     """A model trained in one of the ways: f of its probabilities, and its scores."""
     from common.harness.metrics import class_scores
@@ -243,8 +210,9 @@ def demo(config):
     import dataclasses
 
     from common.harness import further
+    from common.harness.photographs import load_photographs
 
-    train, test, data = load(config)
+    train, test, data = load_photographs(config.data, config.smoke)
     if config.smoke:
         config = dataclasses.replace(config, epochs=1)
         train, test = [(x[:200], y[:200]) for x, y in (train, test)]

@@ -59,14 +59,14 @@ def hint(default, limits, text):
 class FurtherRun(folder.RunFolder):
     """A run folder that holds one picture and, with --table, a table."""
 
-    def draw(self, figure, colours=48):
-        """Writes a matplotlib figure as picture.png, in so many colours that it stays small."""
+    def draw(self, figure, colours=48, name="picture.png"):
+        """Writes a matplotlib figure, in so few colours that it stays small."""
         from PIL import Image
 
         buffer = io.BytesIO()
         figure.savefig(buffer, format="png", dpi=75)
         small = Image.open(buffer).convert("RGB").quantize(colours)
-        write_figure(self.path("picture.png"), lambda file: small.save(file, "PNG", optimize=True))
+        write_figure(self.path(name), lambda file: small.save(file, "PNG", optimize=True))
 
     def table(self, header, rows):
         """Prints a table, and writes it as table.md."""

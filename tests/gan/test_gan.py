@@ -15,6 +15,7 @@ from keras import layers, ops
 from PIL import Image
 
 from common.harness import cli, datasets
+from common.harness.frechet import features_and_classes, frechet_distance
 from common.harness.models import save_model
 from common.harness.reading import InputError, sha256_of
 from common.harness.writing import ROOT
@@ -435,12 +436,12 @@ def test_frechet_distance_against_closed_forms():
     covariances = [np.cov(x, rowvar=False) for x in (a, b)]
     means_apart = ((a.mean(0) - b.mean(0)) ** 2).sum()
     expected = means_apart + np.trace(sum(covariances) - 2 * sqrtm(np.matmul(*covariances)).real)
-    assert frechet.frechet_distance(a, b) == pytest.approx(expected, rel=1e-6)
-    assert frechet.frechet_distance(a, a) == pytest.approx(0, abs=1e-6)
+    assert frechet_distance(a, b) == pytest.approx(expected, rel=1e-6)
+    assert frechet_distance(a, a) == pytest.approx(0, abs=1e-6)
     wide, narrow = 3 * RNG.normal(size=(100_000, 1)) + 2, RNG.normal(size=(100_000, 1))
-    assert frechet.frechet_distance(wide, narrow) == pytest.approx(2 ** 2 + (3 - 1) ** 2, rel=0.03)
+    assert frechet_distance(wide, narrow) == pytest.approx(2 ** 2 + (3 - 1) ** 2, rel=0.03)
     flat = np.c_[a[:, :3], np.zeros((300, 2))]                       # features that are never on
-    assert frechet.frechet_distance(flat, flat + 1) == pytest.approx(5, rel=1e-6)
+    assert frechet_distance(flat, flat + 1) == pytest.approx(5, rel=1e-6)
 
 
 def test_entropy_and_modes():
@@ -474,9 +475,9 @@ def test_the_metrics_of_a_collapsed_and_of_a_perfect_generator(tmp_path):
         image[:, i % 4 * 8:i % 4 * 8 + 8] = 200 + i
     sample = datasets.Images("x", "", "", False, real, None, real, None)
     model = frechet.find_extractor(str(tmp_path / "features.keras"), sample)
-    found, classes = frechet.features_and_classes(model, real)
+    found, classes = features_and_classes(model, real)
     np.testing.assert_array_equal(classes, np.arange(40) % 4)
-    assert frechet.frechet_distance(found, found) == pytest.approx(0, abs=1e-9)
+    assert frechet_distance(found, found) == pytest.approx(0, abs=1e-9)
     black = GAN(build_generator(32, 1, 2, 6), build_critic(32, 1, 2), "sgan")
     black.average.layers[-1].bias.assign([-100.0])
     collapsed = report.metrics(Painter(black), real, model, 30)
