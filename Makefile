@@ -5,19 +5,24 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && echo $$p && break; done)
 ARTICLES := $(patsubst %/train.py,%,$(wildcard */train.py))
 MORE := $(filter-out more/__init__,$(patsubst %.py,%,$(wildcard more/*.py)))
+TRICKS := $(filter-out %/__init__,$(patsubst %.py,%,$(wildcard more/keras_tricks/*.py)))
+BERT := $(addprefix more/bert/,gpt2_ml)
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: help test test-jax test-torch test-export test-slow lint bench stress clean more $(ARTICLES) $(MORE)
+.PHONY: help test test-jax test-torch test-export test-docs test-slow docs lint bench stress clean more $(ARTICLES) $(MORE) $(BERT) $(TRICKS)
 
 help:
 	@echo "make ARTICLE      train an article's model and draw its pictures; ARTICLE is one of: $(ARTICLES)"
 	@echo '                  (ARGS="--epochs 5 --model conv" passes options; see python ARTICLE/train.py --help)'
-	@echo "make more/NAME    a further article, in ten minutes at most: $(notdir $(MORE)); make more: all of them"
+	@echo "make more/NAME    a further article, in ten minutes at most: $(patsubst more/%,%,$(MORE) $(BERT)); make more: all of them"
+	@echo "make more/keras_tricks/NAME    a trick with Keras, in seconds to minutes: $(notdir $(TRICKS))"
 	@echo "make test         check style and run the tests"
 	@echo "make test-jax     what runs on JAX: the layers against their oracles, two processes against one"
 	@echo "make test-torch   what runs on PyTorch: the layers; installs torch first"
 	@echo "make test-export  a tagger as ONNX, LiteRT and SavedModel beside the Keras model; installs converters first"
+	@echo "make test-docs    builds the site of make docs and opens some of its pages"
 	@echo "make test-slow    run the long checks too"
+	@echo "make docs         formulas beside the code that computes them, in Chinese and English: site/index.html"
 	@echo "make bench        measure speed beside what one would run instead"
 	@echo "make stress       kill, starve and attack every script for hours; counts what happened"
 	@echo "make clean        remove .venv; runs/ stays"
@@ -30,9 +35,9 @@ nl2sql: .venv/run        # a BERT first, unless one is named: without it the par
 		$(shell grep -oE -- '--out[ =][^ ]+' <<< '$(ARGS)'))
 	.venv/bin/python nl2sql/train.py $(ARGS)
 
-more: $(MORE)
+more: $(MORE) $(BERT) $(TRICKS)
 
-$(MORE): .venv/run
+$(MORE) $(BERT) $(TRICKS): .venv/run
 	.venv/bin/python $@.py $(ARGS)
 
 test: .venv/dev lint
@@ -45,6 +50,14 @@ test-jax test-torch: test-%:
 
 test-export: .venv/dev .venv/export
 	.venv/bin/python -m pytest -m export tests/test_export.py $(ARGS)
+
+test-docs: .venv/dev .venv/docs
+	.venv/bin/python -m pytest -m docs tests/test_site.py $(ARGS)
+
+docs: .venv/docs
+	.venv/bin/python -m mkdocs build --strict -f docs/site/mkdocs.yml
+	.venv/bin/python -m mkdocs build --strict -f docs/site/mkdocs.en.yml
+	@echo "open site/index.html; its search needs a server: python3 -m http.server -d site"
 
 test-slow: .venv/dev
 	.venv/bin/python -m pytest -m "slow or not slow" $(ARGS)
@@ -86,6 +99,10 @@ clean:
 
 .venv/export: .venv/run requirements-export.txt
 	.venv/bin/python -m pip install --quiet -r requirements-export.txt
+	@touch $@
+
+.venv/docs: .venv/run requirements-docs.txt
+	.venv/bin/python -m pip install --quiet -r requirements-docs.txt
 	@touch $@
 
 .venv/bench: .venv/run requirements-bench.txt requirements-torch.txt

@@ -46,6 +46,7 @@ EXCEPTIONS = {
     ("common/harness/provenance.py", "pathlib.Path('/proc/cpuinfo').read_text"): "what the processor is",
     ("dgcnn/vectors.py", "KeyedVectors.load_word2vec_format"): "gensim reads the binary form of word2vec",
     ("gan/data.py", "tarfile.open"): "of a Gzip of archives.py",
+    ("more/bert/legacy_keras.py", "model.load_weights_from_checkpoint"): "TensorFlow reads its checkpoints",
     ("more/word_discovery.py", "np.memmap"): "its own sorted runs, in a folder of its own",
     ("nl2sql/bert.py", "bert.load_weights_from_checkpoint"): "TensorFlow reads its checkpoints",
     ("nl2sql/bert.py", "tf.train.list_variables"): "TensorFlow reads its checkpoints",
