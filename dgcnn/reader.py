@@ -22,7 +22,7 @@ from common.losses import ProductLogits  # noqa: F401
 from dgcnn import layers  # noqa: F401
 from dgcnn.calibration import Calibration
 from dgcnn.features import COUNTS, features_of
-from dgcnn.text import Encoder, normalise, pad, windows
+from dgcnn.text import Encoder, normalise, pad, windows, word_edges
 
 THRESHOLD = 0.1       # of start and of end, as in the author's code
 LONGEST = 16          # characters of an answer where the training did not say; the author's code has 12
@@ -88,16 +88,27 @@ def spans_of(text, start, end, inside=None, count=5, longest=LONGEST, threshold=
         sums = np.concatenate([[0], np.cumsum(inside)])
         starts = firsts[which]
         scores = scores * (sums[np.minimum(starts + lengths + 1, len(inside))] - sums[starts]) / (lengths + 1)
-    found = {}
+    found, edges = {}, word_edges(text) if len(scores) else None
     for i in np.argsort(-scores, kind="stable"):       # best first: a text that was seen had a better place
         first = int(firsts[which[i]])
-        first, stop = trimmed(text, first, first + int(lengths[i]) + 1)
+        first, stop = trimmed(text, *with_whole_words(edges, first, first + int(lengths[i]) + 1))
         key = vote_key(text[first:stop])
         if any(map(str.isalnum, key)):                 # marks and blanks alone answer nothing
             found.setdefault(key, Span(text[first:stop], float(scores[i]), first, stop))
         if len(found) == count:
             break
     return list(found.values())
+
+
+def with_whole_words(edges, first, stop):
+    """A span that leaves out one character of a word, or of 三点半, with that character.
+
+    Where more is left out, the model means a part."""
+    if not edges[first] and edges[first - 1]:
+        first -= 1
+    if not edges[stop] and edges[stop + 1]:
+        stop += 1
+    return first, stop
 
 
 def trimmed(text, first, stop):

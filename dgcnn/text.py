@@ -2,6 +2,7 @@
 
 import functools
 import pathlib
+import re
 import unicodedata
 
 import numpy as np
@@ -45,6 +46,20 @@ def segment(text):
         else:
             words.append(word)
     return words
+
+
+# what segment takes apart: numbers with their points, Latin words, and 三点半
+WHOLE = re.compile(r"\d+(?:[.,:]\d+)*|[a-z]+|[\d零〇一二两三四五六七八九十]+[点时年个]半(?![天日夜])")
+
+
+def word_edges(text):
+    """(len(text) + 1,) booleans: where a word of a text begins or ends, numbers and Latin words whole."""
+    text = normalise(text)
+    edges = np.zeros(len(text) + 1, bool)
+    edges[np.cumsum([0, *map(len, segment(text))])] = True
+    for match in WHOLE.finditer(text):
+        edges[match.start() + 1:match.end()] = False
+    return edges
 
 
 class Encoder:

@@ -4,12 +4,13 @@ import numpy as np
 import pytest
 
 from common.harness.reading import InputError
-from dgcnn import data, kinds, report
+from dgcnn import data, kinds, reader, report
 from dgcnn.batches import Crop, label, most_similar
 from dgcnn.calibration import Calibration, curve, threshold_for
 from dgcnn.data import Passage, Question
 from dgcnn.features import COUNTS, features_of
-from dgcnn.reader import spans_of
+from dgcnn.reader import spans_of, with_whole_words
+from dgcnn.text import word_edges
 
 # ------------------------------------------------------------------------------------------------------ kinds
 
@@ -54,8 +55,9 @@ def test_kinds_stand_beside_the_match_features():
 
 # ----------------------------------------------------------------------------------------------- long answers
 
-def test_inside_weighs_a_span_by_its_mean():
+def test_inside_weighs_a_span_by_its_mean(monkeypatch):
     """Against the product over every pair, times the mean of inside, pair by pair."""
+    monkeypatch.setattr(reader, "word_edges", lambda text: np.ones(len(text) + 1, bool))
     rng, text = np.random.default_rng(0), "白云山坐落在广州主峰海拔米谁写春风水天地"
     for _ in range(20):
         start, end, inside = rng.random((3, len(text)))
@@ -89,6 +91,18 @@ def test_the_training_answers_say_how_long_an_answer_may_be():
     assert data.longest_answer(short) == 3                               # the shortest of its answers counts
     assert data.longest_answer(long) == data.longest_answer(short + long) == 100
     assert data.longest_answer([Question("1", "问", [Passage("x")], "a")]) == 1
+
+
+@pytest.mark.parametrize("text, span, kept", [
+    ("他三点半起床", "三点", "三点半"), ("到早上三点半夜里", "三点", "三点"), ("高1.5米", ".5米", "1.5米"),
+    ("全长1,318公里", ",318公里", "1,318公里"), ("全长1,318公里", "318公里", "318公里"),
+    ("高21米", "1米", "21米"), ("在中华人民共和国", "中华", "中华"), ("爱吃西红柿的人", "西红", "西红柿"),
+    ("爱吃西红柿的人", "红柿", "西红柿"), ("用linux的人", "inux", "linux"), ("西红柿", "西红", "西红柿"),
+])
+def test_a_span_takes_the_one_character_of_a_word_that_it_left_out(text, span, kept):
+    first = text.index(span)
+    start, stop = with_whole_words(word_edges(text), first, first + len(span))
+    assert text[start:stop] == kept
 
 
 # ---------------------------------------------------------------------------------------------------- refusal
