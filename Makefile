@@ -6,8 +6,8 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 ARTICLES := $(patsubst %/train.py,%,$(wildcard */train.py))
 MORE := $(filter-out more/__init__,$(patsubst %.py,%,$(wildcard more/*.py)))
 TRICKS := $(filter-out %/__init__,$(patsubst %.py,%,$(wildcard more/keras_tricks/*.py)))
-BERT := $(addprefix more/bert/,gpt2_ml)
-export TF_CPP_MIN_LOG_LEVEL ?= 2
+BERT := $(addprefix more/bert/,gpt2_ml drop_token)
+export TF_CPP_MIN_LOG_LEVEL ?= 3
 
 .PHONY: help test test-jax test-torch test-export test-docs test-slow docs lint bench stress clean more $(ARTICLES) $(MORE) $(BERT) $(TRICKS)
 

@@ -14,7 +14,6 @@ from common.matrix_capsule import ClassCapsules, ConvCapsules, PrimaryCapsules  
 
 WINDOW = 14      # pixels that a position of the features sees in either direction
 DARK = 0.1       # up to here a pixel in [0, 1] shows nothing
-NAMED = 0.7      # score above which a digit is named: of validation pairs, 0.5 names a third digit too often
 
 
 class Classifier:

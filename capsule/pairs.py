@@ -2,6 +2,7 @@
 
 import numpy as np
 
+NAMED = 0.7       # score above which a digit is named: of validation pairs, 0.5 names a third digit too often
 MAX_SHIFT = 8     # pixels by which the digits of an overlapping pair are shifted at most, in each direction
 
 

@@ -16,7 +16,7 @@ from typing import Annotated
 import numpy as np
 import tyro
 
-from capsule.classifier import NAMED, Classifier
+from capsule.pairs import NAMED
 from capsule.pictures import read
 from common.harness import cli
 from common.harness.reading import InputError
@@ -38,12 +38,14 @@ class Config:
 def predict(config):
     if not config.images:
         raise InputError("expected the paths of one or more pictures. Received: none")
+    images = [read(path) for path in config.images]               # all of them, before the first answer
+    from capsule.classifier import Classifier  # TensorFlow takes seconds: a picture is refused before
+
     classifier = Classifier.load(config.run)
     classes = classifier.classes
     if config.digits > classes:
         raise InputError(f"--digits expects 0 to {classes}, the model has {classes} classes. "
                          f"Received: {config.digits}")
-    images = [read(path) for path in config.images]               # all of them, before the first answer
     for path, image in zip(config.images, images):
         scores, = classifier.scores(image[None])
         print(f"{path}: {answer(scores, config)}")

@@ -3,8 +3,7 @@
 import numpy as np
 from matplotlib.figure import Figure
 
-from capsule.classifier import NAMED
-from capsule.pairs import PAIRS, beside_nothing, k_hot
+from capsule.pairs import NAMED, PAIRS, beside_nothing, k_hot
 from common.harness.writing import write_figure
 
 # ---------------------------------------------------------------------------------------------------- metrics
