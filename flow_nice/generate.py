@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from typing import Annotated
 
 import numpy as np
-from keras import ops
 
 from common.harness import cli, plots
 from common.harness.writing import ROOT
@@ -58,7 +57,7 @@ def generate(config):
 def one_dimension(sampler, code, count, rows=10):
     """The same code with one number of it from −4 to 4: a row for each of the dimensions of least s, which
     matter most, (14) and 特征解耦."""
-    log_s = ops.convert_to_numpy(sampler.flow.layers[-1].log_scale).reshape(-1)
+    log_s = sampler.code_log_scale()
     return sampler.vary(code, np.argsort(log_s)[:rows], np.linspace(-4, 4, count))
 
 
