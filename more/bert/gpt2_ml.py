@@ -126,7 +126,7 @@ def perplexities(gpt, numbers, tests):
     for name, texts in tests.items():
         rows = [encode(STOP + text, numbers) for text in texts]
         found = log_probabilities(gpt, rows)
-        verse = [np.array([is_han(character) for character in text]) for text in texts]
+        verse = [np.array(list(map(is_han, text))) for text in texts]
         metrics[f"{name}: nats a text, of its characters"] = np.mean([-p[han].sum() for p, han in
                                                                       zip(found, verse)])
         metrics[f"{name}: nats a text, with its marks"] = np.mean([-p.sum() for p in found])

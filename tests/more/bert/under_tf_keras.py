@@ -5,7 +5,7 @@ import types
 import numpy as np
 import pytest
 
-from more.bert import gpt2_ml, legacy_keras
+from more.bert import drop_token, gpt2_ml, legacy_keras
 from tests.more.bert import oracle
 
 # isort: split
@@ -167,3 +167,114 @@ def test_options_that_do_not_fit():
     config = types.SimpleNamespace(least=9, most=8, seed=0)
     with pytest.raises(InputError, match="--least expects at most --most, 8. Received: 9"):
         gpt2_ml.demo(config)
+
+
+# ------------------------------------------------------------------------------------------------- drop_token
+
+BERT = {**drop_token.small_bert(20, 32, 2, positions=12), "hidden_dropout_prob": 0.0}
+
+
+def hidden(draw, rate, shorten):
+    """A small BERT whose DropToken draws these numbers, as a function of tokens in training."""
+    bert = legacy_keras.build(drop_token.bert_with(rate, shorten), BERT, seed=1)
+    layer = bert.layers["Drop-Token"]
+    layer.draw = lambda shape: tf.constant(draw, "float32")
+    return layer, lambda tokens: bert.model([tokens, np.zeros_like(tokens)], training=True)
+
+
+@pytest.mark.parametrize("rate", [0.1, 0.25, 0.5, 0.8])
+def test_shorter_sequences_and_masked_columns_have_the_same_outputs(rate):
+    """The twin: every token is there, and those that are dropped are hidden from all attention."""
+    rng = np.random.default_rng(0)
+    tokens = rng.integers(5, 20, (3, 10)).astype("int32")
+    tokens[1, 6:] = tokens[2, 3:] = 0                                           # padding
+    draw = rng.random((3, 10))
+    layer, short = hidden(draw, rate, True)
+    _, whole = hidden(draw, rate, False)
+    places = layer.chosen(tf.constant(tokens > 0)).numpy()
+    after, before = short(tokens).numpy(), whole(tokens).numpy()
+    assert after.shape[1] == places.shape[1] == np.ceil(10 * (1 - rate)) and before.shape[1] == 10
+    for row, real in enumerate((10, 6, 3)):
+        stays = [place for place in places[row] if place < 10]
+        assert len(stays) == max(1, np.ceil(real * (1 - rate) - 1e-9))
+        assert stays[0] == 0 and stays == sorted(set(stays)) and max(stays) < real
+        # those with the smallest numbers, besides the first
+        others = sorted(range(1, real), key=lambda place: draw[row, place])
+        assert set(stays) == {0, *others[:len(stays) - 1]}
+        np.testing.assert_allclose(after[row, :len(stays)], before[row, stays], atol=1e-5)
+
+
+def test_positions_stay_and_tokens_change_nothing_once_dropped():
+    """Outputs depend on the tokens that stay, and on where they stand."""
+    draw = np.array([[0.9, 0.1, 0.8, 0.2, 0.7, 0.3]])
+    _, short = hidden(draw, 0.5, True)
+    tokens = np.array([[2, 7, 8, 9, 10, 11]], "int32")                           # 0, 1 and 3 stay
+    before = short(tokens).numpy()
+    np.testing.assert_allclose(short(np.array([[2, 7, 15, 9, 16, 17]], "int32")).numpy(), before, atol=1e-6)
+    _, shifted = hidden(np.array([[0.9, 0.1, 0.2, 0.8, 0.7, 0.3]]), 0.5, True)
+    moved = shifted(np.array([[2, 7, 9, 8, 10, 11]], "int32")).numpy()           # 9 stays at place 2
+    assert np.abs(moved - before).max() > 1e-3
+
+
+def test_inference_drops_nothing_and_training_draws_anew():
+    layer, x = drop_token.DropToken(0.5), tf.random.normal((2, 8, 4))
+    np.testing.assert_array_equal(layer(x, training=False), x)
+    found = {tuple(layer(x, training=True).numpy()[0, :, 0]) for _ in range(20)}
+    assert len(found) > 5 and {len(row) for row in found} == {4}
+    first = {row[0] for row in found}
+    assert len(first) == 1                                                       # [CLS]
+    np.testing.assert_array_equal(drop_token.DropToken(0.0)(x, training=True), x)
+
+
+def test_every_token_but_the_first_stays_equally_often():
+    layer = drop_token.DropToken(0.4)
+    places = layer.chosen(tf.ones((20_000, 10), bool)).numpy()
+    shares = np.bincount(places.ravel(), minlength=11) / 20_000
+    assert shares[0] == 1 and shares[10] == 0
+    np.testing.assert_allclose(shares[1:10], 5 / 9, atol=0.02)
+
+
+@pytest.mark.parametrize("options, message", [
+    ({"rate": 1.0}, "rate expects a share from 0 to below 1. Received: rate=1.0"),
+    ({"rate": 0.1, "keep_first": -1}, "keep_first expects at least 0. Received: keep_first=-1"),
+])
+def test_what_the_layer_refuses(options, message):
+    with pytest.raises(ValueError, match=message):
+        drop_token.DropToken(**options)
+
+
+def test_the_layer_is_saved_with_a_model(tmp_path):
+    x = keras.Input((None, 4))
+    model = keras.Model(x, drop_token.DropToken(0.25, keep_first=2)(x))
+    model.save(tmp_path / "model.keras")
+    layer = keras.models.load_model(tmp_path / "model.keras").layers[-1]
+    assert (layer.rate, layer.keep_first, layer.shorten) == (0.25, 2, True)
+
+
+def test_expected_embeddings_are_the_mean_of_mlm_corruption():
+    rng = np.random.default_rng(0)
+    embeddings, mask_id = rng.normal(size=(6, 3)), 4
+    found = drop_token.expected_embeddings(embeddings, mask_id)
+    count = 400_000
+    for token in (0, 4, 5):
+        chosen, kind = rng.random(count) < 0.15, rng.random(count)
+        shown = np.full(count, token)
+        shown[chosen & (kind < 0.8)] = mask_id
+        replaced = chosen & (kind >= 0.9)
+        shown[replaced] = rng.integers(0, 6, replaced.sum())
+        deviation = embeddings.std(axis=0).max() / np.sqrt(count)
+        np.testing.assert_allclose(found[token], embeddings[shown].mean(axis=0), atol=5 * deviation)
+    some = drop_token.expected_embeddings(embeddings, mask_id, averaged=[5])
+    np.testing.assert_allclose(some - found, 0.015 * (embeddings[5] - embeddings.mean(axis=0)) + 0 * found,
+                               atol=1e-12)
+
+
+def test_a_classifier_takes_weights_and_corrects_them(tmp_path):
+    config = {**BERT, "vocab_size": 6}
+    bert = legacy_keras.build("bert", config, seed=3)
+    arrays = legacy_keras.arrays_of(bert)
+    model = drop_token.build_classifier(config, 0.5, checkpoint=arrays, expected=4)
+    before = arrays["bert/embeddings/word_embeddings"]
+    after = next(w for w in model.weights if w.shape == before.shape).numpy()
+    np.testing.assert_allclose(after, drop_token.expected_embeddings(before, 4), atol=1e-6)
+    assert model(np.array([[2, 1, 3]], "int32")).shape == (1, 1)
