@@ -19,6 +19,7 @@ BLOG = "https://kexue.fm/archives"
 LAYERS = sorted(path.stem for path in (ROOT / "common").glob("*.py") if path.stem != "__init__")
 SECTIONS = {"zh": "“{}”一节", "en": "section {}"}            # of an article, in the words of each language
 WHOLE = {"zh": "原文", "en": "the article"}
+STYLE = ".md-grid { max-width: 80rem }\n"                     # the source has 110 columns
 
 
 def on_files(files, config):
@@ -30,6 +31,7 @@ def on_files(files, config):
     for name in LAYERS:
         text = f"# common/{name}.py\n\n::: common.{name}\n"
         files.append(File.generated(config, f"api/{name}.md", content=text))
+    files.append(File.generated(config, "style.css", content=STYLE))
     return files
 
 
