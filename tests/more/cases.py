@@ -2,6 +2,7 @@
 
 # file → options beside --smoke, one command line after the other
 SMOKE = {
+    "denoising": [""],
     "em": [""],
     "focal": [""],
     "gillespie": [""],
@@ -18,6 +19,7 @@ SMOKE = {
 LONG = ["mixing", "noise_contrastive"]
 # (file, options, message): refused in one line, before anything is written
 BAD = [
+    ("denoising", "--samples 5", "--samples expects 64 to 100,000. Received: 5"),
     ("focal", "--epochs 0", "--epochs expects 1 to 1,000. Received: 0"),
     ("mixing", "--batch-size 0", "--batch-size expects 1 to 10,000. Received: 0"),
     ("vib", "--epochs 0", "--epochs expects 1 to 1,000. Received: 0"),
