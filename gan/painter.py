@@ -44,6 +44,19 @@ class Painter:
         x = self.model.predict(np.asarray(codes, "float32"), batch_size=500, verbose=0) / 2 + 0.5
         return x[..., 0] if x.shape[-1] == 1 else x
 
+    def surest(self, count, candidates, recognise, seed=0):
+        """Codes (count, latent_dim), each the one of so many candidates whose image is recognised best.
+
+        Args:
+            recognise: images in [0, 1], (n, height, width, channels) → logits of classes, (n, classes).
+        """
+        codes = self.sample_codes(count * candidates, seed)
+        logits = recognise(self.paint(codes).reshape(-1, *self.shape))
+        largest = logits.max(axis=-1, keepdims=True)
+        log_p = -np.log(np.exp(logits - largest).sum(axis=-1))            # of the likeliest class
+        best = log_p.reshape(count, candidates).argmax(axis=-1)
+        return codes.reshape(count, candidates, -1)[np.arange(count), best]
+
     def sample(self, count, seed=1):
         """uint8 images as a file would hold them, (n, height, width, channels)."""
         x = self.paint(self.sample_codes(count, seed))
@@ -53,6 +66,16 @@ class Painter:
         """Codes of `count` walks of `steps` steps each, one walk after the other."""
         starts, ends = self.sample_codes(2 * count, seed).reshape(2, count, -1)
         return np.concatenate([walk(start, end, steps) for start, end in zip(starts, ends)])
+
+
+def round_trip(codes, steps):
+    """Codes on a closed way through the codes (stations, ..., dim) in turn, each leg of so many steps a great
+    circle: (stations · steps, ..., dim), and the next after the last is the first."""
+    legs = []
+    for starts, ends in zip(codes, np.roll(codes, -1, axis=0)):
+        leg = [walk(a, b, steps + 1)[:-1] for a, b in zip(starts, ends)]       # of each walker
+        legs.append(np.swapaxes(leg, 0, 1))
+    return np.concatenate(legs)
 
 
 def walk(start, end, steps):

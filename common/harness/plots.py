@@ -1,9 +1,10 @@
-"""Pictures that several articles draw: image sheets, latent scatter, loss curves; and the codes that sheets
-decode.
+"""Pictures that several articles draw: image sheets and animations of them, latent scatter, loss curves; and
+the codes that sheets decode.
 
 No Keras in here.
 """
 
+import json
 import pathlib
 import statistics
 
@@ -44,6 +45,23 @@ def save_sheets(sheets, folder, columns):
         path = pathlib.Path(folder) / f"{name}.png"
         save_sheet(images, path, columns)
         print(shown(path))
+
+
+def save_animation(frames, path, columns=None, scale=2, milliseconds=80):
+    """A GIF that repeats itself: each of the frames (n, height, width[, 3]) is a sheet, see sheet_of. Sixteen
+    levels of each colour, which make it a quarter of the size."""
+    pictures = []
+    for images in frames:
+        levels = (np.asarray(images).clip(0, 1) * 15).round() / 15
+        pictures.append(sheet_of(levels, columns, scale))
+    write_figure(path, lambda file: pictures[0].save(
+        file, "GIF", save_all=True, append_images=pictures[1:], duration=milliseconds, loop=0))
+
+
+def print_paths(paths, as_json=False):
+    """Where pictures are, a line each, or for programs as one line of JSON."""
+    names = [str(shown(path)) for path in paths]
+    print(json.dumps({"files": names}, ensure_ascii=False) if as_json else "\n".join(names))
 
 
 def save_scatter(points, labels, path, title):

@@ -32,7 +32,7 @@ from gan.objectives import (
     penalty_div,
     penalty_gp,
 )
-from gan.painter import Painter, walk
+from gan.painter import Painter, round_trip, walk
 from gan.train import GAN, Config, build_critic, build_generator
 
 RNG = np.random.default_rng(0)
@@ -419,8 +419,11 @@ def test_a_resumed_run_ends_as_one_that_was_not_stopped(tmp_path, monkeypatch, n
 def test_generate_from_a_file(tmp_path, capsys):
     save_model(small(), tmp_path / "model.keras")
     generate.generate(generate.Config(tmp_path / "model.keras", tmp_path / "out", 3))
-    assert {path.name for path in (tmp_path / "out").iterdir()} == {"samples.png", "walks.png"}
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"samples.png", "walks.png", "walk.gif"}
     assert Image.open(tmp_path / "out/samples.png").size == (3 * 28 * 2, 3 * 28 * 2)
+    assert Image.open(tmp_path / "out/walk.gif").n_frames == 4 * 10
+    with pytest.raises(InputError, match=r"--classifier expects one .* for 28 × 28 × 1 images"):
+        generate.generate(generate.Config(tmp_path / "model.keras", tmp_path / "out", 3, best_of=2))
     with pytest.raises(InputError, match="--count expects 2 to 100"):
         cli.check(generate.Config(tmp_path / "model.keras", tmp_path / "out", 1))
     with pytest.raises(InputError, match="is not a model|expected a model trained by gan/train.py"):
@@ -451,6 +454,25 @@ def test_entropy_and_modes():
     assert one == {"recognised_entropy": 0, "modes": 1}
     few = np.array([0] * 96 + [1] * 3 + [2])                         # a tenth of a quarter is 2.5 of 100
     assert report.class_metrics(few, real)["modes"] == 2
+
+
+def test_the_surest_of_each_group():
+    """The classifier is a stub: the brighter an image, the surer it is."""
+    painter = Painter(small())
+    brightness = lambda x: np.c_[np.zeros(len(x)), 50 * x.mean(axis=(1, 2, 3))]                   # noqa: E731
+    codes = painter.sample_codes(6, seed=4)
+    light = painter.paint(codes).mean(axis=(1, 2)).reshape(2, 3)
+    expected = codes.reshape(2, 3, -1)[[0, 1], light.argmax(axis=1)]
+    np.testing.assert_array_equal(painter.surest(2, 3, brightness, seed=4), expected)
+
+
+def test_a_round_trip_comes_by_every_code_and_ends_where_it_began():
+    stations = RNG.normal(size=(3, 2, 5))
+    way = round_trip(stations, 4)
+    assert way.shape == (12, 2, 5)
+    np.testing.assert_allclose(way[::4], stations)
+    for walker in range(2):
+        np.testing.assert_allclose(way[8:, walker], walk(stations[2, walker], stations[0, walker], 5)[:4])
 
 
 def test_walks_stay_on_the_sphere():

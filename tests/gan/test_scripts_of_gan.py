@@ -11,8 +11,11 @@ from tests.articles import ROOT, last_line, run
 def test_the_toy_of_gan_runs_and_images_come_from_a_run(tmp_path):
     result = run("gan/toy.py", "--steps", "20", "--distances", "2", "--out", tmp_path / "toy", cwd=tmp_path)
     assert "|∂L_G/∂θ|" in result.stdout and (tmp_path / "toy/gradients.png").exists()
-    run("gan/generate.py", "--out", tmp_path / "shipped", cwd=tmp_path)
-    assert {path.name for path in (tmp_path / "shipped").iterdir()} == {"samples.png", "walks.png"}
+    names = {"samples.png", "walks.png", "walk.gif"}
+    options = ("--best-of", "3", "--frames", "3", "--json")
+    printed = run("gan/generate.py", "--out", tmp_path / "shipped", *options, cwd=tmp_path).stdout
+    assert {path.name for path in (tmp_path / "shipped").iterdir()} == names
+    assert {path.split("/")[-1] for path in json.loads(printed)["files"]} == names
     run("gan/train.py", "--smoke", "--width", "4", "--distances", "--out", tmp_path)
     folder, = (tmp_path / "gan").iterdir()
     log = list(csv.DictReader((folder / "log.csv").open()))
@@ -21,7 +24,7 @@ def test_the_toy_of_gan_runs_and_images_come_from_a_run(tmp_path):
     assert float(log[0]["frechet_distance"]) != float(log[-1]["frechet_distance"])
     assert (folder / "distance.png").exists()
     run("gan/generate.py", "--run", folder, "--out", tmp_path / "pictures")
-    assert {path.name for path in (tmp_path / "pictures").iterdir()} == {"samples.png", "walks.png"}
+    assert {path.name for path in (tmp_path / "pictures").iterdir()} == names
     assert "expected a run folder" in last_line(run("gan/generate.py", "--run", tmp_path, code=2))
 
 

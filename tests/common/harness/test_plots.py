@@ -1,8 +1,11 @@
 """Pictures: what stands in them."""
 
+import json
+
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
+from PIL import Image
 
 from common.harness import plots
 
@@ -39,3 +42,25 @@ def test_points_of_a_line_become_a_histogram_that_counts_each_label(classes):
 
 def test_equal_points_of_a_line():
     assert sum(bar.get_height() for bar in drawn(np.zeros((7, 1)), None).patches) == 7
+
+
+def test_a_gif_shows_the_frames_in_their_order(tmp_path):
+    frames = np.zeros((3, 4, 5, 6))
+    for step, images in enumerate(frames):
+        images[step] = 1                                    # one image of the sheet of two rows lights up
+    plots.save_animation(frames, tmp_path / "x.gif", columns=2, scale=1, milliseconds=50)
+    with Image.open(tmp_path / "x.gif") as picture:
+        assert picture.n_frames == 3 and picture.info["loop"] == 0 and picture.size == (12, 10)
+        for step in range(3):
+            picture.seek(step)
+            found = np.asarray(picture.convert("L")) / 255
+            expected = np.asarray(plots.sheet_of(frames[step], 2, 1)) / 255
+            np.testing.assert_allclose(found, expected, atol=1 / 30)
+
+
+def test_paths_are_printed_for_people_and_for_programs(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    plots.print_paths([tmp_path / "a.png", "b/图.gif"])
+    plots.print_paths([tmp_path / "a.png", "b/图.gif"], as_json=True)
+    first, second, line = capsys.readouterr().out.splitlines()
+    assert [first, second] == ["a.png", "b/图.gif"] == json.loads(line)["files"]
