@@ -1,6 +1,7 @@
 """Draws digits from a trained NICE, by default the small one in flow_nice/weights: in seconds, without data.
 
     python flow_nice/generate.py                     samples, temperatures, inpainting, what s and one z mean
+    python flow_nice/generate.py --dimensions 784    samples from all dimensions of z, as the article's
     python flow_nice/generate.py --run runs/flow_nice/article-...           the same from a run of yours
 """
 
@@ -13,13 +14,17 @@ from dataclasses import dataclass
 from typing import Annotated
 
 import numpy as np
+from tqdm import tqdm
 
 from common.harness import cli, plots
+from common.harness.console import in_users_language
 from common.harness.writing import ROOT
 from flow_nice import report
 from flow_nice.sampler import Sampler
 
 TEMPERATURES = (0, 0.25, 0.5, 0.75, 1, 1.25)     # 0: the mode of the prior, 1: what the model was trained for
+WIDTHS = (5, 10, 25, 50, 100, 200, 784)          # how many dimensions of z dimensions.png keeps
+STATIONS, WALKERS = 4, 16                        # codes that each walk of walk.gif goes through; who walks
 
 
 @dataclass
@@ -30,43 +35,91 @@ class Config:
     """Folder for the pictures; pictures of the same name there are replaced."""
     temperature: Annotated[float, cli.Between(0, 10)] = 0.75
     """退火参数: factor on z."""
+    dimensions: Annotated[int, cli.Between(1, 784)] = 50
+    """Dimensions of z that samples, walk and inpainting keep, those of least s; the others, mostly noise, are
+    0. The article keeps all 784."""
     count: Annotated[int, cli.Between(2, 100)] = 15
     """Pictures in a row."""
     steps: Annotated[int, cli.Between(0, 100_000)] = 300
     """Steps of gradient ascent on log q(x) for the missing half, 0 leaves inpainting out."""
+    frames: Annotated[int, cli.Between(2, 100)] = 10
+    """Pictures of walk.gif from one code to the next."""
+    json: bool = False
+    """Print the names of the pictures as a line of JSON."""
     seed: cli.Seed = 0
     """Seed of the random codes."""
 
 
 def generate(config):
-    sampler, count = Sampler.load(config.run), config.count
-    samples = sampler.sample(count ** 2, config.temperature, config.seed)
-    codes = sampler.codes(count, seed=config.seed)
-    rows = [t * codes for t in TEMPERATURES]                       # the same z in each row
-    ends = sampler.codes(16, config.temperature, config.seed + 1)
-    lines = [plots.interpolate(start, end, count) for start, end in zip(ends[::2], ends[1::2])]
-    sheets = {"samples": samples, "temperatures": sampler.decode(np.concatenate(rows)),
-              "interpolation": sampler.decode(np.concatenate(lines)),
-              "one_dimension": one_dimension(sampler, codes[0] * config.temperature, count)}
-    if config.steps:
-        sheets["inpainting"] = inpaint_lower_half(sampler, samples[:count].clip(0, 1), config)
-    plots.save_sheets(sheets, config.out, count)
-    report.draw_importance(sampler.log_scale(), config.out / "importance.png")
+    sampler, paths = Sampler.load(config.run), []
+    names = [name for name in SHEETS if config.steps or name != "inpainting"]
+    # a bar on a terminal, where it takes more than two seconds
+    for name in tqdm(names, unit=in_users_language(" pictures", " 张"), delay=2, disable=None):
+        paths.append(config.out / f"{name}.png")
+        plots.save_sheet(SHEETS[name](sampler, config), paths[-1], config.count)
+    paths += [config.out / "importance.png", config.out / "walk.gif"]
+    report.draw_importance(sampler.log_scale(), paths[-2])
+    plots.save_animation(frames_of_walk(sampler, config), paths[-1])
+    plots.print_paths(paths, config.json)
 
 
-def one_dimension(sampler, code, count, rows=10):
+def codes_of(sampler, count, config, seed=0):
+    """Codes of samples: by --temperature and --dimensions."""
+    codes = sampler.codes(count, config.temperature, config.seed + seed)
+    return sampler.narrowed(codes, config.dimensions)
+
+
+def samples(sampler, config):
+    return sampler.decode(codes_of(sampler, config.count ** 2, config))
+
+
+def temperatures(sampler, config):
+    """The same z in each row."""
+    codes = sampler.codes(config.count, seed=config.seed)
+    return sampler.decode(np.concatenate([t * codes for t in TEMPERATURES]))
+
+
+def dimensions(sampler, config):
+    """The same z in each row, of which more and more dimensions are kept."""
+    codes = sampler.codes(config.count, config.temperature, config.seed)
+    return sampler.decode(np.concatenate([sampler.narrowed(codes, width) for width in WIDTHS]))
+
+
+def interpolation(sampler, config):
+    """Straight lines between eight pairs of codes."""
+    ends = codes_of(sampler, 16, config, seed=1)
+    lines = [plots.interpolate(start, end, config.count) for start, end in zip(ends[::2], ends[1::2])]
+    return sampler.decode(np.concatenate(lines))
+
+
+def one_dimension(sampler, config, rows=10):
     """The same code with one number of it from −4 to 4: a row for each of the dimensions of least s, which
     matter most, (14) and 特征解耦."""
-    log_s = sampler.code_log_scale()
-    return sampler.vary(code, np.argsort(log_s)[:rows], np.linspace(-4, 4, count))
+    code = codes_of(sampler, 1, config)[0]
+    least = np.argsort(sampler.code_log_scale())[:rows]
+    return sampler.vary(code, least, np.linspace(-4, 4, config.count))
 
 
-def inpaint_lower_half(sampler, images, config):
-    """Three rows: the images, their upper halves, and these completed."""
+def inpainting(sampler, config):
+    """Three rows: images, their upper halves, and these completed."""
+    images = sampler.decode(codes_of(sampler, config.count, config)).clip(0, 1)
     known = np.zeros_like(images)
     known[:, :14] = 1
     completed = sampler.inpaint(images, known, config.steps, config.seed)
     return np.concatenate([images, images * known, completed])
+
+
+SHEETS = {sheet.__name__: sheet for sheet in (samples, temperatures, dimensions, interpolation, one_dimension,
+                                              inpainting)}
+
+
+def frames_of_walk(sampler, config):
+    """Images of WALKERS round trips on straight lines through STATIONS codes each, picture by picture."""
+    stations = codes_of(sampler, STATIONS * WALKERS, config, seed=2).reshape(STATIONS, WALKERS, -1)
+    shares, frames = np.arange(config.frames) / config.frames, []
+    for start, end in zip(stations, np.roll(stations, -1, axis=0)):
+        frames += [sampler.decode(start + share * (end - start)) for share in shares]
+    return frames
 
 
 if __name__ == "__main__":

@@ -38,6 +38,13 @@ class Sampler:
         """z from the prior times temperature (退火参数), (count, 784)."""
         return temperature * ops.convert_to_numpy(self.draw((count, self.flow.dim), seed))
 
+    def narrowed(self, codes, dimensions):
+        """Codes of which only so many dimensions are kept, those of least s; the others are 0. What is left
+        is the manifold of that many dimensions which (14) to (17) speak of: a large s is a small σ."""
+        kept = np.zeros(self.flow.dim, "float32")
+        kept[np.argsort(self.code_log_scale())[:dimensions]] = 1
+        return codes * kept
+
     def decode(self, codes):
         """z → x = f⁻¹(z). Pixels may lie outside [0, 1]."""
         x, _ = self.flow(ops.convert_to_tensor(codes, "float32"), inverse=True)

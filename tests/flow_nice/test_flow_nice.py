@@ -60,6 +60,15 @@ def test_one_number_of_a_code_is_varied():
     np.testing.assert_allclose(ops.convert_to_numpy(codes).reshape(2, 3, 784)[0, :, 3], [-1, 0, 2], atol=1e-4)
 
 
+def test_narrow_codes_keep_the_dimensions_of_least_s():
+    sampler = Sampler(build_nice(blocks=1, width=4, hidden=1))
+    scales = np.random.default_rng(2).permutation(784).astype("float32")
+    sampler.flow.layers[-1].log_scale.assign(scales.reshape(sampler.flow.layers[-1].log_scale.shape))
+    narrow = sampler.narrowed(np.ones((2, 784), "float32"), 10)
+    np.testing.assert_array_equal(narrow, np.tile(scales < 10, (2, 1)))
+    np.testing.assert_array_equal(sampler.narrowed(narrow, 784), narrow)
+
+
 def test_noise_lies_where_the_protocols_say():
     grey = np.repeat(np.array([[0, 255]], "float32"), 50_000, axis=0)
     x, _ = report.dequantised(grey, None, np.random.default_rng(0))

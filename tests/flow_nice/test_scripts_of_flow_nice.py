@@ -1,5 +1,6 @@
 """The scripts of flow_nice besides train.py, as a user starts them."""
 
+import json
 import re
 
 import pytest
@@ -11,9 +12,11 @@ from tests.articles import ROOT, run
 
 
 def test_nice_generates_from_the_shipped_model_and_from_a_run(tmp_path):
-    names = {"samples.png", "temperatures.png", "interpolation.png", "inpainting.png", "one_dimension.png",
-             "importance.png"}
-    run("flow_nice/generate.py", "--out", tmp_path / "pictures", "--steps", "20", cwd=tmp_path)
+    names = {"samples.png", "temperatures.png", "dimensions.png", "interpolation.png", "inpainting.png",
+             "one_dimension.png", "importance.png", "walk.gif"}
+    options = ("--steps", "20", "--frames", "2", "--json")
+    printed = run("flow_nice/generate.py", "--out", tmp_path / "pictures", *options, cwd=tmp_path).stdout
+    assert {path.split("/")[-1] for path in json.loads(printed)["files"]} == names
     assert {path.name for path in (tmp_path / "pictures").iterdir()} == names
     run("flow_nice/train.py", "--smoke", "--prior", "logistic", "--out", tmp_path)
     folder, = (tmp_path / "flow_nice").iterdir()
