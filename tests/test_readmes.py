@@ -11,7 +11,7 @@ from common.harness.reading import sha256_of
 from tests.articles import ARTICLES, ROOT
 
 PAGES = sorted(path for path in [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("*/README*.md"),
-                                 *ROOT.glob("*/weights/README.md")]
+                                 *ROOT.glob("*/weights/README.md"), *ROOT.glob("more/*/README*.md")]
                if not path.relative_to(ROOT).parts[0].startswith((".", "runs")))
 LINK = re.compile(r"\]\(([^)#\s]+)(#[^)\s]*)?\)")
 COMMAND = re.compile(r"python3? (?:-m )?([\w./]+)((?: [^`\n#]*)?)")
