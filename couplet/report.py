@@ -104,3 +104,10 @@ def distinct_2(lines):
     themselves."""
     pairs = [line[i:i + 2] for line in lines for i in range(len(line) - 1)]
     return len(set(pairs)) / max(1, len(pairs))
+
+
+def metrics_of_scorer(scorer, pairs):
+    """exp of the mean −log p(y_t | x, y without y_t), over the second lines' Chinese characters that the
+    vocabulary has. That is no perplexity of lines, as each character sees the others."""
+    log_p = [scorer.log_probs_of_characters(batch)[0] for batch in batches_of_one_length(pairs)]
+    return {"test_perplexity_given_the_others": np.exp(-np.mean(np.concatenate(log_p)))}

@@ -8,6 +8,7 @@ SMOKE = [
 MORE = [
     ("train.py", "--mixer bilstm --recipe article"),
     ("train.py", "--mixer attention"),
+    ("train_scorer.py", ""),
 ]
 # scripts that need no --smoke, since they end in seconds; the tests of the article run them
 OTHERS = [
