@@ -3,6 +3,7 @@ couplets.
 
     python poetry_vae/evaluate.py                                  the shipped model
     python poetry_vae/evaluate.py --run runs/poetry_vae/poetry-... a model of yours
+    python poetry_vae/evaluate.py --picture somewhere              the plane of its codes, too
 """
 
 import pathlib
@@ -28,6 +29,8 @@ class Config:
     """As for poetry_vae/train.py."""
     iw_couplets: Annotated[int, cli.Between(0, 10**9)] = 1000
     """Test couplets for the importance-weighted bound with 100 samples each; 0 leaves it out."""
+    picture: pathlib.Path | None = None
+    """Folder for latent.png and latent.txt; none: they are not drawn."""
 
 
 def evaluate(config):
@@ -35,6 +38,9 @@ def evaluate(config):
     poems = data.load_poems(config.data)
     metrics = report.metrics(poet, poems.train, poems.test, config.iw_couplets)
     print_metrics(metrics)
+    if config.picture:
+        report.save_latent_picture(poet, list(poems.train[:report.LEARNT]), list(poems.test[:report.SHOWN]),
+                                   config.picture)
     return metrics
 
 

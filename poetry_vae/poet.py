@@ -1,20 +1,25 @@
 """A trained poetry VAE as something that writes: couplets → codes, codes → couplets."""
 
+import functools
 import pathlib
 
 import keras
 import numpy as np
 
 from common.gated_conv import GatedConv1D  # noqa: F401 (a layer that the models hold)
+from common.harness.console import in_users_language
 from common.harness.models import load_model
 from common.harness.reading import InputError
 from common.harness.vocab import FIRST, PADDING, Vocab, is_han, to_simplified
 from common.latent import GaussianSampling  # noqa: F401 (another one)
+from poetry_vae.bound import bound
 from poetry_vae.data import LINE
+from poetry_vae.rules import LINES_OF_A_COUPLET, Sounds, compose, without_repeats
 
 BLANK = "□"                                                  # where the model is to write
 BLANKS = str.maketrans(dict.fromkeys("_＿?？*", BLANK))      # what people type for it
 PUNCTUATION = "，,。.、；;！!"
+SCORE_SAMPLES = 20           # of the importance-weighted bound by which couplets are chosen
 
 
 class Poet:
@@ -59,13 +64,34 @@ class Poet:
         texts = [self.vocab.decode(row) for row in rows]
         return [f"{text[:LINE]}，{text[LINE:]}。" for text in texts]
 
-    def write(self, codes, temperature=0.0, rng=None):
-        """Codes → couplets, with punctuation."""
-        return self.verse(choose(self.log_probs(codes), temperature, rng))
+    def write(self, codes, temperature=0.0, rng=None, repeats="any"):
+        """Codes → couplets, with punctuation; see choose."""
+        return self.verse(choose(self.log_probs(codes), temperature, rng, repeats))
+
+    def poem(self, codes, temperature=0.0, rng=None, rhyme=True, tones=True):
+        """The codes of a poem's couplets → numbers of its characters, (couplets, 10), no character in two
+        lines; see compose of poetry_vae/rules.py."""
+        log_p = self.log_probs(codes)
+        if temperature:
+            log_p = perturbed(log_p, temperature, rng)
+        return compose(log_p, self.sounds, rhyme, tones)
 
     def sample_codes(self, count, rng):
         """Codes z ~ N(0, I), (count, latent_dim)."""
         return rng.normal(size=(count, self.latent_dim))
+
+    @functools.cached_property
+    def sounds(self):
+        """Tones and rhymes of the vocabulary; computed once, in two seconds."""
+        return Sounds(self.vocab)
+
+    @functools.cached_property
+    def _bound(self):
+        return bound(self.model, SCORE_SAMPLES)
+
+    def scores(self, rows):
+        """The importance-weighted bound on log p(x) of couplets, nats, (n,)."""
+        return self._bound.predict(np.asarray(rows), batch_size=20, verbose=0)[2]
 
     def parse(self, text, blanks=False):
         """A couplet as a user typed it → ten numbers, 0 where the model is to write.
@@ -78,19 +104,16 @@ class Poet:
             InputError: not five or ten characters, characters that the model does not know, or blanks where
                 none may be.
         """
-        more = "with □ where the model writes" if blanks else "or one"
         typed = text.translate(BLANKS) if blanks else text
         characters = "".join(c for c in typed if is_han(c) or (blanks and c == BLANK))
         rest = [c for c in typed if c not in characters and not c.isspace() and c not in PUNCTUATION]
         if self._unknown_in(characters):
             characters = to_simplified(characters)
         if len(characters) not in (LINE, 2 * LINE) or rest:
-            raise InputError(f"expected two lines of five Chinese characters, {more}. "
-                             f"Received: {len(characters)} characters, {text.strip()[:30]!r}")
+            raise InputError(no_couplet(text, characters, blanks))
         unknown = self._unknown_in(characters)
         if unknown:
-            way_out = "write □ or another character" if blanks else "write another character"
-            raise InputError(f"the model does not know {unknown}: {way_out}. Received: {text.strip()[:30]}")
+            raise InputError(unknown_characters(text, unknown, blanks))
         given = np.full(2 * LINE, PADDING, "int32")
         given[:len(characters)] = [self.vocab.numbers.get(c, PADDING) for c in characters]
         return given
@@ -105,8 +128,8 @@ class Poet:
         mean, log_var = self.encode(row[None])
         return mean[0], log_var[0]
 
-    def fill(self, given, count, temperature, rng, chains=64, rounds=15):
-        """`count` couplets with the given characters, (count, 10), the likeliest first.
+    def fill(self, given, count, temperature, rng, repeats="any", chains=64, rounds=15):
+        """`count` couplets with the given characters, (count, 10), the likeliest first; see choose.
 
         Many chains go round: encode a couplet, draw a code of it, write, put the given characters back. This
         is the imputation of Rezende et al. 2014, https://arxiv.org/abs/1401.4082, whose chains approach the
@@ -124,21 +147,58 @@ class Poet:
             mean, log_var = self.encode(rows)
             codes = sample(mean, log_var, rng)
         log_p = self.log_probs(codes)
-        rows = choose(log_p, temperature, rng)
-        rows[:, here] = given[here]
+        allowed = np.ones(log_p.shape[1:], bool)
+        allowed[here] = np.arange(len(self.vocab)) == given[here, None]
+        rows = choose(np.where(allowed, log_p, -np.inf), temperature, rng, repeats)
         likely = np.take_along_axis(log_p, rows[..., None], axis=-1)[..., 0].sum(axis=-1)
         order = np.argsort(-likely, kind="stable")
         return np.array(list(dict.fromkeys(map(tuple, rows[order]))))[:count]      # each once
 
 
-def choose(log_p, temperature=0.0, rng=None):
-    """Numbers of characters, (n, 10): the likeliest for temperature 0, else drawn from p^(1/temperature)."""
+def choose(log_p, temperature=0.0, rng=None, repeats="any"):
+    """Numbers of characters, (n, 10).
+
+    Args:
+        temperature: 0 takes the likeliest, else characters are drawn from p^(1/temperature).
+        repeats: "any" takes each position by itself. "within" takes the likeliest couplet without a character
+            in both lines; with a temperature, that of the noisy ln p by which characters are drawn.
+    """
     if temperature:
-        noise = (rng or np.random.default_rng(0)).gumbel(size=log_p.shape)
-        log_p = log_p / temperature + noise                                         # the Gumbel-max trick
-    return log_p.argmax(axis=-1)
+        log_p = perturbed(log_p, temperature, rng)
+    return log_p.argmax(axis=-1) if repeats == "any" else without_repeats(log_p, LINES_OF_A_COUPLET)
+
+
+def perturbed(log_p, temperature, rng=None):
+    """ln p with noise, so that its largest is a draw from p^(1/temperature): the Gumbel-max trick."""
+    return log_p / temperature + (rng or np.random.default_rng(0)).gumbel(size=log_p.shape)
 
 
 def sample(mean, log_var, rng, size=None):
     """z = μ + σε: a code of each couplet, or codes of the given shape of one."""
     return mean + np.exp(0.5 * log_var) * rng.normal(size=size or mean.shape)
+
+
+def around(code, count, spread, rng):
+    """`count` codes that share a theme: √(1 − spread²) z + spread ε. If z ~ N(0, I), so is each of them, and
+    two of them have the correlation 1 − spread²."""
+    return np.sqrt(1 - spread ** 2) * code + spread * rng.normal(size=(count, len(code)))
+
+
+# ---------------------------------------------------------------------------------------------- what is wrong
+
+def no_couplet(text, characters, blanks):
+    more, chinese = "or one", "或只有一句"
+    if blanks:
+        more, chinese = "with □ where the model writes", "要模型写的字用□"
+    return in_users_language(
+        f"expected two lines of five Chinese characters, {more}. "
+        f"Received: {len(characters)} characters, {text.strip()[:30]!r}",
+        f"需要两句五言，{chinese}。收到：{len(characters)} 个字，{text.strip()[:30]!r}")
+
+
+def unknown_characters(text, unknown, blanks):
+    way_out, chinese = "write another character", "换成别的字"
+    if blanks:
+        way_out, chinese = "write □ or another character", "换成□或别的字"
+    return in_users_language(f"the model does not know {unknown}: {way_out}. Received: {text.strip()[:30]}",
+                             f"模型不认识 {unknown}：请{chinese}。收到：{text.strip()[:30]}")

@@ -1,52 +1,27 @@
 """What a trained poetry VAE is worth and looks like: the metrics of results.json, and the plane of its
 codes."""
 
-import keras
+import pathlib
+
 import numpy as np
-from keras import ops
 from matplotlib.figure import Figure
 
 from common.harness import plots, prosody
 from common.harness.vocab import FIRST
 from common.harness.writing import write_figure, write_lines
-from common.latent import GaussianSampling
+from poetry_vae.bound import bound
 from poetry_vae.data import LINE
 from poetry_vae.poet import choose
 
-# colours of the picture
-THEMES = {"spring": "春", "autumn": "秋", "moon": "月", "wine": "酒", "mountain": "山"}
+# colours of the picture: characters that say what a couplet is about
+THEMES = {"spring": "春花莺燕桃", "war": "军兵战胡戎将塞", "temple": "僧禅寺法佛", "wine": "酒杯醉酌樽",
+          "court": "宫殿帝皇圣"}
+SHOWN, LEARNT = 4000, 30_000 # test couplets for the picture, training couplets that choose its plane
 IW_SAMPLES = 100             # of the importance-weighted bound
 SAMPLES = 1000               # couplets from the prior
 
 
 # --------------------------------------------------------------------------------------------------- metrics
-
-def bound(model, samples):
-    """x → [−log p(x|z), KL, log (1/K) Σ_k p(x|z_k) p(z_k) / q(z_k|x)] for K samples z_k ~ q(z|x), as a model.
-
-    In nats, one number a couplet. The first two make up the negative evidence lower bound; the third is the
-    importance-weighted bound of Burda et al., https://arxiv.org/abs/1509.00519, which rises to log p(x) with
-    K.
-    """
-    x, mean, log_var = model.inputs[0], model.get_layer("mean").output, model.get_layer("log_var").output
-    kl = 0.5 * ops.sum(ops.square(mean) + ops.exp(log_var) - log_var - 1, axis=-1)
-
-    def repeated(t):
-        return ops.repeat(ops.expand_dims(t, 1), samples, axis=1)                           # (batch, K, ...)
-
-    many_mean, many_log_var = repeated(mean), repeated(log_var)
-    z = GaussianSampling(kl_weight=0, seed=0)([many_mean, many_log_var])
-    decoder = model.get_layer("decoder")
-    length, size = decoder.output.shape[1:]
-    logits = ops.reshape(decoder(ops.reshape(z, (-1, z.shape[-1]))), (-1, length, size))
-    targets = ops.reshape(repeated(x), (-1, length))
-    losses = ops.sparse_categorical_crossentropy(targets, ops.cast(logits, "float32"), from_logits=True)
-    log_likelihood = ops.reshape(-ops.sum(losses, axis=-1), (-1, samples))
-    log_prior = -0.5 * ops.sum(ops.square(z), axis=-1)
-    log_posterior = -0.5 * ops.sum(ops.square(z - many_mean) * ops.exp(-many_log_var) + many_log_var, axis=-1)
-    weighted = ops.logsumexp(log_likelihood + log_prior - log_posterior, axis=1) - np.log(samples)
-    return keras.Model(x, [-log_likelihood[:, 0], kl, weighted])
-
 
 def metrics(poet, train, test, iw_couplets=1000):
     """All metrics of one model, for results.json. Of the samples: SAMPLES codes from the prior, likeliest
@@ -78,9 +53,19 @@ def code_metrics(poet, train, x, iw_couplets):
 
 def sample_metrics(poet, train, test):
     """How new, how varied and how regular couplets from the prior are, beside the test couplets."""
-    codes = poet.sample_codes(SAMPLES, np.random.default_rng(0))
-    samples = [poet.vocab.decode(row) for row in choose(poet.log_probs(codes))]
-    return variety(samples, train, test) | regularity(samples, train, test)
+    log_p = poet.log_probs(poet.sample_codes(SAMPLES, np.random.default_rng(0)))
+    rows = choose(log_p)
+    samples = [poet.vocab.decode(row) for row in rows]
+    differing = choose(log_p, repeats="within")
+    return (variety(samples, train, test) | regularity(samples, train, test)
+            | {"samples_within_without_repetition": without_repetition(map(poet.vocab.decode, differing)),
+               "samples_within_distinct2": distinct_2([poet.vocab.decode(row) for row in differing]),
+               "samples_within_cost": (log_p_of(rows, log_p) - log_p_of(differing, log_p)).mean()})
+
+
+def log_p_of(rows, log_p):
+    """ln p(x|z) of rows by the decoder's log_p, nats, (n,)."""
+    return np.take_along_axis(log_p, rows[..., None], axis=-1)[..., 0].sum(axis=-1)
 
 
 def variety(samples, train, test):
@@ -136,55 +121,78 @@ def distinct_2(couplets):
 
 def without_repetition(couplets):
     """Share of couplets in which no character stands in both lines."""
-    return sum(set(couplet[:LINE]).isdisjoint(couplet[LINE:]) for couplet in couplets) / len(couplets)
+    return prosody.share([set(couplet[:LINE]).isdisjoint(couplet[LINE:]) for couplet in couplets])
 
 
 # -------------------------------------------------------------------------------------------------- pictures
 
-def pictures(poet, couplets, run):
+def pictures(poet, train, test, run):
     """Draws the curves and the plane of the codes into the run folder."""
     plots.save_curves(run.state["log"], run.path("loss.png"))
-    save_latent_picture(poet, couplets[:2000], run)
+    save_latent_picture(poet, list(train[:LEARNT]), list(test[:SHOWN]), run.folder)
 
 
-def save_latent_picture(poet, couplets, run, examples=12):
-    """latent.png: the means μ of test couplets on their first two principal components, coloured by a
-    character that they have, with numbers at some of them; latent.txt says which couplets these are (fonts
-    for Chinese are not everywhere)."""
-    mean, _ = poet.encode(poet.vocab.pad(couplets))
-    centred = mean - mean.mean(axis=0)
-    _, scales, axes = np.linalg.svd(centred, full_matrices=False)
-    plane = centred @ axes[:2].T
-    share = (scales[:2] ** 2).sum() / (scales ** 2).sum()
-    rows = outermost(plane, examples)
+def save_latent_picture(poet, train, test, folder, examples=2):
+    """latent.png: the means μ of test couplets of one of the THEMES, on the plane that tells the themes of
+    training couplets apart best, with numbers at some of them; latent.txt says which couplets these are
+    (fonts for Chinese are not everywhere)."""
+    codes, themes, _ = themed(poet, train)
+    centre, axes = discriminant_plane(codes, themes)
+    codes, themes, couplets = themed(poet, test)
+    plane = (codes - centre) @ axes
 
     figure = Figure(figsize=(7, 6), layout="constrained")
-    panel = figure.subplots()
-    themes = np.array([theme_of(text) for text in couplets])
-    panel.scatter(*plane[themes == "other"].T, s=4, label="other", c="lightgrey")
+    panel, lines = figure.subplots(), []
     for theme in THEMES:
-        panel.scatter(*plane[themes == theme].T, s=4, label=theme)
-    for number, row in enumerate(rows, 1):
-        panel.annotate(str(number), plane[row], xytext=(4, 4), textcoords="offset points", fontsize="small")
-    panel.set_title(f"means of test couplets, two principal components ({share:.0%} of the variance)",
-                    fontsize="medium")
+        points = plane[themes == theme]
+        panel.scatter(*points.T, s=6, alpha=0.7, label=f"{theme} ({len(points)})")
+        for row in outermost(plane, themes == theme, examples):
+            lines.append(f"{len(lines) + 1} {theme} {couplets[row][:LINE]}，{couplets[row][LINE:]}。")
+            panel.annotate(str(len(lines)), plane[row], xytext=(3, 3), textcoords="offset points")
+    panel.set_title("means of test couplets; the plane that tells their themes apart best", fontsize="medium")
     panel.legend(fontsize="small", markerscale=3)
-    write_figure(run.path("latent.png"), lambda file: figure.savefig(file, format="png", dpi=110))
-    shown = [f"{couplets[row][:LINE]}，{couplets[row][LINE:]}。" for row in rows]
-    write_lines(run.path("latent.txt"), [f"{number} {text}" for number, text in enumerate(shown, 1)])
+    folder = pathlib.Path(folder)
+    write_figure(folder / "latent.png", lambda file: figure.savefig(file, format="png", dpi=100))
+    write_lines(folder / "latent.txt", lines)
+
+
+def themed(poet, couplets):
+    """(μ, themes, couplets) of those couplets that belong to one theme alone."""
+    themes = [theme_of(text) for text in couplets]
+    chosen = [text for text, theme in zip(couplets, themes) if theme]
+    if not chosen:
+        return np.zeros((0, poet.latent_dim)), np.array([], str), []
+    mean, _ = poet.encode(poet.vocab.pad(chosen))
+    return mean, np.array([theme for theme in themes if theme]), chosen
 
 
 def theme_of(text):
-    """The first of THEMES whose character stands in the text."""
-    for theme, character in THEMES.items():
-        if character in text:
-            return theme
-    return "other"
+    """The one of THEMES of which a character stands in the text; "" for none, or several."""
+    found = [theme for theme, characters in THEMES.items() if not set(characters).isdisjoint(text)]
+    return found[0] if len(found) == 1 else ""
 
 
-def outermost(plane, examples):
-    """Points that are far from each other and from the middle: the outermost one in each of some
-    directions."""
-    angles = np.linspace(0, 2 * np.pi, min(examples, len(plane)), endpoint=False)
-    furthest = [(plane @ [np.cos(angle), np.sin(angle)]).argmax() for angle in angles]
-    return list(dict.fromkeys(furthest))
+def discriminant_plane(codes, themes):
+    """(centre (dim,), axes (dim, 2)): Fisher's linear discriminants, the directions in which the means of the
+    themes differ most by the measure of the deviations within the themes.
+
+    With S the mean covariance within themes and S⁻¹ = L Lᵀ, these are L times the principal axes of the
+    themes' means times L. A unit matrix of weight 0.01 keeps S invertible where couplets are few."""
+    dim = codes.shape[1]
+    names = [theme for theme in np.unique(themes) if (themes == theme).sum() > 1]
+    if not names:
+        return np.zeros(dim), np.eye(dim, 2)
+    groups = [codes[themes == name] for name in names]
+    within = 0.01 * np.eye(dim) + np.mean([np.cov(group, rowvar=False) for group in groups], axis=0)
+    root = np.linalg.cholesky(np.linalg.inv(within))
+    means = np.array([group.mean(axis=0) for group in groups])
+    _, _, axes = np.linalg.svd((means - means.mean(axis=0)) @ root)
+    return means.mean(axis=0), root @ axes[:2].T
+
+
+def outermost(plane, chosen, count):
+    """Rows of the chosen points that lie furthest out in the direction of their mean."""
+    if not chosen.any():
+        return []
+    along = np.where(chosen, plane @ plane[chosen].mean(axis=0), -np.inf)
+    return np.argsort(-along, kind="stable")[:min(count, chosen.sum())]

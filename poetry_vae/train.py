@@ -14,7 +14,7 @@ What it decodes from noise is verse.
     python poetry_vae/train.py                       the article's model and loss
     python poetry_vae/train.py --annealing 0.5       −ELBO 64.3 in 24 minutes on one core
     python poetry_vae/train.py --free-bits 0.1       against a collapse of the posterior
-    python poetry_vae/train.py --network deep        a deeper network around the same code, deep.py
+    python poetry_vae/train.py --network deep --annealing 0.5 --learning-rate 4e-3 --epochs 8     see deep.py
     python poetry_vae/train.py --recipe article      as published: 100 epochs at a constant rate
 """
 
@@ -170,7 +170,7 @@ def train(config):
             **run.fit_options(Poems(run, vocab)))
 
     poet = Poet.load(run.folder)
-    report.pictures(poet, poems.test, run)
+    report.pictures(poet, poems.train, poems.test, run)
     print(*poet.write(poet.sample_codes(10, np.random.default_rng(config.seed + 1))), sep="\n")
     run.finish({**poems.describe(), "vocabulary": len(vocab)},
                report.metrics(poet, poems.train, poems.test, config.iw_couplets))

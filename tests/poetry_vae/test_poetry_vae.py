@@ -8,6 +8,7 @@ import math
 import keras
 import numpy as np
 import pytest
+import scipy.linalg
 
 from common.harness import cli
 from common.harness.models import save_model
@@ -15,8 +16,9 @@ from common.harness.reading import InputError
 from common.harness.vocab import FIRST, Vocab
 from common.harness.writing import ROOT
 from poetry_vae import convert, data, generate, report, train
+from poetry_vae.bound import bound
 from poetry_vae.deep import build_deep_poetry_vae
-from poetry_vae.poet import Poet, choose
+from poetry_vae.poet import Poet, around, choose
 from poetry_vae.train import build_poetry_vae, couplet_loss
 from tests.recipes import configured
 
@@ -60,11 +62,10 @@ def test_the_plain_convolution_is_a_loop():
 
 
 def test_the_deep_network_by_its_parameter_count():
-    convolution, norms = 3 * 64 * 128, 2 * 64 + 4 * 2 * 256
-    block = 2 * (256 * 256 + 256)
-    encoder = 6000 * 64 + 2 * convolution + 640 * 256 + 256 + block + 2 * (256 * 64 + 64)
-    decoder = 64 * 256 + 256 + block + 256 * 640 + 640 + 2 * convolution + 64 * 6000 + 6000
-    assert build_deep_poetry_vae(6000).count_params() == encoder + decoder + norms
+    convolution = 3 * 64 * 128
+    encoder = 6000 * 64 + 2 * convolution + 640 * 256 + 256 + 2 * ((640 + 256) * 64 + 64)
+    decoder = 64 * 256 + 256 + (64 + 256) * 640 + 640 + 2 * convolution + 64 * 6000 + 6000
+    assert build_deep_poetry_vae(6000).count_params() == encoder + decoder
 
 
 def test_the_deep_encoder_knows_who_stands_where_and_the_articles_does_not():
@@ -107,7 +108,7 @@ def test_the_loss_is_a_sum_over_characters():
 def test_the_bounds_are_those_of_their_definitions():
     model, x = small_model(), VOCAB.pad(COUPLETS)
     mean, log_var = Poet(model, VOCAB).encode(x)
-    reconstruction, kl, many = report.bound(model, 2000).predict(x, batch_size=2, verbose=0)
+    reconstruction, kl, many = bound(model, 2000).predict(x, batch_size=2, verbose=0)
     exact_kl = 0.5 * (mean ** 2 + np.exp(log_var) - log_var - 1).sum(axis=-1)
     np.testing.assert_allclose(kl, exact_kl, rtol=1e-4, atol=1e-6)
     # log p(x) by brute force: the mean of p(x|z) over codes of the prior
@@ -141,6 +142,36 @@ def test_tones_and_words_of_samples_stand_beside_those_of_people():
     # 秦川雄帝宅，函谷壮皇居: 平平平仄仄，平仄仄平平
     assert found["samples_alternating"] == found["samples_opposed"] == 1
     assert found["test_gain"] > found["strangers_gain"]
+
+
+def test_the_plane_of_the_picture_is_fishers():
+    """By SciPy's generalized eigenproblem: the directions w of the largest wᵀBw / wᵀSw."""
+    rng = np.random.default_rng(0)
+    themes = np.repeat(["a", "b", "c", "d"], 50)
+    means = rng.normal(size=(4, 6)) * [1, 1, 3, 1, 0, 0]
+    codes = means.repeat(50, axis=0) + rng.normal(size=(200, 6)) @ rng.normal(size=(6, 6))
+    centre, axes = report.discriminant_plane(codes, themes)
+    groups = [codes[themes == name] for name in "abcd"]
+    within = 0.01 * np.eye(6) + sum(np.cov(group.T) for group in groups) / 4
+    means = np.array([group.mean(axis=0) for group in groups])
+    _, vectors = scipy.linalg.eigh(np.cov(means.T), within)
+    np.testing.assert_allclose(centre, means.mean(axis=0))
+    np.testing.assert_allclose(np.abs(axes), np.abs(vectors[:, ::-1][:, :2]), rtol=1e-6, atol=1e-9)
+
+
+def test_themes_of_couplets():
+    assert report.theme_of("春眠不觉晓处处闻啼鸟") == "spring" and report.theme_of(COUPLETS[1]) == "court"
+    assert report.theme_of("春风吹酒熟处处闻啼鸟") == "" and report.theme_of("白日依山尽黄河入海流") == ""
+
+
+@pytest.mark.parametrize("couplets", [COUPLETS, ["白日依山尽黄河入海流"], ["春眠不觉晓处处闻啼鸟"] * 3])
+def test_the_picture_of_few_couplets(tmp_path, couplets):
+    vocab = Vocab.from_texts(couplets)
+    poet = Poet(small_model(vocab), vocab)
+    report.save_latent_picture(poet, couplets, couplets, tmp_path)
+    assert (tmp_path / "latent.png").stat().st_size > 1000
+    lines = (tmp_path / "latent.txt").read_text(encoding="utf-8").splitlines()
+    assert len(lines) == min(2, sum(report.theme_of(text) != "" for text in couplets))
 
 
 def test_choosing_characters():
@@ -281,6 +312,61 @@ def test_every_way_to_generate(trained, capsys):
     assert generate.generate(dataclasses.replace(trained, fill=COUPLETS[0])) == ["秦川雄帝宅，函谷壮皇居。"]
 
 
+def test_no_character_stands_in_both_lines_unless_it_is_asked_for(trained):
+    for text in generate.generate(dataclasses.replace(trained, count=50)):
+        assert set(text[:5]).isdisjoint(text[6:11])
+    loose = generate.generate(dataclasses.replace(trained, count=50, repeats="any"))
+    assert any(not set(text[:5]).isdisjoint(text[6:11]) for text in loose)
+    given = generate.generate(dataclasses.replace(trained, fill="云□□□□，□□□云□"))
+    assert all(text[0] == text[9] == "云" for text in given)
+
+
+def test_the_best_of_several_is_the_likeliest_of_its_group(trained):
+    found = generate.generate(dataclasses.replace(trained, count=2, best_of=6))
+    poet, rng = Poet.load(trained.run), np.random.default_rng(0)
+    rows = choose(poet.log_probs(poet.sample_codes(12, rng)), repeats="within")
+    scores = poet.scores(rows).reshape(2, 6)
+    assert found == poet.verse(rows.reshape(2, 6, 10)[[0, 1], scores.argmax(axis=1)])
+    _, _, bounds = bound(poet.model, 2000).predict(rows, batch_size=4, verbose=0)
+    np.testing.assert_allclose(poet.scores(rows), bounds, atol=3)         # of 20 codes and of 2000
+    assert poet.scores(rows).mean() == pytest.approx(bounds.mean(), abs=0.7)
+
+
+@pytest.mark.parametrize("lines", [4, 8])
+def test_whole_poems(trained, lines):
+    poems = generate.generate(dataclasses.replace(trained, count=2, lines=lines, rules="none"))
+    for poem in poems:
+        couplets = poem.strip().split("\n")
+        assert len(couplets) == lines // 2 and all(len(couplet) == 12 for couplet in couplets)
+    assert generate.generate(dataclasses.replace(trained, count=2, lines=lines)) != poems
+
+
+def test_programs_get_json(trained, capsys):
+    generate.generate(dataclasses.replace(trained, count=2, lines=4, json=True))
+    for line in capsys.readouterr().out.splitlines():
+        poem = json.loads(line)
+        assert [len(text) for text in poem["lines"]] == [5] * 4 and len(poem["log_p_bounds"]) == 2
+
+
+def test_codes_around_a_code_are_of_the_prior_and_share_a_theme():
+    rng = np.random.default_rng(0)
+    many = np.array([around(rng.normal(size=8), 2, 0.6, rng) for _ in range(5000)])
+    np.testing.assert_allclose(many.std(axis=0), 1, atol=0.05)
+    correlation = (many[:, 0] * many[:, 1]).mean()
+    assert correlation == pytest.approx(1 - 0.6 ** 2, abs=0.03)
+    code = rng.normal(size=8)
+    np.testing.assert_allclose(around(code, 3, 0.0, rng), np.tile(code, (3, 1)))
+
+
+def test_messages_are_in_the_users_language(trained, monkeypatch):
+    monkeypatch.setenv("LC_ALL", "zh_CN.UTF-8")
+    for options, message in (({"like": "秦川"}, "需要两句五言，或只有一句。收到：2 个字"),
+                             ({"like": "龘龘龘龘龘"}, "模型不认识 龘：请换成别的字"),
+                             ({"like": "秦川雄帝宅", "fill": "□" * 10}, "只能用一个")):
+        with pytest.raises(InputError, match=message):
+            generate.generate(dataclasses.replace(trained, **options))
+
+
 @pytest.mark.parametrize("options, message", [
     ({"like": "秦川"}, "two lines of five Chinese characters, or one. Received: 2 characters"),
     ({"like": ""}, "Received: 0 characters"), ({"like": "，。"}, "Received: 0 characters"),
@@ -294,6 +380,9 @@ def test_every_way_to_generate(trained, capsys):
     ({"count": 0}, "--count expects 1 to 1,000. Received: 0"),
     ({"count": 101, "fill": "□" * 10}, "--count expects at most 100 with --fill. Received: 101"),
     ({"temperature": -1}, "--temperature expects"),
+    ({"best_of": 0}, "--best-of expects 1 to 100. Received: 0"),
+    ({"lines": 4, "fill": "□" * 10}, "--lines and --best-of draw codes"),
+    ({"best_of": 2, "between": ("秦川雄帝宅", "秦川雄帝宅")}, "--lines and --best-of draw codes"),
 ])
 def test_what_cannot_be_generated(trained, options, message):
     with pytest.raises(InputError, match=message):
