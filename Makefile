@@ -6,20 +6,22 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 ARTICLES := $(patsubst %/train.py,%,$(wildcard */train.py))
 MORE := $(filter-out more/__init__,$(patsubst %.py,%,$(wildcard more/*.py)))
 TRICKS := $(filter-out %/__init__,$(patsubst %.py,%,$(wildcard more/keras_tricks/*.py)))
-BERT := $(addprefix more/bert/,gpt2_ml drop_token)
+BERT := $(addprefix more/bert/,gpt2_ml question_answer drop_token)
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
-.PHONY: help test test-jax test-torch test-export test-docs test-slow docs lint bench stress clean more $(ARTICLES) $(MORE) $(BERT) $(TRICKS)
+.PHONY: help demo test test-jax test-torch test-export test-demo test-docs test-slow docs lint bench stress clean more $(ARTICLES) $(MORE) $(BERT) $(TRICKS)
 
 help:
 	@echo "make ARTICLE      train an article's model and draw its pictures; ARTICLE is one of: $(ARTICLES)"
 	@echo '                  (ARGS="--epochs 5 --model conv" passes options; see python ARTICLE/train.py --help)'
 	@echo "make more/NAME    a further article, in ten minutes at most: $(patsubst more/%,%,$(MORE) $(BERT)); make more: all of them"
 	@echo "make more/keras_tricks/NAME    a trick with Keras, in seconds to minutes: $(notdir $(TRICKS))"
+	@echo "make demo         a page in the browser to try every article in; installs Gradio first"
 	@echo "make test         check style and run the tests"
 	@echo "make test-jax     what runs on JAX: the layers against their oracles, two processes against one"
 	@echo "make test-torch   what runs on PyTorch: the layers; installs torch first"
 	@echo "make test-export  a tagger as ONNX, LiteRT and SavedModel beside the Keras model; installs converters first"
+	@echo "make test-demo    the page in a browser; installs Playwright first, and needs Chromium"
 	@echo "make test-docs    builds the site of make docs and opens some of its pages"
 	@echo "make test-slow    run the long checks too"
 	@echo "make docs         formulas beside the code that computes them, in Chinese and English: site/index.html"
@@ -40,6 +42,9 @@ more: $(MORE) $(BERT) $(TRICKS)
 $(MORE) $(BERT) $(TRICKS): .venv/run
 	.venv/bin/python $@.py $(ARGS)
 
+demo: .venv/demo
+	.venv/bin/python demo/page.py $(ARGS)
+
 test: .venv/dev lint
 	.venv/bin/python -m pytest -n auto --maxprocesses 4 --dist worksteal $(ARGS)
 
@@ -50,6 +55,10 @@ test-jax test-torch: test-%:
 
 test-export: .venv/dev .venv/export
 	.venv/bin/python -m pytest -m export tests/test_export.py $(ARGS)
+
+test-demo: .venv/dev .venv/demo
+	.venv/bin/python -m pip install --quiet playwright==1.65.2
+	.venv/bin/python -m pytest -m demo tests/demo $(ARGS)
 
 test-docs: .venv/dev .venv/docs
 	.venv/bin/python -m pytest -m docs tests/test_site.py $(ARGS)
@@ -103,6 +112,10 @@ clean:
 
 .venv/docs: .venv/run requirements-docs.txt
 	.venv/bin/python -m pip install --quiet -r requirements-docs.txt
+	@touch $@
+
+.venv/demo: .venv/run requirements-demo.txt
+	.venv/bin/python -m pip install --quiet -r requirements-demo.txt
 	@touch $@
 
 .venv/bench: .venv/run requirements-bench.txt requirements-torch.txt

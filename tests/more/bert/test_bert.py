@@ -12,11 +12,12 @@ from tests.articles import ROOT, last_line, started
 
 FOLDER = ROOT / "more/bert"
 # script → options beside --smoke
-SMOKE = {"gpt2_ml": "", "drop_token": ""}
+SMOKE = {"gpt2_ml": "", "question_answer": "", "drop_token": ""}
 # (script, options, message): refused in one line, before anything is written
 BAD = [
     ("gpt2_ml", "--epochs 0", "--epochs expects 1 to 1,000. Received: 0"),
     ("drop_token", "--limit 1", "--limit expects 40 to 10,000,000. Received: 1"),
+    ("question_answer", "--longest 5", "--longest expects 20 to 126. Received: 5"),
     ("gpt2_ml", "--weights /nowhere", "--weights expects a folder with one .json file of sizes"),
     ("gpt2_ml", "--data /nowhere", "expected a text file. Received: /nowhere"),
 ]

@@ -6,7 +6,7 @@ import pytest
 from keras import ops
 
 from common.harness.reading import InputError
-from more.bert import verse
+from more.bert import triples, verse
 from more.bert.gpt2_block import GPT2ML, GPT2MLBlock, filtered
 from tests.more.bert import oracle
 
@@ -141,3 +141,34 @@ def test_the_test_texts_are_those_of_the_two_articles(tmp_path, monkeypatch):
     # 白云 is a line of the test
     assert [text for text in train if "；" in text] == ["春风；秋雨。", "红花；绿叶。"]
     assert len(train) == 54 + 2
+
+
+# ---------------------------------------------------------------------------------------------------- triples
+
+def test_questions_are_split_as_dgcnn_splits_them(tmp_path):
+    """With shared passages, shared wordings, a file for testing, traditional characters and full width."""
+    import json
+
+    from dgcnn.data import load_questions
+
+    rng = np.random.default_rng(0)
+    passages = [f"第{i}座山叫雲{chr(0x4e00 + 3 * i)}山，高{i + 100}米。" for i in range(400)]
+    records = []
+    for i, row in enumerate(rng.integers(0, 400, 150)):
+        text = f"{'Ｔhe' if i % 7 else 'the'} 第{rng.integers(0, 900)}座叫什麼?"
+        records.append({"id": str(i), "question": text,
+                        "passages": [{"answer": f"{row + 100}米", "passage": passages[row]}]})
+    (tmp_path / "a.json").write_text(json.dumps(records[:100]), "utf-8")
+    (tmp_path / "b_ir_c.json").write_text(json.dumps(records[100:110]), "utf-8")
+    squad = [{"context": r["passages"][0]["passage"],
+              "qas": [{"id": "x" + r["id"], "question": r["question"],
+                       "answers": [{"text": r["passages"][0]["answer"]}]}]} for r in records[110:]]
+    (tmp_path / "d.json").write_text(json.dumps({"data": [{"paragraphs": squad}]}), "utf-8")
+    theirs = load_questions(str(tmp_path))
+    files = sorted(tmp_path.glob("*.json"))
+    asked = [question for path in files for question in triples.read_questions(path)]
+    parts = triples.parts_of(asked)
+    for name, expected in (("train", theirs.train), ("validation", theirs.validation), ("test", theirs.test)):
+        ours = sorted((q.question, q.pairs[0][0]) for q, part in zip(asked, parts) if part == name)
+        assert ours == sorted((q.text, q.passages[0].text) for q in expected), name
+    assert len(set(parts)) == 3

@@ -5,7 +5,7 @@ import types
 import numpy as np
 import pytest
 
-from more.bert import drop_token, gpt2_ml, legacy_keras
+from more.bert import drop_token, gpt2_ml, legacy_keras, question_answer, triples
 from tests.more.bert import oracle
 
 # isort: split
@@ -278,3 +278,163 @@ def test_a_classifier_takes_weights_and_corrects_them(tmp_path):
     after = next(w for w in model.weights if w.shape == before.shape).numpy()
     np.testing.assert_allclose(after, drop_token.expected_embeddings(before, 4), atol=1e-6)
     assert model(np.array([[2, 1, 3]], "int32")).shape == (1, 1)
+
+
+# -------------------------------------------------------------------------------------------- question_answer
+
+TRIPLE = triples.Triple("白云山在广州", "广州", "山在哪")
+
+
+def pairs_numbers():
+    return legacy_keras.vocabulary(["".join(TRIPLE)])
+
+
+@pytest.fixture(scope="module")
+def network():
+    numbers = pairs_numbers()
+    config = {**question_answer.small_config(len(numbers), 32, 2), "hidden_dropout_prob": 0.0}
+    return question_answer.build_network(config, seed=1)[1]
+
+
+def test_unilm_mask_is_its_definition():
+    segments = [0, 0, 0, 1, 1]
+    seen = {(i, j) for i in range(5) for j in range(5) if j < 3 or 3 <= j <= i}
+    found = question_answer.unilm_mask(np.array([segments, [0, 1, 1, 1, 1]]))
+    assert {tuple(place) for place in np.argwhere(found[0])} == seen
+    assert {tuple(place) for place in np.argwhere(found[1])} == {
+        (i, j) for i in range(5) for j in range(5) if j == 0 or j <= i}
+
+
+def test_the_network_sees_what_the_mask_says(network):
+    """Another token at j changes what is written after i where the mask lets i see j, and only there."""
+    encoded = question_answer.encode(TRIPLE, pairs_numbers())
+    tokens, segments = (np.array([encoded[name]], "int32") for name in ("tokens", "segments"))
+    places = np.arange(tokens.shape[1], dtype="int32")[None]
+    mask = question_answer.unilm_mask(segments[0])
+    before = network.predict_on_batch([tokens, segments, places])[0]
+    for j in range(tokens.shape[1]):
+        other = tokens.copy()
+        other[0, j] = 4 + (other[0, j] + 3) % 8
+        changed = np.abs(network.predict_on_batch([other, segments, places])[0] - before).max(axis=1)
+        # two layers of attention: i sees j through any k that it sees
+        np.testing.assert_array_equal(changed > 1e-7, (mask @ mask)[:, j])
+
+
+def test_a_triple_as_tokens():
+    numbers = pairs_numbers()
+    names = {number: token for token, number in numbers.items()}
+    for order, written in (("aq", ["广州", "山在哪"]), ("qa", ["山在哪", "广州"])):
+        encoded = question_answer.encode(TRIPLE, numbers, order)
+        expected = ["[CLS]", *"白云山在广州", "[SEP]", *written[0], "[SEP]", *written[1], "[SEP]"]
+        assert [names[number] for number in encoded["tokens"]] == expected
+        assert encoded["segments"] == [0] * 8 + [1] * 7 and encoded["first"] == len(written[0]) + 1
+        assert encoded["targets"] == [encoded["tokens"][place + 1] for place in encoded["places"]]
+        assert [encoded["segments"][place + 1] for place in encoded["places"]] == [1] * 7
+
+
+def test_nats_are_those_of_the_softmax(network):
+    numbers = pairs_numbers()
+    other = triples.Triple("广州", "州", "哪山在州")
+    for order in ("aq", "qa"):
+        encoded = [question_answer.encode(triple, numbers, order) for triple in (TRIPLE, other)]
+        found, tokens = question_answer.nats(network, encoded, order)
+        assert tokens == {"answer": 3 + 2, "question": 4 + 5}
+        for row, (triple, one) in enumerate(zip((TRIPLE, other), encoded)):
+            x, y = question_answer.arrays([one])
+            logits = network.predict_on_batch(x)[0].astype("float64")
+            p = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+            losses = -np.log(p[np.arange(len(y[0])), y[0]])
+            answer = slice(len(triple.answer) + 1) if order == "aq" else slice(len(triple.question) + 1, None)
+            assert found["answer"][row] == pytest.approx(losses[answer].sum(), abs=1e-4)
+            assert found["question"][row] == pytest.approx(losses.sum() - losses[answer].sum(), abs=1e-4)
+
+
+def test_padding_changes_no_loss(network):
+    numbers = pairs_numbers()
+    long = question_answer.encode(TRIPLE, numbers)
+    short = question_answer.encode(triples.Triple("广州", "州", "哪"), numbers)
+    alone, _ = question_answer.nats(network, [short], "aq")
+    both, _ = question_answer.nats(network, [long, short], "aq")
+    assert both["question"][1] == pytest.approx(alone["question"][0], abs=1e-4)
+    y, logits = np.array([[3, 1, 0]], "int32"), np.zeros((1, 3, 5), "float32")
+    assert float(question_answer.masked_loss(y, logits)) == pytest.approx(np.log(5))
+
+
+def test_allowed_next_is_what_keeps_a_span_possible():
+    passage = list("abcabd")
+    spans = {tuple(passage[i:j]) for i in range(6) for j in range(i + 1, 7)}
+    for begun in [(), *spans]:
+        longer = {span[len(begun)] for span in spans if span[:len(begun)] == begun and len(span) > len(begun)}
+        expected = longer | {"end"} if begun else longer
+        assert question_answer.allowed_next(passage, list(begun), "end") == expected
+
+
+def test_pairs_come_from_the_network_and_spans_from_the_passage(network):
+    numbers = pairs_numbers()
+    np.random.seed(0)
+    for spans in (False, True):
+        decoder = question_answer.Pairs(network, numbers, spans)
+        found = [pair for _ in range(3) for pair in decoder.pairs(TRIPLE.passage, 5, beam=2)]
+        assert found and all("[" not in answer + question for answer, question in found)
+        if spans:
+            assert all(answer in TRIPLE.passage for answer, _ in found)
+
+
+def test_a_network_learns_pairs_by_heart_and_writes_them():
+    numbers = legacy_keras.vocabulary(["甲乙丙丁哪里谁"])
+    known = [triples.Triple("甲在乙", "乙", "甲哪里"), triples.Triple("丙在丁", "丙", "谁丁")]
+    config = {**question_answer.small_config(len(numbers), 32, 2), "hidden_dropout_prob": 0.0}
+    settings = types.SimpleNamespace(seed=0, batch_size=8, epochs=12, learning_rate=5e-3)
+    trained = question_answer.train_order("aq", known * 60, numbers, settings, config, None)
+    for triple in known:
+        pairs = question_answer.Pairs(trained, numbers).pairs(triple.passage, 3)
+        assert pairs == [(triple.answer, triple.question)]
+
+
+def test_templates_ask_for_a_span():
+    rng = np.random.default_rng(0)
+    for _ in range(50):
+        answer, question = question_answer.templates("白云山坐落在广州，主峰海拔382米。", rng)
+        word = "多少" if answer.isdigit() else "什么"
+        assert question.replace(word, answer)[:-1] in ("白云山坐落在广州", "主峰海拔382米")
+        assert answer == "382" if word == "多少" else 2 <= len(answer) <= 4
+
+
+def test_same_answer_ignores_marks():
+    assert question_answer.same_answer("《广州》", "广州") == (1.0, 1.0)
+    assert question_answer.same_answer("广州市", "广州") == (0.0, 0.8)
+    assert question_answer.same_answer("", "广州") == (0.0, 0.0)
+
+
+def test_order_metrics():
+    measured = {order: ({"answer": np.array([1.0, 3.0]), "question": np.array([values, 6.0])},
+                        {"answer": 4, "question": 8}) for order, values in (("aq", 4.0), ("qa", 8.0))}
+    found = question_answer.order_metrics(measured)
+    assert found["aq: nats of both"] == pytest.approx(7)
+    assert found["qa − aq: nats of both"] == pytest.approx(2)
+    assert found["aq: perplexity of the answer"] == pytest.approx(np.e)
+    assert found["qa − aq: standard error"] == pytest.approx(2)
+
+
+@pytest.mark.parametrize("content, message", [
+    ("[]", "Received: 0 questions, 0 to train on"),
+    ('[{"question": 3, "passages": []}]', "should hold questions with answers|as dgcnn reads them"),
+    ('{"data": 3}', "in the author's format or SQuAD's"),
+    ("[", "in the author's format or SQuAD's"),
+])
+def test_files_that_are_no_questions(content, message, tmp_path):
+    (tmp_path / "a.json").write_text(content, "utf-8")
+    with pytest.raises(InputError, match=message):
+        triples.load_triples(str(tmp_path / "a.json"))
+
+
+def test_pieces_are_whole_clauses_around_the_answer():
+    passage = "一二三。四五六七，八九。十一十二"
+    for most in range(3, 17):
+        piece = triples.piece_around(passage, 5, 7, most)                        # 五六
+        if most < 5:
+            assert piece is None
+        else:
+            assert "五六" in piece and len(piece) <= most and piece in passage
+            assert piece[-1] in "，。二" and piece[0] in "一四"
+    assert triples.piece_around(passage, 5, 7, 100) == passage
