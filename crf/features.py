@@ -42,21 +42,27 @@ class Features:
     Args:
         vocab: the known characters, normalised.
         bigrams: the known pairs of neighbours, normalised; a bigram stands at its first character.
-        words: the known words, those of the training text and a user's.
+        words: the known words of the training text.
+        own: further known words, a user's, which the training text may lack.
     """
 
-    def __init__(self, vocab, bigrams, words):
-        self.vocab, self.bigrams, self.words = vocab, sorted(bigrams), sorted(set(words))
+    def __init__(self, vocab, bigrams, words, own=()):
+        self.vocab, self.bigrams, self.words = vocab, sorted(bigrams), sorted({*words, *own})
         # by code point: one lookup for a whole text
         self.normal = np.arange(CODE_POINTS, dtype="uint64")
         self.normal[:0x10000] = [ord(_normalise_character(chr(code))) for code in range(0x10000)]
         self.numbers = np.full(CODE_POINTS, UNKNOWN, "int32")
         self.numbers[codes("".join(vocab.characters))] = np.arange(2, len(vocab))
         self.pairs = HashTable(self._hashes("".join(self.bigrams), 2)[::2])
-        self.lexicon = {}                  # length → the known words of that length
+        self.lexicon, self.own = self._lexicon(self.words), self._lexicon(set(own))
+
+    def _lexicon(self, words):
+        """length → the words of that length, as a HashTable."""
+        tables = {}
         for size in range(2, LONGEST_WORD + 1):
-            known = [word for word in self.words if len(word) == size]
-            self.lexicon[size] = HashTable(self._hashes("".join(known), size)[::size])
+            known = [word for word in words if len(word) == size]
+            tables[size] = HashTable(self._hashes("".join(known), size)[::size])
+        return tables
 
     @classmethod
     def of(cls, sentences, least_characters=2, least_bigrams=4):
@@ -90,12 +96,13 @@ class Features:
         vocab = Vocab.load(folder / "vocab.json")
         bigrams = read_text(folder / "bigrams.txt").splitlines()
         known = read_text(folder / "words.txt").splitlines()
+        own = [normalise(word) for word in words]
         if (folder / "new_words.txt").is_file():       # younger than the corpus, written by hand
-            known += map(normalise, read_text(folder / "new_words.txt").splitlines())
+            own += map(normalise, read_text(folder / "new_words.txt").splitlines())
         if any(len(pair) != 2 for pair in bigrams):
             raise InputError(f"{folder / 'bigrams.txt'} should hold two characters a line. "
                              "Received: another line")
-        return cls(vocab, bigrams, known + [normalise(word) for word in words])
+        return cls(vocab, bigrams, known, own)
 
     def save(self, folder):
         """Writes the three files that load reads."""
@@ -114,6 +121,16 @@ class Features:
         words = [table.find(self._hashes(points, size)) for size, table in self.lexicon.items()]
         pairs = self.pairs.find(self._hashes(points, 2)) + 1
         return self.numbers[self.normal[points]], pairs, np.stack(words, axis=1)
+
+    def own_words(self, text):
+        """(start, stop) of every place where one of the user's words stands in a text or its code points."""
+        points = codes(text) if isinstance(text, str) else text
+        places = []
+        for size, table in self.own.items():
+            if len(table):
+                starts = np.flatnonzero(table.find(self._hashes(points, size)))
+                places += [(int(start), int(start) + size) for start in starts]
+        return places
 
     def _hashes(self, text, size):
         """A number for the `size` characters from each place on, as good as unique.

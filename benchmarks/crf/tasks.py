@@ -9,6 +9,8 @@ TASKS = {
     "answers": ("characters/s of one long text, segmented", {
         "answers fast": "python crf/predict.py --fast",
         "answers default": "python crf/predict.py",
-        "jieba": "jieba",
+        "peers jieba": "jieba",
+        "peers rjieba": "rjieba, which is compiled",
+        "peers thulac": "thulac",
     }),
 }

@@ -22,10 +22,10 @@ def test_segmenting_arguments_standard_input_and_a_test_set(tmp_path):
 
 def test_the_shipped_models_scores_beside_jiebas(tmp_path):
     result = run("crf/evaluate.py", "--data", "sample", cwd=tmp_path)
-    rows = [line.split() for line in result.stdout.splitlines()[-6:]]
-    assert rows[0] == ["P", "R", "F1", "OOV", "R", "IV", "R", "types", "char/s"]
-    f1 = {name.split("/")[-1]: float(row[2]) for name, *row in rows[1:]}
-    assert list(f1) == ["default", "fast", "nlpcc", "pku", "rjieba"]
+    rows = [line.split() for line in result.stdout.splitlines()]
+    header = rows.index(["P", "R", "F1", "OOV", "R", "IV", "R", "types", "char/s"])
+    f1 = {name.split("/")[-1]: float(row[2]) for name, *row in rows[header + 1:]}
+    assert list(f1)[:5] == ["default", "fast", "nlpcc", "pku", "rjieba"]       # and thulac, where it is
     assert min(f1["default"], f1["fast"]) > f1["rjieba"] > 0.5
     assert not list(tmp_path.iterdir())
 

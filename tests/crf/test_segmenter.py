@@ -13,8 +13,8 @@ from common import crf
 from common.harness.reading import InputError
 from common.harness.vocab import UNKNOWN
 from crf import data, lists, predict, report, train
-from crf.features import LONGEST_WORD, Features, normalise, word_features
-from crf.segmenter import WEIGHTS, Segmenter, joined
+from crf.features import LONGEST_WORD, Features, codes, normalise, word_features
+from crf.segmenter import OWN, WEIGHTS, Segmenter, joined, with_extra_scores
 
 SENTENCES = data.read_sentences(data.SAMPLE)
 
@@ -326,6 +326,30 @@ def test_lists_hold_what_several_corpora_have(tmp_path):
 
 def pairs_of(text):
     return [text[i:i + 2] for i in range(len(text) - 1)]
+
+
+def test_a_users_words_score_more_at_their_places():
+    features = Features.of(SENTENCES)
+    own = Features(features.vocab, features.bigrams, features.words, ["蓝莲", "蓝莲花谷"])
+    text = "去蓝莲花谷"
+    assert sorted(own.own_words(text)) == [(1, 3), (1, 5)] and features.own_words(text) == []
+    segmenter = Segmenter(train.build_fast(own, 0.0), own)
+    extra = segmenter._extra_scores(codes(text))
+    b, m, e, s = (extra / OWN).T.tolist()
+    assert (b, m, e, s) == ([0, 2, 0, 0, 0], [0, 0, 1, 1, 0], [0, 0, 1, 0, 1], [0] * 5)
+
+
+def test_added_scores_are_decoded_as_a_crf_with_these_scores():
+    rng = np.random.default_rng(0)
+    h, extra = rng.normal(size=(2, 5, 7, 4)).astype("float32")
+    extra[[1, 3]] = 0
+    mask = np.ones((5, 7), "float32")
+    transitions = rng.normal(size=(4, 4)).astype("float32")
+    potentials = np.asarray(crf.pack(h, mask, transitions))
+    tags, after = with_extra_scores(crf.viterbi(potentials), potentials, extra)
+    expected = crf.pack(h + extra, mask, transitions)
+    np.testing.assert_allclose(after, expected, atol=1e-6)
+    np.testing.assert_array_equal(tags, crf.viterbi(expected))
 
 
 def test_what_the_lists_have_and_training_has_not_is_as_the_unknown():

@@ -105,6 +105,7 @@ def test_time_grows_with_the_length_alone():
 @pytest.mark.parametrize("text, words", [
     ("新冠疫情期间", "新冠 疫情 期间"), ("充电宝没电了", "充电宝 没 电 了"),
     ("均价8000元/平方米", "均价 8000 元 / 平方米"), ("人工智能大模型ChatGPT", "人工智能 大模型 ChatGPT"),
+    ("孩子在家上网课", "孩子 在 家 上 网课"), ("他刷新冠军记录", "他 刷新 冠军 记录"),
 ])
 def test_words_younger_than_the_corpus(text, words):
     assert Segmenter.load(WEIGHTS / "default").segment(text) == words.split()
