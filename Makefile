@@ -3,6 +3,9 @@
 SHELL := bash
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && echo $$p && break; done)
+# a python3.7 on the path may be pyenv's, which runs where that version is chosen; its own folder always does
+PYTHON37 = $(shell for p in python3.7 $${PYENV_ROOT:-$$HOME/.pyenv}/versions/3.7.*/bin/python; do \
+	$$p -c '' 2>/dev/null && echo $$p && break; done)
 ARTICLES := $(patsubst %/train.py,%,$(wildcard */train.py))
 MORE := $(filter-out more/__init__,$(patsubst %.py,%,$(wildcard more/*.py)))
 TRICKS := $(filter-out %/__init__,$(patsubst %.py,%,$(wildcard more/keras_tricks/*.py)))
@@ -75,7 +78,7 @@ lint: .venv/dev
 	.venv/bin/ruff check .
 
 bench: .venv/bench
-	@[ -e .venv-keras2 ] || python3.7 -c '' 2>/dev/null && $(MAKE) .venv-keras2/done \
+	@[ -n "$(PYTHON37)" ] && $(MAKE) .venv-keras2/done \
 		|| echo "note: the original formulation needs Python 3.7 for Keras 2.2.4; measuring without it"
 	.venv/bin/python benchmarks/run.py $(ARGS)
 
@@ -123,6 +126,6 @@ clean:
 	@touch $@
 
 .venv-keras2/done: requirements-bench.txt
-	python3.7 -m venv .venv-keras2
+	$(PYTHON37) -m venv .venv-keras2
 	.venv-keras2/bin/python -m pip install --quiet tensorflow==1.15.5 keras==2.2.4 'h5py<3' 'protobuf<3.21' 'numpy<1.19'
 	@touch $@

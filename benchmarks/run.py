@@ -30,6 +30,7 @@ from common.harness.writing import ROOT, shown, write_json
 FOLDER = ROOT / "benchmarks"
 RESULTS = FOLDER / "results.json"
 ARTICLES = sorted(path.parent.name for path in FOLDER.glob("*/tasks.py"))
+ABSENT = "not installed:"
 KERAS2 = os.environ.get("KERAS2_PYTHON", str(ROOT / ".venv-keras2/bin/python"))
 
 
@@ -56,11 +57,12 @@ def measure(article, contender):
     try:
         result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=600)
     except FileNotFoundError:
-        return "not installed"
+        return f"{ABSENT} {pathlib.Path(interpreter).parent.parent.name}"
     except subprocess.TimeoutExpired:
         return "took more than 600 seconds"
     if result.returncode:
-        return (result.stderr.strip().splitlines() or ["failed"])[-1][:80]
+        reason = (result.stderr.strip().splitlines() or ["failed"])[-1][:80]
+        return reason.replace("ModuleNotFoundError: No module named", ABSENT)
     return json.loads(result.stdout.strip().splitlines()[-1])
 
 
@@ -76,15 +78,19 @@ def rounds_of(article, contenders, rounds):
     return found
 
 
-def rows_of(article, task, unit, contenders, rounds):
-    """Measures one task, prints its table and returns its rows."""
+def rows_of(article, task, unit, contenders, rounds, absent):
+    """Measures one task, prints its table and returns its rows. What is not installed is noted once, in the
+    set `absent`."""
     found, rows = rounds_of(article, contenders, rounds), []
     print(f"\n{article}, {task}: {unit}\n{'':40}{'median':>10}{'min':>10}{'max':>10}   ours is")
     ours = next(iter(found.values()))
     for contender, speeds in found.items():
         name = contenders[contender]
         if isinstance(speeds, str):
-            print(f"{name:40}{speeds}")
+            if speeds not in absent:
+                print(f"{name:40}{speeds}")
+            if speeds.startswith(ABSENT):
+                absent.add(speeds)
             continue
         row = {"article": article, "task": task, "unit": unit, "contender": name,
                "median": statistics.median(speeds), "min": min(speeds), "max": max(speeds)}
@@ -110,10 +116,10 @@ def main(config):
                          f"Received: {config.task}")
     about = {"commit": provenance.commit(), "machine": provenance.machine(),
              "versions": provenance.versions(["keras", "numpy", "tensorflow"])}
-    rows = []
+    rows, absent = [], set()
     for article, task in measured:
         unit, contenders = tasks_of(article)[task]
-        rows += [row | about for row in rows_of(article, task, unit, contenders, config.rounds)]
+        rows += [row | about for row in rows_of(article, task, unit, contenders, config.rounds, absent)]
     if RESULTS.exists():                                  # the rows of what was not measured stay
         before = json.loads(RESULTS.read_text())["rows"]
         rows += [row for row in before if (row["article"], row["task"]) not in measured]

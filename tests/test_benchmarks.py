@@ -6,6 +6,7 @@ import importlib
 
 import pytest
 
+from benchmarks import run
 from tests.articles import ROOT
 
 FOLDERS = sorted(path.parent.name for path in ROOT.glob("benchmarks/*/tasks.py"))
@@ -44,3 +45,15 @@ def test_what_contenders_import_of_ours_exists(path):
                 assert (place / f"{alias.name}.py").is_file(), f"{node.module}.{alias.name}"
             else:
                 assert alias.name in names_in(place.with_suffix(".py")), f"{node.module}.{alias.name}"
+
+
+def test_what_is_not_installed_is_named_once(monkeypatch, capsys):
+    outcomes = {"ours": [2.0], "jax": f"{run.ABSENT} 'jax'", "torch": "failed"}
+    monkeypatch.setattr(run, "measure", lambda article, contender: outcomes[contender])
+    names = {"ours": "ours", "jax": "Keras on JAX", "torch": "PyTorch"}
+    absent = set()
+    for task in ("training", "answers"):
+        rows = run.rows_of("crf", task, "samples/s", names, 2, absent)
+        assert [row["contender"] for row in rows] == ["ours"]
+    out = capsys.readouterr().out
+    assert out.count("not installed: 'jax'") == 1 and out.count("failed") == 2
