@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 
 from common.harness.writing import write_figure, write_lines
 from dgcnn.batches import most_similar
-from dgcnn.calibration import Calibration
+from dgcnn.calibration import Calibration, curve
 from dgcnn.data import Passage
 from dgcnn.features import features_of
 from dgcnn.reader import THRESHOLD, Answer, is_mark, vote
@@ -29,6 +29,7 @@ FONTS = ["Noto Sans CJK SC", "Noto Sans CJK JP", "Noto Sans SC", "Source Han San
          "WenQuanYi Micro Hei", "SimHei", "Microsoft YaHei", "PingFang SC", "Heiti SC", "Arial Unicode MS",
          "Droid Sans Fallback"]
 COLOURS = {"start": "C0", "end": "C1", "attention": "C2"}
+LENGTHS = [(1, 4), (5, 8), (9, 16), (17, 32), (33, 4096)]      # of answers, in characters
 SHOWN = 80               # characters of a text in the picture, at most
 # What the competition's kit drops besides punctuation. Other symbols, such as ℃, count: 5℃ is not 5.
 SYMBOLS = frozenset("$+<=>^`|~¢¤¥¨°±×÷ˇˉ№←↑→↓∈∑√∞∠∨∩∴∵∶≈≌≠≡≤≥≮≯⊙⊥⌒■□▲△◆◇◎●★☆♀♂々〓￣")
@@ -134,12 +135,15 @@ def answerless(questions):
 def calibrate(reader, questions):
     """The Calibration of a reader by questions, each asked of its passages and of one without an answer."""
     questions = [question for question in questions if question.answers]
-    rows = answer_all(reader, questions)
-    others = answer_all(reader, answerless(questions))
-    every = rows + others
-    return Calibration.fit([row["score"] for row in every], [row["em"] * bool(row["right"]) for row in every],
-                           [(row["em"] + row["f1"]) / 2 for row in every],
-                           [bool(row["right"]) for row in every])
+    rows = answer_all(reader, questions) + answer_all(reader, answerless(questions))
+    right = [row["em"] * bool(row["right"]) for row in rows]
+    return Calibration.fit([row["score"] for row in rows], right, *values_of(rows))
+
+
+def values_of(rows):
+    """(the mean of EM and F1 of each row, whether its question has an answer)."""
+    values = np.array([(row["em"] + row["f1"]) / 2 for row in rows])
+    return values, np.array([bool(row["right"]) for row in rows])
 
 
 # ---------------------------------------------------------------------------------------------------- metrics
@@ -175,10 +179,34 @@ def metrics(rows):
     if len(files) > 1:
         for file, found in files.items():
             result |= {f"{file}_{name}": value for name, value in found.items()}
+    result |= scores_by_length(rows)
     result["test_lost_by_refusing"] = lost_by_refusing(rows)
     without_answer = sum(row.get("without_answer", 0) for row in rows)      # passages, not questions
     if without_answer:
         result["test_left_unanswered"] = sum(row["left_unanswered"] for row in rows) / without_answer
+    return result
+
+
+def scores_by_length(rows):
+    """The score of questions whose shortest right answer has so many characters, for each of LENGTHS."""
+    result = {}
+    for least, most in LENGTHS:
+        found = [row for row in rows if row["right"] and least <= min(map(len, row["right"])) <= most]
+        if found:
+            result[f"answers_of_{least}_to_{most}_score"] = scores(found)["score"]
+            result[f"answers_of_{least}_to_{most}_count"] = len(found)
+    return result
+
+
+def reliability(rows):
+    """Of the answers with a probability in each fifth, how many there are and the share that is right."""
+    given = [row for row in rows if row["answer"]]
+    fifths = [min(4, int(5 * row["probability"])) for row in given]
+    result = {}
+    for fifth in range(5):
+        right = [row["em"] for row, of in zip(given, fifths) if of == fifth]
+        name = f"probability_{20 * fifth}_to_{20 * fifth + 20}"
+        result |= {f"{name}_count": len(right), f"{name}_right": float(np.mean(right or [0.0]))}
     return result
 
 
@@ -195,12 +223,33 @@ def write(reader, questions, folder, **how):
         how: root, rule of answer_all.
     """
     rows = answer_all(reader, questions, **how)
+    others = answer_all(reader, answerless(questions), **how)
     write_lines(folder / "answers.jsonl", [json.dumps(row, ensure_ascii=False) for row in rows])
     draw_example(reader, questions[0], folder / "example.png")
-    return metrics(rows)
+    if others:
+        draw_refusal(reader.calibration, rows + others, folder / "refusal.png")
+    refused = [row["refused"] or not row["answer"] for row in others]
+    similar = {"similar_left_unanswered": float(np.mean(refused or [0.0]))}
+    return metrics(rows) | similar | reliability(rows + others)
 
 
-# ---------------------------------------------------------------------------------------------------- picture
+# --------------------------------------------------------------------------------------------------- pictures
+
+def draw_refusal(calibration, rows, path):
+    """What refusing is worth: of the passages without an answer the share that gets none, against what the
+    score of the others loses, over all thresholds; and the chosen one."""
+    probabilities = np.array([row["probability"] for row in rows])
+    thresholds, refused, lost = curve(probabilities, *values_of(rows))
+    chosen = np.searchsorted(thresholds, calibration.threshold)
+    chosen = min(int(chosen), len(thresholds) - 1)
+    figure = Figure(figsize=(5, 4), layout="constrained")
+    axes = figure.subplots()
+    axes.plot(lost, refused, drawstyle="steps-post")
+    axes.plot(lost[chosen], refused[chosen], "o", label=f"threshold {calibration.threshold:.2f}")
+    axes.set(xlabel="loss of score, answerable", ylabel="refused, unanswerable", ylim=(0, 1))
+    axes.legend(loc="lower right")
+    write_figure(path, lambda file: figure.savefig(file, format="png", dpi=80))
+
 
 def draw_example(reader, question, path):
     """Where the model looks in a question, and start and end along its passage's first characters."""

@@ -160,3 +160,34 @@ def test_calibration_is_saved_beside_the_model(tmp_path):
         (tmp_path / "reader.json").write_text(text)
         with pytest.raises(InputError, match="reader.json should hold"):
             Calibration.load(tmp_path)
+
+
+def row(answer, right, probability=0.5):
+    return report.row_of(Question("1", "问", [], "x", right), answer, probability=probability,
+                         refused=probability < 0.3)
+
+
+def test_scores_by_the_length_of_the_shortest_right_answer():
+    rows = [row("答", ("答", "很长很长的答案")), row("错", ("两字",)), row("五个字的话", ("五个字的话",)),
+            row("", ())]
+    assert report.scores_by_length(rows) == {
+        "answers_of_1_to_4_score": 0.5, "answers_of_1_to_4_count": 2,
+        "answers_of_5_to_8_score": 1.0, "answers_of_5_to_8_count": 1}
+
+
+def test_refusing_loses_the_right_answers_below_the_threshold():
+    rows = [row("答", ("答",), 0.2), row("答", ("答",), 0.9), row("错", ("答",), 0.1), row("错", (), 0.1)]
+    assert report.lost_by_refusing(rows) == pytest.approx(1 / 3)
+
+
+def test_reliability_counts_what_is_right_in_each_fifth():
+    rows = [row("答", ("答",), 0.95), row("错", ("答",), 1.0), row("答", ("答",), 0.0), row("", ("答",), 0.0)]
+    found = report.reliability(rows)
+    assert [found[f"probability_{20 * i}_to_{20 * i + 20}_count"] for i in range(5)] == [1, 0, 0, 0, 2]
+    assert found["probability_80_to_100_right"] == 0.5 and found["probability_0_to_20_right"] == 1
+
+
+def test_what_refusing_is_worth_is_drawn(tmp_path):
+    rows = [row("答", ("答",), 0.9), row("错", (), 0.1)]
+    report.draw_refusal(Calibration(0, 1, 0.5, True), rows, tmp_path / "refusal.png")
+    assert (tmp_path / "refusal.png").read_bytes().startswith(b"\x89PNG")
