@@ -16,7 +16,7 @@ from poetry_vae.poet import choose
 # colours of the picture: characters that say what a couplet is about
 THEMES = {"spring": "春花莺燕桃", "war": "军兵战胡戎将塞", "temple": "僧禅寺法佛", "wine": "酒杯醉酌樽",
           "court": "宫殿帝皇圣"}
-SHOWN, LEARNT = 4000, 30_000 # test couplets for the picture, training couplets that choose its plane
+SHOWN, LEARNT = 20_000, 200_000      # test couplets for the picture, training ones that choose its plane
 IW_SAMPLES = 100             # of the importance-weighted bound
 SAMPLES = 1000               # couplets from the prior
 
@@ -145,7 +145,7 @@ def save_latent_picture(poet, train, test, folder, examples=2):
     panel, lines = figure.subplots(), []
     for theme in THEMES:
         points = plane[themes == theme]
-        panel.scatter(*points.T, s=6, alpha=0.7, label=f"{theme} ({len(points)})")
+        panel.scatter(*points.T, s=4, alpha=0.7, label=f"{theme} ({len(points)})")
         for row in outermost(plane, themes == theme, examples):
             lines.append(f"{len(lines) + 1} {theme} {couplets[row][:LINE]}，{couplets[row][LINE:]}。")
             panel.annotate(str(len(lines)), plane[row], xytext=(3, 3), textcoords="offset points")

@@ -14,7 +14,7 @@ What it decodes from noise is verse.
     python poetry_vae/train.py                       the article's model and loss
     python poetry_vae/train.py --annealing 0.5       −ELBO 64.3 in 24 minutes on one core
     python poetry_vae/train.py --free-bits 0.1       against a collapse of the posterior
-    python poetry_vae/train.py --network deep --annealing 0.5 --learning-rate 4e-3 --epochs 8     see deep.py
+    python poetry_vae/train.py --network deep --annealing 0.5 --learning-rate 4e-3 --epochs 7     see deep.py
     python poetry_vae/train.py --recipe article      as published: 100 epochs at a constant rate
 """
 
