@@ -11,7 +11,8 @@ import pathlib
 import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
-FOLDERS = {"benchmarks", "common", "more", "tests", *(path.parent.name for path in ROOT.glob("*/train.py"))}
+FOLDERS = {"benchmarks", "common", "demo", "more", "tests",
+           *(path.parent.name for path in ROOT.glob("*/train.py"))}
 FILES = sorted(path for folder in FOLDERS for path in (ROOT / folder).rglob("*.py"))
 COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 KINDS = {"comprehension": COMPREHENSIONS, "conditional expression": ast.IfExp, "walrus": ast.NamedExpr}
