@@ -6,8 +6,11 @@ from typing import Literal
 
 import numpy as np
 
+from common.harness.console import in_users_language
+from common.harness.prosody import LEVEL, OBLIQUE
 from common.harness.reading import InputError, check_text
 from common.harness.vocab import FIRST, is_han, to_simplified
+from couplet import tones
 
 LONGEST = 100                                              # characters in a line
 FULL_WIDTH = str.maketrans(",?!:;", "，？！：；")           # as the training data have them
@@ -26,6 +29,11 @@ class Rules:
     """Where the first line repeats a character so does the answer, and nowhere else: AABB answers AABB."""
     symbols: bool = True
     """Punctuation, digits, letters, emoji stand as they are; elsewhere there are Chinese characters."""
+    tones: Literal["off", "modern", "old"] = "off"
+    """Where 平仄 asks for it (see tones.py), answers have the other tone than the first line: by the sounds
+    of today, or by those of verse. Where no allowed character has it, any will do."""
+    rarity: float = 0.0
+    """λ in log p(y|x) − λ log p(y), by which answers are ordered: how much they avoid what fits any line."""
 
 
 ARTICLE = Rules(forbid="position", repeat=False, symbols=False)
@@ -34,7 +42,8 @@ ARTICLE = Rules(forbid="position", repeat=False, symbols=False)
 @dataclass
 class Answer:
     text: str
-    log_p: float        # log of the probability of its characters, given the first line; symbols do not count
+    log_p: float      # log of the probability of its characters, given the first line; symbols do not count
+    score: float      # what orders it: log_p less λ log p(y), see Rules.rarity, plus a Robot's scorer's
 
 
 def clean(line, vocab):
@@ -47,24 +56,50 @@ def clean(line, vocab):
     shown = line.strip()[:20]
     line = "".join(line.split()).translate(FULL_WIDTH)
     if len(line) > LONGEST:
-        raise InputError(f"a first line expects at most {LONGEST} characters. "
-                         f"Received: {len(line):,} characters, {shown}…")
+        raise InputError(in_users_language(
+            f"a first line expects at most {LONGEST} characters. "
+            f"Received: {len(line):,} characters, {shown}…",
+            f"上联最多 {LONGEST} 个字，收到 {len(line):,} 个字：{shown}…"))
     if not any(map(is_han, line)):
-        raise InputError(f"a first line expects at least one Chinese character. Received: {shown!r}")
+        raise InputError(in_users_language(
+            f"a first line expects at least one Chinese character. Received: {shown!r}",
+            f"上联至少要有一个汉字，收到：{shown!r}"))
     notes = []
-    if _unknown_han(line, vocab):
-        # kept where the model knows all characters: some, such as 乾, are right in simplified text, too
-        simplified = to_simplified(line)
-        if simplified != line and len(simplified) == len(line):
-            line, notes = simplified, [f"traditional characters read as {simplified}"]
-    unknown = _unknown_han(line, vocab)
+    simplified = "".join(known_form(character, vocab) for character in line)
+    if simplified != line:
+        line = simplified
+        notes.append(in_users_language(f"traditional characters read as {line}", f"繁体字按简体处理：{line}"))
+    unknown = "".join(filter(is_han, vocab.unknown_in(line)))
     if unknown:
-        notes.append(f"the model does not know {unknown}")
+        notes.append(in_users_language(f"the model does not know {unknown}", f"模型不认识：{unknown}"))
     return line, notes
 
 
-def _unknown_han(line, vocab):
-    return "".join(filter(is_han, vocab.unknown_in(line)))
+def known_form(character, vocab):
+    """The simplified form of a traditional character that the vocabulary lacks, if it has that form.
+    Characters that it has stay: some, such as 乾, are right in simplified text, too."""
+    if character in vocab or not is_han(character):
+        return character
+    simplified = to_simplified(character)
+    return simplified if simplified in vocab else character
+
+
+def rearranged(first, text):
+    """Whether an answer has the characters of its first line and no others."""
+    own, others = (sorted(filter(is_han, line)) for line in (first, text))
+    return own == others
+
+
+def choose(answers, count, differ=1):
+    """The best `count` answers of a list, best first, of which each differs from all better ones in `differ`
+    characters or more."""
+    chosen = []
+    for answer in sorted(answers, key=lambda answer: -answer.score):
+        if all(distance(answer.text, better.text) >= differ for better in chosen):
+            chosen.append(answer)
+        if len(chosen) == count:
+            break
+    return chosen
 
 
 class Decoder:
@@ -74,13 +109,20 @@ class Decoder:
         vocab: the Vocab of the probabilities.
         rules: the Rules.
         beam: partial answers that are kept.
+        log_prior: log p(y) of the vocabulary's characters, for Rules.rarity.
     """
 
-    def __init__(self, vocab, rules=None, beam=64):
+    def __init__(self, vocab, rules=None, beam=64, log_prior=None):
         self.vocab, self.rules, self.beam = vocab, rules or Rules(), beam
         self.allowed = np.zeros(len(vocab), bool)
         self.allowed[FIRST:] = [self.is_answered(character) for character in vocab.characters]
         self.penalty = np.where(self.allowed, np.float32(0), -np.float32(np.inf))
+        if self.rules.rarity:
+            self.penalty -= self.rules.rarity * log_prior
+        self.of_tone = {}
+        if self.rules.tones != "off":
+            found = np.array([tones.tone(character, self.rules.tones) for character in vocab.characters])
+            self.of_tone = {tone: np.flatnonzero(found == tone) + FIRST for tone in (LEVEL, OBLIQUE)}
 
     def __call__(self, first, log_p, count=1, differ=1):
         """The best `count` answers, best first, of which each differs from all better ones in `differ`
@@ -90,16 +132,22 @@ class Decoder:
             first: the first line, as `clean` gives it.
             log_p: log-probabilities of the second line's characters, (len(first), len(vocab)).
         """
+        return choose(self.candidates(first, log_p, count), count, differ)
+
+    def candidates(self, first, log_p, count=1):
+        """All answers that the search for the best `count` has found, without those that only rearrange the
+        first line unless there is no other."""
         groups = self.groups_of(first)
+        own = np.stack([log_p[group].sum(axis=0) for group in groups])
         scores = self.scores(first, log_p, groups)
-        chosen, totals = self.search(scores, count)
         answers = []
-        for row, total in zip(chosen, totals):
-            text = self.text_of(first, groups, row)
-            if all(distance(text, answer.text) >= differ for answer in answers):
-                answers.append(Answer(text, float(total)))
-            if len(answers) == count:
-                break
+        # the search for one answer alone may find a rearrangement, the other one has more
+        for wanted in (count, count + 1):
+            answers = [Answer(self.text_of(first, groups, row), float(own[range(len(groups)), row].sum()),
+                              float(total)) for row, total in zip(*self.search(scores, wanted))]
+            kept = [answer for answer in answers if not rearranged(first, answer.text)]
+            if kept:
+                return kept
         return answers
 
     def is_answered(self, character):
@@ -124,15 +172,30 @@ class Decoder:
         return "".join(text)
 
     def scores(self, first, log_p, groups):
-        """log p of each character for each group, (groups, vocabulary); −inf for what is not allowed."""
-        scores = np.stack([log_p[group].sum(axis=0) + self.penalty for group in groups])
+        """What each character adds to an answer's score in each group, (groups, vocabulary); −inf for what is
+        not allowed."""
+        scores = np.stack([(log_p[group] + self.penalty).sum(axis=0) for group in groups])
         ids = self.vocab.encode(first)
         if self.rules.forbid == "line" and self.allowed.sum() > len(set(ids)):
             scores[:, ids] = -np.inf
         elif self.rules.forbid == "position" and self.allowed.sum() > 1:
             for row, group in zip(scores, groups):
                 row[ids[group]] = -np.inf
+        if self.of_tone:
+            self.forbid_tones(first, scores, groups)
         return scores
+
+    def forbid_tones(self, first, scores, groups):
+        """Sets the scores of characters with the first line's tone to −inf, where they should have the other
+        one and some can."""
+        wanted = tones.wanted(first, self.rules.tones)
+        for row, group in zip(scores, groups):
+            for place in group:
+                forbidden = self.of_tone.get(tones.OTHER.get(wanted[place]), [])
+                without = row.copy()
+                without[forbidden] = -np.inf
+                if np.isfinite(without).any():
+                    row[:] = without
 
     def search(self, scores, count):
         """The best choices of a character for each group, (answers, groups), and their scores. Exact where

@@ -2,6 +2,8 @@
 
     python couplet/evaluate.py                                      the shipped model
     python couplet/evaluate.py --run runs/couplet/gated_conv-...    a model of yours
+    python couplet/evaluate.py --answers                            and what predict.py answers, re-ranked
+    python couplet/evaluate.py --answers --no-rerank --tones old    the same with other rules
 """
 
 import pathlib
@@ -10,26 +12,53 @@ import sys
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
 from dataclasses import dataclass
+from typing import Annotated, Literal
 
 from common.harness import cli
 from common.harness.folder import print_metrics
-from common.harness.writing import ROOT
 from couplet import data, report
-from couplet.robot import Robot
+from couplet.decoding import Rules
+from couplet.robot import RARITY, SCORER, WEIGHT, WEIGHTS, Robot
+from couplet.scorer import Scorer
+
+VALIDATION, LONGEST = 2000, 32         # as couplet/train.py holds them out by default
 
 
 @dataclass
 class Config:
-    run: pathlib.Path = ROOT / "couplet/weights/couplet.keras"
+    run: pathlib.Path = WEIGHTS
     """Run folder of couplet/train.py, or a .keras file with vocab.json beside it."""
     data: str = ""
     """As for couplet/train.py."""
+    answers: bool = False
+    """Measure what predict.py answers, too. It takes minutes where answers are re-ranked."""
+    rerank: bool = False
+    """As for couplet/predict.py."""
+    scorer: pathlib.Path = SCORER
+    """As for couplet/predict.py."""
+    rarity: Annotated[float, cli.Between(0, 10)] = RARITY
+    """As for couplet/predict.py."""
+    tones: Literal["off", "modern", "old"] = "off"
+    """As for couplet/predict.py."""
+    weight: Annotated[float, cli.Between(0, 100)] = WEIGHT
+    """What a nat of the scorer is worth beside one of the model, where answers are re-ranked."""
+    validation: bool = False
+    """Measure on the 2,000 validation couplets, by which --rarity and --weight were chosen."""
 
 
 def evaluate(config):
-    robot = Robot.load(config.run)
+    rules = Rules(tones=config.tones, rarity=config.rarity)
+    scorer = Scorer.load(config.scorer) if config.answers and config.rerank else None
+    robot = Robot.load(config.run, rules, scorer, config.weight)
     couplets = data.load_couplets(config.data)
-    metrics = report.metrics(robot.log_probs, robot.vocab, couplets.test)
+    pairs = couplets.test
+    if config.validation:
+        _, pairs = data.split(couplets, VALIDATION, LONGEST)
+    metrics = report.metrics(robot.log_probs, robot.vocab, pairs)
+    if config.answers:
+        metrics |= report.metrics_of_answers(robot, pairs)
+    if config.validation:
+        metrics = {name.replace("test_", "validation_"): value for name, value in metrics.items()}
     print_metrics(metrics)
     return metrics
 

@@ -1,6 +1,9 @@
 """What a couplet model is worth: the metrics of results.json."""
 
+import sys
+
 import numpy as np
+from tqdm import tqdm
 
 from common.harness import prosody
 from common.harness.vocab import FIRST, is_han
@@ -104,6 +107,19 @@ def distinct_2(lines):
     themselves."""
     pairs = [line[i:i + 2] for line in lines for i in range(len(line) - 1)]
     return len(set(pairs)) / max(1, len(pairs))
+
+
+def metrics_of_answers(robot, pairs):
+    """The metrics of a Robot's best answers, by its rules and its scorer."""
+    bar = tqdm(pairs, unit=" couplets", file=sys.stderr, disable=not sys.stderr.isatty())
+    triples = [(first, second, robot.answers(first, 1)[0].text) for first, second in bar]
+    return {
+        "robot_accuracy": accuracy(triples),
+        "robot_pattern": pattern_agreement(triples),
+        "robot_distinct2": distinct_2([answer for *_, answer in triples]),
+        "people_distinct2": distinct_2([second for _, second in pairs]),
+        **tones([(first, answer) for first, _, answer in triples], "robot"),
+    }
 
 
 def metrics_of_scorer(scorer, pairs):

@@ -1,15 +1,25 @@
 """A trained couplet model as something that answers first lines."""
 
+import dataclasses
 import pathlib
 
 import keras
+import numpy as np
 
 from common.attention import SelfAttention  # noqa: F401 (a layer that models hold)
 from common.gated_conv import GatedConv1D  # noqa: F401 (another one)
 from common.harness.models import load_model
 from common.harness.reading import InputError
 from common.harness.vocab import Vocab
-from couplet.decoding import Decoder, clean
+from common.harness.writing import ROOT
+from couplet.data import SAMPLE, read_pairs
+from couplet.decoding import Decoder, choose, clean
+
+WEIGHTS = ROOT / "couplet/weights/couplet.keras"
+SCORER = ROOT / "couplet/weights/scorer.keras"
+POOL = 16                   # answers that a scorer re-ranks
+# What predict.py takes for Rules.rarity and for a nat of the scorer, chosen on validation couplets.
+RARITY, WEIGHT = 0.1, 1.0
 
 
 class Robot:
@@ -19,14 +29,22 @@ class Robot:
         model: a model of couplet/train.py.
         vocab: its Vocab.
         rules: the Rules of the answers.
+        scorer: a Scorer with the same vocabulary that re-ranks the best POOL answers.
+        weight: what a nat of its score is worth beside one of the model's.
     """
 
-    def __init__(self, model, vocab, rules=None):
-        self.model, self.vocab = model, vocab
-        self.log_probs, self.decoder = log_probs_of(model), Decoder(vocab, rules)
+    def __init__(self, model, vocab, rules=None, scorer=None, weight=WEIGHT):
+        self.model, self.vocab, self.scorer, self.weight = model, vocab, scorer, weight
+        self.log_probs = log_probs_of(model)
+        if scorer and scorer.vocab != vocab:
+            raise InputError("re-ranking expects a model and a scorer with the same characters; --no-rerank "
+                             f"does without. Received: {len(vocab):,} of the model, {len(scorer.vocab):,} "
+                             "of the scorer, not the same")
+        log_prior = self.log_prior() if rules and rules.rarity else None
+        self.decoder = Decoder(vocab, rules, log_prior=log_prior)
 
     @classmethod
-    def load(cls, path, rules=None):
+    def load(cls, path, rules=None, scorer=None, weight=WEIGHT):
         """The robot in a run folder of couplet/train.py, or in a .keras file with vocab.json beside it."""
         path = pathlib.Path(path)
         model = load_model(path)
@@ -34,13 +52,27 @@ class Robot:
             raise InputError("expected a model trained by couplet/train.py. "
                              f"Received: {path}, a model named {model.name}")
         folder = path if path.is_dir() else path.parent
-        return cls(model, Vocab.load(folder / "vocab.json", size=model.output.shape[-1]), rules)
+        vocab = Vocab.load(folder / "vocab.json", size=model.output.shape[-1])
+        return cls(model, vocab, rules, scorer, weight)
 
     def answers(self, line, count=5, differ=1):
         """The best answers to a line as it is typed; InputError where there is nothing to answer."""
         line, _ = clean(line, self.vocab)
         log_p, = self.log_probs(self.vocab.encode(line)[None])
-        return self.decoder(line, log_p, count, differ)
+        if not self.scorer:
+            return self.decoder(line, log_p, count, differ)
+        answers = self.decoder.candidates(line, log_p, max(2, count))[:max(POOL, 4 * count)]
+        scores = self.scorer.scores(line, [answer.text for answer in answers])
+        answers = [dataclasses.replace(answer, score=float(answer.score + self.weight * score))
+                   for answer, score in zip(answers, scores)]
+        return choose(answers, count, differ)
+
+    def log_prior(self):
+        """log p(y) of each character: the mean of what the model puts out below the built-in first lines, and
+        a little for those that it puts out nowhere."""
+        rows = [self.log_probs(self.vocab.encode(first)[None])[0] for first, _ in read_pairs(SAMPLE)]
+        p = np.exp(np.concatenate(rows)).mean(axis=0)
+        return np.log(p + 1e-5)
 
 
 def log_probs_of(model):

@@ -17,7 +17,7 @@ from common.harness.folder import RunFolder
 from common.harness.models import save_model
 from common.harness.reading import InputError
 from common.harness.vocab import FIRST, Vocab
-from couplet import baseline, data, decoding, predict, report, train
+from couplet import baseline, data, decoding, predict, report, tones, train
 from couplet.decoding import ARTICLE, Decoder, Rules, clean
 from couplet.robot import Robot, log_probs_of
 from couplet.train import MIXERS, build_couplet, character_loss
@@ -124,6 +124,8 @@ def all_answers(first, log_p, vocab, rules):
             continue
         if rules.repeat and any((first[i] == first[j]) != (text[i] == text[j]) for i in spots for j in spots):
             continue
+        if sorted(filter(han, text)) == sorted(filter(han, first)):
+            continue
         answers.append((text, sum(log_p[i, choice[i]] for i in spots)))
     return sorted(answers, key=lambda answer: -answer[1])
 
@@ -142,6 +144,90 @@ def test_answers_are_the_best_of_all_that_keep_the_rules(first, rules):
         totals = [answer.log_p for answer in found]
         np.testing.assert_allclose(totals, [total for _, total in expected], rtol=1e-6)
         assert Decoder(vocab, rules)(first, log_p)[0].text == expected[0][0]
+
+
+def test_no_answer_rearranges_the_first_line():
+    vocab = Vocab("云马山水")
+    log_p = np.log([[0.01, 0.01, 0.9, 0.05, 0.02, 0.01], [0.01, 0.01, 0.05, 0.9, 0.02, 0.01]])
+    for rules in (Rules(forbid="position"), ARTICLE, Rules(forbid="none")):
+        assert [a.text for a in Decoder(vocab, rules)("马云", log_p, 2)][0] not in ("云马", "马云")
+    # there is nothing else to say
+    assert Decoder(Vocab("云马"), ARTICLE)("马云", log_p[:, :4])[0].text == "云马"
+
+
+@pytest.mark.parametrize("first, expected", [
+    ("山云", "？仄"), ("山水云风雨", "？平？仄平"), ("风月，雪", "？平，平"), ("龘出", "？平")])
+def test_tones_are_asked_for_at_even_places_and_ends(first, expected):
+    """山云风 are level; 水雨雪月 oblique, 雪 and 月 by entering tones; 出 is level today, and was not."""
+    found = "".join(tones.wanted(first, "old")).replace("？", "*")
+    assert found == expected.replace("？", "*").replace("，", "*")
+    assert tones.tone("出", "modern") == "平" and tones.tone("出", "old") == "仄"
+    assert tones.tone("撒", "modern") == "平" and tones.tone("撒", "old") == "仄"
+    assert tones.tone("的", "modern") == tones.tone("，", "old") == "？"
+
+
+@pytest.mark.parametrize("system", ["modern", "old"])
+def test_answers_keep_the_tones_and_are_the_best_that_do(system):
+    vocab = Vocab("山水云风雨雪出")
+    rng = np.random.default_rng(0)
+    for first in ("龘龘", "风雨", "水出云"):
+        wanted = tones.wanted(first, system)
+        for _ in range(5):
+            log_p = random_log_p(rng, len(first), vocab)
+            kept = [text for text, _ in all_answers(first, log_p, vocab, Rules())
+                    if all(tones.tone(c, system) == tone for c, tone in zip(text, wanted) if tone != "？")]
+            found = Decoder(vocab, Rules(tones=system), beam=5000)(first, log_p, 3)
+            assert [answer.text for answer in found] == kept[:3]
+    level = Vocab("山云风")
+    answer = Decoder(level, Rules(tones=system))("风云", random_log_p(rng, 2, level))[0]
+    assert len(answer.text) == 2                            # no oblique one is known: any will do
+
+
+def test_rarity_is_the_formula():
+    vocab = Vocab("山水云风雨雪")
+    rng = np.random.default_rng(0)
+    log_p, log_prior = random_log_p(rng, 3, vocab), random_log_p(rng, 1, vocab)[0]
+    plain = dict(all_answers("龘龘马", log_p, vocab, Rules()))
+    expected = {text: total - 0.7 * sum(log_prior[vocab.encode(text)]) for text, total in plain.items()}
+    best = sorted(expected, key=expected.get, reverse=True)[:4]
+    found = Decoder(vocab, Rules(rarity=0.7), beam=5000, log_prior=log_prior)("龘龘马", log_p, 4)
+    assert [answer.text for answer in found] == best
+    for answer in found:
+        assert answer.log_p == pytest.approx(plain[answer.text])
+        assert answer.score == pytest.approx(expected[answer.text], rel=1e-5)
+
+
+def test_the_prior_is_what_the_model_says_of_any_line():
+    keras.utils.set_random_seed(0)
+    robot = Robot(build_couplet(len(VOCAB), width=4, blocks=1), VOCAB, Rules(rarity=0.1))
+    firsts = [first for first, _ in data.read_pairs(data.SAMPLE)]
+    p = np.concatenate([np.exp(robot.log_probs(VOCAB.encode(first)[None])[0]) for first in firsts])
+    np.testing.assert_allclose(np.exp(robot.log_prior()), p.mean(axis=0) + 1e-5, rtol=1e-4)
+
+
+class Likes:
+    """A scorer that likes one character."""
+
+    def __init__(self, character, vocab=VOCAB):
+        self.character, self.vocab = character, vocab
+
+    def scores(self, first, seconds):
+        return np.array([10.0 * second.count(self.character) for second in seconds])
+
+
+def test_a_scorer_re_ranks_the_best_answers():
+    keras.utils.set_random_seed(0)
+    model = build_couplet(len(VOCAB), width=4, blocks=1)
+    plain = Robot(model, VOCAB)
+    pool = plain.decoder.candidates("春风", plain.log_probs(VOCAB.encode("春风")[None])[0], 2)[:16]
+    other = next(c for c in "".join(answer.text for answer in pool) if c not in pool[0].text)
+    robot = Robot(model, VOCAB, scorer=Likes(other), weight=0.5)
+    found = robot.answers("春风", 3)
+    assert other in found[0].text and other not in plain.answers("春风", 1)[0].text
+    assert found[0].score == pytest.approx(found[0].log_p + 5, rel=1e-5)
+    assert {answer.text for answer in found} <= {answer.text for answer in pool}
+    with pytest.raises(InputError, match="--no-rerank does without. Received: .* not the same"):
+        Robot(model, VOCAB, scorer=Likes("山", Vocab("山水")))
 
 
 def test_answers_differ_as_asked():
@@ -165,6 +251,7 @@ def test_a_vocabulary_that_is_too_small_for_the_rules_still_answers():
     ("晚风,摇树!", "晚风，摇树！", None),
     ("晚風搖樹", "晚风摇树", "traditional characters read as 晚风摇树"),
     ("晚风龘", "晚风龘", "does not know 龘"),
+    ("晚風鳥樹", "晚风鸟树", "read as 晚风鸟树"), ("馬風", "馬风", "read as 馬风"),      # 马 is not known
     ("龘龘", "龘龘", "does not know 龘"),
     ("晚风😀A1", "晚风😀A1", None),
 ])
@@ -333,7 +420,7 @@ def trained(tmp_path):
     keras.utils.set_random_seed(0)
     save_model(build_couplet(len(VOCAB), width=4, blocks=1), tmp_path / "model.keras")
     VOCAB.save(tmp_path / "vocab.json")
-    return predict.Config(run=tmp_path)
+    return predict.Config(run=tmp_path, rerank=False)
 
 
 def test_predict_answers_arguments_input_and_a_conversation(trained, capsys, monkeypatch):
@@ -353,6 +440,24 @@ def test_predict_answers_arguments_input_and_a_conversation(trained, capsys, mon
         predict.predict(trained)
     assert "at least one Chinese character" in captured.err
     assert "江南" in captured.out and "山\n" not in captured.out
+
+
+def test_answers_for_programs(trained, capsys):
+    with pytest.raises(InputError, match="1 lines could not be answered"):
+        predict.predict(dataclasses.replace(trained, lines=("晚風搖樹", "！"), candidates=2, json=True))
+    first, second = map(json.loads, capsys.readouterr().out.splitlines())
+    assert first["first"] == "晚风摇树" and len(first["answers"]) == 2 and "晚风摇树" in first["notes"][0]
+    assert set(first["answers"][0]) == {"text", "log_p", "score"}
+    assert second["first"] == "！" and "at least one Chinese character" in second["error"]
+
+
+def test_messages_are_in_the_users_language(trained, capsys, monkeypatch):
+    monkeypatch.setenv("LC_ALL", "zh_CN.UTF-8")
+    with pytest.raises(InputError, match="有 1 行无法作对"):
+        predict.predict(dataclasses.replace(trained, lines=("晚風搖樹龘", "！")))
+    said = capsys.readouterr().err
+    assert "注意：繁体字按简体处理：晚风摇树龘" in said and "注意：模型不认识：龘" in said
+    assert "错误：上联至少要有一个汉字" in said
 
 
 def test_predict_names_what_is_wrong(trained, tmp_path, capsys):
