@@ -100,15 +100,17 @@ def poems_of(poet, config, rng):
         rows = poet.fill(given, config.count, config.temperature, rng, config.repeats)
         return rows[:, None]
     codes = codes_of(poet, config, rng)
-    candidates = []
+    poems, scores = [], []
     # nothing is shown of what ends within two seconds, or goes into a file
     bar = tqdm(total=len(codes), unit=in_users_language(" poems", " 首"), delay=2, disable=None)
     for start in range(0, len(codes), TOGETHER):
-        some = codes[start:start + TOGETHER]
-        candidates += write(poet, some, config, rng)
+        some = write(poet, codes[start:start + TOGETHER], config, rng)
+        poems += some
+        if config.best_of > 1:
+            scores += scores_of(poet, some)
         bar.update(len(some))
     bar.close()
-    return candidates if config.best_of == 1 else best(poet, candidates, config)
+    return poems if config.best_of == 1 else best(np.array(poems), scores, config)
 
 
 def codes_of(poet, config, rng):
@@ -133,12 +135,17 @@ def write(poet, codes, config, rng):
                       rhyme=rules in ("both", "rhyme"), tones=rules in ("both", "tones")) for code in codes]
 
 
-def best(poet, candidates, config):
-    """The likeliest of each --best-of poems by the sum of their couplets' bounds."""
-    rows = np.array(candidates)
-    scores = poet.scores(rows.reshape(-1, 2 * LINE)).reshape(config.count, config.best_of, -1).sum(axis=-1)
-    groups = rows.reshape(config.count, config.best_of, *rows.shape[1:])
-    return groups[np.arange(config.count), scores.argmax(axis=-1)]
+def scores_of(poet, poems):
+    """The sum of the bounds on ln p of each poem's couplets."""
+    rows = np.array(poems)
+    return list(poet.scores(rows.reshape(-1, 2 * LINE)).reshape(len(rows), -1).sum(axis=1))
+
+
+def best(poems, scores, config):
+    """The likeliest of each --best-of poems."""
+    chosen = np.reshape(scores, (config.count, config.best_of)).argmax(axis=1)
+    groups = poems.reshape(config.count, config.best_of, *poems.shape[1:])
+    return groups[np.arange(config.count), chosen]
 
 
 def in_print(poet, rows):
