@@ -34,6 +34,13 @@ def fields_of(source):
     return {field.target.id for field in fields if isinstance(field, ast.AnnAssign)}
 
 
+def keywords_of(source, function):
+    """The keywords of the calls of a function."""
+    calls = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call)]
+    calls = [call for call in calls if ast.unparse(call.func) == function]
+    return {keyword.arg for call in calls for keyword in call.keywords}
+
+
 def options_of(script):
     """The options of a script, from its Config and those that it is derived from, or of a parser's
     add_argument."""
@@ -41,6 +48,7 @@ def options_of(script):
     names = fields_of(source)
     if "further.Config" in source or "further.main" in source:
         names |= fields_of((ROOT / "common/harness/further.py").read_text(encoding="utf-8"))
+        names |= keywords_of(source, "further.main")
     if "BaseConfig" in source:
         names |= fields_of((ROOT / "common/harness/cli.py").read_text(encoding="utf-8"))
     options = {f"--{name.replace('_', '-')}" for name in names}

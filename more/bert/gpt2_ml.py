@@ -221,6 +221,7 @@ def demo(config):
         run.finish({"name": "GPT2_ML", "sha256": SHA256, "builtin": False}, {})
         return
     texts, tests, paths, builtin = load_verse(config.data, config.smoke)
+    texts = [texts[row] for row in np.random.default_rng(config.seed).permutation(len(texts))[:config.texts]]
     if config.smoke:
         texts, tests = texts[:400], {name: test[:20] for name, test in tests.items()}
         config = dataclasses.replace(config, epochs=1, width=32, depth=2, least=3, most=6)
@@ -260,6 +261,7 @@ def main():
     """The demo, python more/bert/gpt2_ml.py."""
     further.main(
         demo, __doc__,
+        texts=(10_000_000, cli.Between(200, 10_000_000), "Training texts at most."),
         epochs=(1, cli.Between(1, 1000), "Passes over the training texts."),
         batch_size=(16, cli.Between(1, 10_000), "Windows of 128 tokens in one step."),
         learning_rate=(2e-3, cli.Between(above=0, most=1), "The peak of the learning rate."),
