@@ -302,8 +302,8 @@ def fit_generator(generator, energy_p, energy_q, sigma, steps, batch_size=256, r
         for _ in range(inner if energy_q is not None else 0):
             of_q.train_on_batch(ops.convert_to_numpy(generator(codes())))
         if energy_q is not None:
-            for value, now in zip(fixed[0].weights, energy_q.weights):
-                value.assign(now)
+            # a copy: JAX gives the values of one training step to the next one
+            fixed[0].set_weights([np.array(value) for value in energy_q.get_weights()])
         of_g.train_on_batch(codes())
 
 

@@ -75,7 +75,8 @@ class MutualInformation(keras.layers.Layer):
             raise ValueError("inputs expects [a, z] of shapes (batch, d_a) or (batch, height, width, d_a), "
                              f"and (batch, d_z). Received: shapes={input_shape}")
         if not self.discriminator.built:
-            self.discriminator.build((*input_shape[0][:-1], input_shape[0][-1] + input_shape[1][-1]))
+            sides = [None] * (ranks[0] - 1)
+            self.discriminator.build((*sides, input_shape[0][-1] + input_shape[1][-1]))
 
     def call(self, inputs):
         a, z = inputs
