@@ -46,7 +46,9 @@ def segmenters():
 def robot():
     from couplet.robot import Robot
 
-    return Robot.load(ROOT / "couplet/weights/couplet.keras")
+    robot = Robot.load(ROOT / "couplet/weights/couplet.keras")
+    robot.prior = robot.log_prior()        # for every visitor's rules
+    return robot
 
 
 def poet():

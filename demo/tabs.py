@@ -72,8 +72,10 @@ def couplet(say):
         forbid = gr.Radio(choices, value="line", label=say["forbid"])
         repeat = gr.Checkbox(True, label=say["repeat"])
         symbols = gr.Checkbox(True, label=say["symbols"])
+    choices = [(say[f"tones_{name}"], name) for name in ("off", "modern", "old")]
+    tones = gr.Radio(choices, value="off", label=say["tones"])
     button, shown = gr.Button(say["go"], variant="primary"), gr.HTML(min_height=60)
-    on(text_answers.couplet, "couplet", [line, forbid, repeat, symbols], shown, button, line)
+    on(text_answers.couplet, "couplet", [line, forbid, repeat, symbols, tones], shown, button, line)
 
 
 def verse(say):

@@ -16,7 +16,8 @@ from demo.shared import LONGEST, MODELS, segmenters
 WORDS = 1_000            # of a user dictionary
 SHOWN = 160              # characters of a passage around its answer
 PASSAGES = 20
-WAYS = ("random", "between", "like", "fill")
+WAYS = ("random", "poem", "between", "like", "fill")
+SPREAD = 0.6             # of the codes of a poem's couplets, as poetry_vae/generate.py has it
 
 
 def checked(text, name, least=1, most=LONGEST):
@@ -57,14 +58,16 @@ def segment(text, model="default", dictionary="", wholes=True):
 
 # --------------------------------------------------------------------------------------------------- couplets
 
-def couplet(line, forbid="line", repeat=True, symbols=True, count=5):
-    """The five best second lines as a table, under the rules that are switched on."""
+def couplet(line, forbid="line", repeat=True, symbols=True, tones="off", count=5):
+    """The five best second lines as a table, under the rules that are switched on, see couplet's Rules."""
     from couplet.decoding import Decoder, Rules, clean
+    from couplet.robot import RARITY
 
     line = checked(line, "the first line", most=200)
     with MODELS["robot"] as shared:
         robot = copy.copy(shared)
-        robot.decoder = Decoder(shared.vocab, Rules(forbid, repeat, symbols))
+        rules = Rules(forbid, repeat, symbols, tones, RARITY)
+        robot.decoder = Decoder(shared.vocab, rules, log_prior=shared.prior)
         line, notes = clean(line, robot.vocab)
         differ = min(2, len(robot.decoder.groups_of(line)))
         answers = robot.answers(line, count, differ)
@@ -75,7 +78,7 @@ def couplet(line, forbid="line", repeat=True, symbols=True, count=5):
 # ------------------------------------------------------------------------------------------------------ verse
 
 def verse(way, couplet, other="", temperature=0.0, seed=0, count=8):
-    """Couplets, one a line.
+    """Couplets or poems, one a line.
 
     Args:
         way: one of WAYS; between goes from `couplet` to `other`.
@@ -87,11 +90,24 @@ def verse(way, couplet, other="", temperature=0.0, seed=0, count=8):
     texts = [checked(text, "a couplet", least=0, most=100) for text in (couplet, other)]
     with MODELS["poet"] as poet:
         if way == "fill":
-            rows = poet.fill(poet.parse(texts[0], blanks=True), count, temperature, rng)
-            couplets = poet.verse(rows)
+            rows = poet.fill(poet.parse(texts[0], blanks=True), count, temperature, rng, "within")
+            verses = poet.verse(rows)
+        elif way == "poem":
+            verses = poems(poet, temperature, rng)
         else:
-            couplets = poet.write(codes(poet, way, texts, rng, count), temperature, rng)
-    return drawn.rows_table([], [[text] for text in couplets], big=[0])
+            verses = poet.write(codes(poet, way, texts, rng, count), temperature, rng, "within")
+    return drawn.rows_table([], [[text] for text in verses], big=[0])
+
+
+def poems(poet, temperature, rng, count=4):
+    """Poems of four lines, with rhyme and tones."""
+    from poetry_vae.poet import around
+
+    found = []
+    for code in poet.sample_codes(count, rng):
+        rows = poet.poem(around(code, 2, SPREAD, rng), temperature, rng)
+        found.append("".join(poet.verse(rows)))
+    return found
 
 
 def codes(poet, way, texts, rng, count):

@@ -96,7 +96,7 @@ def test_words_of_one_visitor_are_no_others():
     (lambda: text_answers.segment("字", dictionary="词 " * 1_001), "at most 1,000 words. Received: 1,001"),
     (lambda: text_answers.segment("\ud83d"), "UTF-8"),
     (lambda: text_answers.couplet("hello"), "at least one Chinese character"),
-    (lambda: text_answers.verse("sideways", ""), "the way expects one of random, between, like, fill"),
+    (lambda: text_answers.verse("sideways", ""), "the way expects one of random, poem, between, like, fill"),
     (lambda: text_answers.verse("like", "三个字"), "two lines of five Chinese characters"),
     (lambda: text_answers.read("", "一段"), "the question expects 1 to 200 characters"),
     (lambda: text_answers.read("什么", "一\n" * 21), "at most 20 passages, one a line. Received: 21"),

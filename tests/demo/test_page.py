@@ -139,19 +139,21 @@ def test_couplets_have_five_answers_under_rules(visitor):
     visitor.keep("couplets")
 
 
-@pytest.mark.parametrize("way", ["random codes", "between two couplets", "like a couplet", "fill in □"])
+@pytest.mark.parametrize("way", ["random codes", "poems of four lines", "between two couplets",
+                                 "like a couplet", "fill in □"])
 def test_verse_in_four_ways(visitor, way):
     visitor.open("Verse")
     visitor.panel.get_by_role("radio", name=way).check()
     if way.startswith("fill"):
         visitor.panel.get_by_role("textbox", name="couplet, or its first line").fill("春□□□□□□□花□")
     visitor.go()
-    visitor.page.wait_for_timeout(700)
+    if way.startswith("poems"):
+        visitor.panel.get_by_text(re.compile(r"^(\w{5}，\w{5}。){2}$")).first.wait_for(timeout=LONG)
     cells = visitor.panel.locator("td.big")
     cells.first.wait_for(timeout=LONG)
-    assert all(re.fullmatch(r"\w{5}，\w{5}。", text) for text in cells.all_inner_texts())
+    assert all(re.fullmatch(r"(\w{5}，\w{5}。)+", text) for text in cells.all_inner_texts())
     if way.startswith("fill"):
-        visitor.panel.get_by_text(re.compile("^春.*花.。$")).first.wait_for(timeout=LONG)
+        visitor.panel.get_by_text(re.compile("^春.*花.。$")).first.wait_for(timeout=3 * LONG)
         visitor.keep("verse")
 
 
