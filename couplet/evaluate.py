@@ -2,7 +2,7 @@
 
     python couplet/evaluate.py                                      the shipped model
     python couplet/evaluate.py --run runs/couplet/gated_conv-...    a model of yours
-    python couplet/evaluate.py --answers                            and what predict.py answers, re-ranked
+    python couplet/evaluate.py --answers                            what predict.py answers, re-ranked
     python couplet/evaluate.py --answers --no-rerank --tones old    the same with other rules
 """
 
@@ -31,7 +31,8 @@ class Config:
     data: str = ""
     """As for couplet/train.py."""
     answers: bool = False
-    """Measure what predict.py answers, too. It takes minutes where answers are re-ranked."""
+    """Measure what predict.py answers, rather than the model. It takes minutes where answers are
+    re-ranked."""
     rerank: bool = False
     """As for couplet/predict.py."""
     scorer: pathlib.Path = SCORER
@@ -54,11 +55,12 @@ def evaluate(config):
     pairs = couplets.test
     if config.validation:
         _, pairs = data.split(couplets, VALIDATION, LONGEST)
-    metrics = report.metrics(robot.log_probs, robot.vocab, pairs)
     if config.answers:
-        metrics |= report.metrics_of_answers(robot, pairs)
-    if config.validation:
-        metrics = {name.replace("test_", "validation_"): value for name, value in metrics.items()}
+        metrics = report.metrics_of_answers(robot, pairs)
+    else:
+        metrics = report.metrics(robot.log_probs, robot.vocab, pairs)
+    part = "validation" if config.validation else "test"
+    metrics = {name.replace("test_", f"{part}_"): value for name, value in metrics.items()}
     print_metrics(metrics)
     return metrics
 

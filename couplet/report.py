@@ -113,12 +113,13 @@ def metrics_of_answers(robot, pairs):
     """The metrics of a Robot's best answers, by its rules and its scorer."""
     bar = tqdm(pairs, unit=" couplets", file=sys.stderr, disable=not sys.stderr.isatty())
     triples = [(first, second, robot.answers(first, 1)[0].text) for first, second in bar]
+    firsts, seconds, answers = zip(*triples)
     return {
-        "robot_accuracy": accuracy(triples),
-        "robot_pattern": pattern_agreement(triples),
-        "robot_distinct2": distinct_2([answer for *_, answer in triples]),
-        "people_distinct2": distinct_2([second for _, second in pairs]),
-        **tones([(first, answer) for first, _, answer in triples], "robot"),
+        "test_accuracy_of_robot": accuracy(triples),
+        "test_pattern_of_robot": pattern_agreement(triples),
+        "test_distinct2_of_robot": distinct_2(answers),
+        "test_distinct2_of_people": distinct_2(seconds),
+        **tones(list(zip(firsts, answers)), "robot"),
     }
 
 
