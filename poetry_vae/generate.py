@@ -51,8 +51,8 @@ class Config:
     """Codes for each poem, of which the one is kept whose poem the model finds likeliest, by the
     importance-weighted bound."""
     repeats: Literal["within", "any"] = "within"
-    """within: no character stands in two lines. any: couplets as the decoder has them, each position by
-    itself."""
+    """within: no character stands twice, but within 叠字 that begin or end a line. any: couplets as the
+    decoder has them, each position by itself."""
     rules: Literal["both", "rhyme", "tones", "none"] = "both"
     """Of poems of four and eight lines: one rhyme (十三辙, modern sounds), the tones of regulated verse."""
     spread: Annotated[float, cli.Between(0, 1)] = 0.6

@@ -14,7 +14,7 @@ from common.harness.vocab import FIRST, PADDING, Vocab, is_han, to_simplified
 from common.latent import GaussianSampling  # noqa: F401 (another one)
 from poetry_vae.bound import bound
 from poetry_vae.data import LINE
-from poetry_vae.rules import LINES_OF_A_COUPLET, Sounds, compose, without_repeats
+from poetry_vae.rules import Sounds, compose, places, without_repeats
 
 BLANK = "□"                                                  # where the model is to write
 BLANKS = str.maketrans(dict.fromkeys("_＿?？*", BLANK))      # what people type for it
@@ -69,8 +69,8 @@ class Poet:
         return self.verse(choose(self.log_probs(codes), temperature, rng, repeats))
 
     def poem(self, codes, temperature=0.0, rng=None, rhyme=True, tones=True):
-        """The codes of a poem's couplets → numbers of its characters, (couplets, 10), no character in two
-        lines; see compose of poetry_vae/rules.py."""
+        """The codes of a poem's couplets → numbers of its characters, (couplets, 10); see compose of
+        poetry_vae/rules.py."""
         log_p = self.log_probs(codes)
         if temperature:
             log_p = perturbed(log_p, temperature, rng)
@@ -160,12 +160,13 @@ def choose(log_p, temperature=0.0, rng=None, repeats="any"):
 
     Args:
         temperature: 0 takes the likeliest, else characters are drawn from p^(1/temperature).
-        repeats: "any" takes each position by itself. "within" takes the likeliest couplet without a character
-            in both lines; with a temperature, that of the noisy ln p by which characters are drawn.
+        repeats: "any" takes each position by itself. "within" takes the likeliest couplet in which no
+            character stands twice, but within 叠字 that begin or end a line; with a temperature, that of the
+            noisy ln p by which characters are drawn.
     """
     if temperature:
         log_p = perturbed(log_p, temperature, rng)
-    return log_p.argmax(axis=-1) if repeats == "any" else without_repeats(log_p, LINES_OF_A_COUPLET)
+    return log_p.argmax(axis=-1) if repeats == "any" else without_repeats(log_p, places(2))
 
 
 def perturbed(log_p, temperature, rng=None):

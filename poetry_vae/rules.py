@@ -1,6 +1,6 @@
-"""Which characters a poem may have: none in two of its lines, one rhyme, the tones of regulated verse.
+"""Which characters a poem may have: none twice but for 叠字, one rhyme, the tones of regulated verse.
 
-    rows = without_repeats(log_p, LINES_OF_A_COUPLET)                 # log_p (couplets, 10, vocabulary)
+    rows = without_repeats(log_p, places(2))                          # log_p (couplets, 10, vocabulary)
     rows = compose(log_p, Sounds(vocab), rhyme=True, tones=True)      # the couplets of one poem
 
 The decoder restores the characters independently of each other given z, so a rule takes characters away from
@@ -14,7 +14,8 @@ import numpy as np
 from common.harness import prosody
 from poetry_vae.data import LINE
 
-LINES_OF_A_COUPLET = np.repeat([0, 1], LINE)                 # the line in which each position stands
+# positions of a line with the same number may have the same character, 叠字: 夜夜 begins lines and ends them
+DOUBLED = np.array([0, 0, 1, 2, 2])
 HOPELESS = 1e4                                               # nats
 STATES = 500                                                 # that the exact search looks at, see likeliest()
 
@@ -29,21 +30,27 @@ RHYME_OF = {final: finals.split()[0] for finals in THIRTEEN for final in finals.
 
 # --------------------------------------------------------------------------------------------------- repeats
 
-def without_repeats(log_p, lines):
-    """The likeliest rows in which no character stands in two lines; twice in one line, as in 夜夜, it may.
+def without_repeats(log_p, places):
+    """The likeliest rows in which no character stands twice, but where positions are of the same place.
 
     Args:
         log_p: ln p of every character at every position, (n, positions, vocabulary); −inf forbids one.
-        lines: number of the line in which each position stands, (positions,).
+        places: number of the place of each position, (positions,), see places.
 
     Returns:
         Numbers of characters, (n, positions). Where only one character is allowed, as where one is given, it
-        stays, even if another line has it too.
+        stays, even if another position has it too.
     """
-    return np.array([likeliest(of_one, lines) for of_one in log_p])
+    return np.array([likeliest(of_one, places) for of_one in log_p])
 
 
-def likeliest(log_p, lines, states=STATES):
+def places(lines):
+    """For so many lines the place of each position: the first two of a line are one, and so are the last
+    two."""
+    return (np.arange(lines)[:, None] * (DOUBLED.max() + 1) + DOUBLED).reshape(-1)
+
+
+def likeliest(log_p, places, states=STATES):
     """One row of without_repeats: a best-first search over how far down each position's list of characters
     one goes, so the first row without repeats that it meets is the likeliest one.
 
@@ -53,23 +60,23 @@ def likeliest(log_p, lines, states=STATES):
     lost = falls[:, :1] - falls                                       # nats, against the likeliest character
     positions, count = np.arange(len(log_p)), order.shape[1]
 
-    def can_fall(place, rank):
-        return rank + 1 < count and np.isfinite(lost[place, rank + 1])
+    def can_fall(position, rank):
+        return rank + 1 < count and np.isfinite(lost[position, rank + 1])
 
     heap, seen = [(0.0, (0,) * len(log_p))], set()
     while heap:
         loss, ranks = heapq.heappop(heap)
         row = order[positions, ranks]
-        ways_out = next_ways_out(row, lines, ranks, can_fall)
+        ways_out = next_ways_out(row, places, ranks, can_fall)
         if not ways_out:
             break
-        for place in ways_out:
-            rank = ranks[place]
-            further = (*ranks[:place], rank + 1, *ranks[place + 1:])
+        for position in ways_out:
+            rank = ranks[position]
+            further = (*ranks[:position], rank + 1, *ranks[position + 1:])
             # on the last way alone, one cannot come back to a state
             if further not in seen or len(seen) > states:
                 seen.add(further)
-                heapq.heappush(heap, (loss + lost[place, rank + 1] - lost[place, rank], further))
+                heapq.heappush(heap, (loss + lost[position, rank + 1] - lost[position, rank], further))
         if len(seen) > states:
             heap = heap[:1]
     return row
@@ -85,14 +92,14 @@ def best_first(log_p, count):
     return best, np.take_along_axis(log_p, best, -1)
 
 
-def next_ways_out(row, lines, ranks, can_fall):
-    """Of the first two positions in different lines whose character is the same, and of which one can take
+def next_ways_out(row, places, ranks, can_fall):
+    """Of the first two positions of different places whose character is the same, and of which one can take
     another: those that can. None: the row is as good as it gets."""
     where = {}
-    for place, (character, line) in enumerate(zip(row, lines)):
-        before = where.setdefault(character, place)
-        if lines[before] != line:
-            ways_out = [way for way in (before, place) if can_fall(way, ranks[way])]
+    for position, (character, place) in enumerate(zip(row, places)):
+        before = where.setdefault(character, position)
+        if places[before] != place:
+            ways_out = [way for way in (before, position) if can_fall(way, ranks[way])]
             if ways_out:
                 return ways_out
     return []
@@ -141,7 +148,7 @@ def compose(log_p, sounds, rhyme=True, tones=True):
             second place of a couplet has the tone of the same place in the line before it (粘).
 
     Returns:
-        Numbers of characters, (couplets, 10), no character in two lines. Patterns and rhyme are chosen before
+        Numbers of characters, (couplets, 10), none twice but for 叠字. Patterns and rhyme are chosen before
         repeats are looked for. Where a small vocabulary has nothing that a rule allows, the rule gives way.
     """
     choices = [log_p]
@@ -151,8 +158,8 @@ def compose(log_p, sounds, rhyme=True, tones=True):
         rhymed = [poem for chosen in choices for poem in with_rhymes(chosen, sounds)]
         choices = rhymed or choices                          # no sound of this vocabulary is known
     best = max(choices, key=lambda chosen: chosen.max(axis=-1).sum())
-    lines = np.arange(2 * len(log_p)).repeat(LINE)
-    return likeliest(best.reshape(len(lines), -1), lines).reshape(-1, 2 * LINE)
+    poem = best.reshape(2 * LINE * len(log_p), -1)
+    return likeliest(poem, places(2 * len(log_p))).reshape(-1, 2 * LINE)
 
 
 def with_tones(log_p, sounds, first):

@@ -8,7 +8,7 @@ import pytest
 from common.harness import prosody
 from common.harness.vocab import FIRST, Vocab
 from poetry_vae import rules
-from poetry_vae.rules import LINES_OF_A_COUPLET, Sounds, compose, likeliest, rhyme, without_repeats
+from poetry_vae.rules import Sounds, compose, likeliest, places, rhyme, without_repeats
 
 VOCAB = Vocab("春山明月花云天秋年风中来开水白日上树草玉雪客酒远落入去晚夜绿")
 
@@ -36,19 +36,23 @@ def test_the_likeliest_row_without_repeats(seed):
     assert log_p[np.arange(5), found].sum() == pytest.approx(best)
 
 
-def test_a_character_may_stand_twice_in_one_line():
-    log_p = random_log_p(10, 40)
-    log_p[:2, 7] = 50
-    assert list(without_repeats(log_p[None], LINES_OF_A_COUPLET)[0][:2]) == [7, 7]
+def test_two_of_a_character_may_begin_or_end_a_line_and_stand_nowhere_else():
+    assert list(places(2)) == [0, 0, 1, 2, 2, 3, 3, 4, 5, 5]
+    for first in range(10):
+        for second in range(first + 1, 10):
+            log_p = random_log_p(10, 40)
+            log_p[[first, second], 7] = 50
+            both = (without_repeats(log_p[None], places(2))[0][[first, second]] == 7).all()
+            assert both == ((first % 5, second - first) in ((0, 1), (3, 1)))
 
 
 def test_given_characters_stay_and_the_others_give_way():
     log_p = random_log_p(10, 40)
     log_p[[0, 3, 9]] = np.where(np.arange(40) == 7, 0.0, -np.inf)     # 7 is given, in both lines
     log_p[5, 7] = 50
-    row = likeliest(log_p, LINES_OF_A_COUPLET)
+    row = likeliest(log_p, places(2))
     assert list(row[[0, 3, 9]]) == [7, 7, 7] and row[5] != 7
-    assert not repeats(row[[1, 2, 4, 5, 6, 7, 8]], LINES_OF_A_COUPLET[[1, 2, 4, 5, 6, 7, 8]])
+    assert not repeats(row[[1, 2, 4, 5, 6, 7, 8]], places(2)[[1, 2, 4, 5, 6, 7, 8]])
 
 
 def test_long_poems_end_without_repeats_even_where_all_lines_want_the_same():
@@ -59,7 +63,7 @@ def test_long_poems_end_without_repeats_even_where_all_lines_want_the_same():
 
 def test_where_the_vocabulary_is_too_small_it_ends_all_the_same():
     log_p = random_log_p(10, 5)
-    assert set(likeliest(log_p, LINES_OF_A_COUPLET)) <= {2, 3, 4}
+    assert set(likeliest(log_p, places(2))) <= {2, 3, 4}
 
 
 @pytest.mark.parametrize("alike, other", [
@@ -117,6 +121,6 @@ def test_tones_and_rhyme_are_those_that_cost_the_least():
 def test_rules_are_left_out():
     sounds, log_p = Sounds(VOCAB), random_log_p(2, 10, len(VOCAB), seed=5)
     free = compose(log_p, sounds, rhyme=False, tones=False)
-    np.testing.assert_array_equal(free.reshape(-1), likeliest(log_p.reshape(20, -1), np.arange(4).repeat(5)))
+    np.testing.assert_array_equal(free.reshape(-1), likeliest(log_p.reshape(20, -1), places(4)))
     lonely = Sounds(Vocab("春夏秋冬"))
     assert compose(random_log_p(2, 10, 6), lonely).min() >= FIRST
