@@ -121,9 +121,11 @@ def log_probabilities(gpt, rows, batch_size=256):
 
 def perplexities(gpt, numbers, tests):
     """The test metrics: nats a text; perplexity of characters; and of the second lines of couplets, given the
-    first, over the Chinese characters that the vocabulary has, as couplet's README counts them."""
+    first, over the Chinese characters that the vocabulary has, as couplet's README counts them. Of texts that
+    are longer than there are positions the beginning counts."""
     metrics, unknown = {}, numbers["[UNK]"]
     for name, texts in tests.items():
+        texts = [text[:POSITIONS] for text in texts]
         rows = [encode(STOP + text, numbers) for text in texts]
         found = log_probabilities(gpt, rows)
         verse = [np.array(list(map(is_han, text))) for text in texts]

@@ -129,6 +129,13 @@ def test_perplexities_count_what_they_say(monkeypatch):
     assert found["couplets: unknown share"] == pytest.approx(1 / 12)
 
 
+def test_of_long_texts_the_beginning_counts(gpt, monkeypatch):
+    monkeypatch.setattr(gpt2_ml, "POSITIONS", 9)
+    numbers = {"[UNK]": 1, "。": 2, "春": 3}
+    found = [gpt2_ml.perplexities(gpt, numbers, {"texts": ["春" * count]}) for count in (9, 30)]
+    assert found[0] == pytest.approx(found[1])
+
+
 def test_a_continuation_is_sampled_from_the_likeliest_and_ends_late_enough():
     def logits(tokens):
         """3 after each text, less often 4, which is the end, and 5."""
