@@ -15,7 +15,7 @@ from common.harness.writing import ROOT
 from couplet.data import SAMPLE, read_pairs
 from couplet.decoding import Decoder, choose, clean
 
-WEIGHTS = ROOT / "couplet/weights/couplet.keras"
+WEIGHTS = ROOT / "couplet/weights/attention.keras"
 SCORER = ROOT / "couplet/weights/scorer.keras"
 POOL = 16                   # answers that a scorer re-ranks
 # What predict.py takes for Rules.rarity and for a nat of the scorer, chosen on validation couplets.

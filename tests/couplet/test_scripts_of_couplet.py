@@ -5,7 +5,9 @@ import re
 
 import pytest
 
-from tests.articles import last_line, run
+from common.harness.vocab import is_han
+from couplet import tones
+from tests.articles import ROOT, last_line, run
 
 
 def test_couplets_are_answered_from_the_shipped_model(tmp_path):
@@ -14,6 +16,26 @@ def test_couplets_are_answered_from_the_shipped_model(tmp_path):
     answers = [line.split()[0] for line in lines[1:]]
     assert all(len(answer) == 7 and answer[3] == answer[4] for answer in answers)
     assert "at least one Chinese character" in last_line(run("couplet/predict.py", "，。", code=2))
+
+
+def test_answers_for_programs_keep_the_tones_where_they_should(tmp_path):
+    options = ("--json", "--tones", "old", "今天天气不错", "一叶扁舟，两袖清风")
+    found = map(json.loads, run("couplet/predict.py", *options, cwd=tmp_path).stdout.splitlines())
+    for line, content in zip(options[3:], found, strict=True):
+        assert content["first"] == line and not content["notes"] and len(content["answers"]) == 5
+        wanted = tones.wanted(line, "old")
+        for answer in content["answers"]:
+            kept = [tones.tone(c, "old") == tone for c, tone in zip(answer["text"], wanted) if tone != "？"]
+            assert len(kept) >= 3 and all(kept) and answer["log_p"] < 0
+
+
+def test_lines_that_people_try_are_all_answered(tmp_path):
+    firsts = (ROOT / "couplet/samples/first_lines.txt").read_text(encoding="utf-8").split()
+    found = run("couplet/predict.py", "--candidates", 1, *firsts, cwd=tmp_path).stdout.splitlines()
+    assert len(firsts) == 20 and [line.split("\t")[0] for line in found] == firsts
+    for line in found:
+        first, answer = line.split("\t")
+        assert len(answer) == len(first) and not set(filter(is_han, first)) & set(answer)
 
 
 def test_what_utf_8_cannot_write_is_named(tmp_path):
