@@ -9,6 +9,7 @@ import io
 import math
 import pathlib
 import re
+import threading
 import time
 
 import h5py
@@ -22,6 +23,7 @@ from common.harness.writing import replacing
 MEMBERS = ("metadata.json", "config.json", "model.weights.h5")
 CONFIG_BYTES = 1 << 20               # our largest has 27,000
 SECONDS = 4                          # of this thread's computing, until the last layer of a model is built
+LOADING = threading.Lock()           # one thread at a time counts
 
 
 def save_model(model, path):
@@ -113,21 +115,28 @@ def datasets_in(file):
 @contextlib.contextmanager
 def bounded(numbers, seconds, path):
     """Within this, layers may have so many weights in all, and compute so long. A configuration can ask for
-    200,000,000 filters: a weight is refused before it is made."""
+    200,000,000 filters: a weight is refused before it is made. What other threads do does not count."""
+    with LOADING, _counted(numbers, seconds, path):
+        yield
+
+
+@contextlib.contextmanager
+def _counted(numbers, seconds, path):
+    thread = threading.get_ident()
     made, called = keras.layers.Layer.add_weight, keras.layers.Layer.__call__
     left, end = numbers, time.thread_time() + seconds
 
     def add_weight(layer, *arguments, shape=None, **options):
         nonlocal left
         asked = arguments[0] if arguments and shape is None else shape
-        left -= math.prod(asked or ())
-        if left < 0:
+        left -= math.prod(asked or ()) if threading.get_ident() == thread else 0
+        if left < 0 and threading.get_ident() == thread:
             raise InputError(f"{path} should describe no more than the {numbers:,} weights that it holds. "
                              f"Received: the layer {layer.name} with a weight of shape {tuple(asked)}")
         return made(layer, *arguments, shape=shape, **options)
 
     def call(layer, *arguments, **options):
-        if time.thread_time() > end:
+        if threading.get_ident() == thread and time.thread_time() > end:
             raise InputError(f"{path} should be a model that is built in {seconds:.0f} seconds. "
                              "Received: one that takes longer, and was given up")
         return called(layer, *arguments, **options)

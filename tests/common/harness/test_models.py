@@ -1,5 +1,7 @@
 """Model files that would exhaust the machine, and models that must not be believed."""
 
+import threading
+
 import h5py
 import keras
 import numpy as np
@@ -70,6 +72,48 @@ def test_a_model_with_as_many_weights_as_its_file_is_built(tmp_path):
         with pytest.raises(InputError, match=message), bounded(numbers, seconds, "x"):
             keras.models.clone_model(model)
     assert before == (keras.layers.Layer.add_weight, keras.layers.Layer.__call__)
+
+
+def in_thread(function):
+    """What a function raises in a thread of its own, or None."""
+    raised = []
+
+    def work():
+        try:
+            function()
+        except Exception as error:
+            raised.append(error)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join(30)
+    assert not thread.is_alive()
+    return raised[0] if raised else None
+
+
+def test_what_other_threads_build_does_not_count():
+    def build():
+        keras.layers.Dense(3)(np.zeros((1, 2)))
+
+    with bounded(8, 60, "x"):
+        assert in_thread(build) is None
+        keras.layers.Dense(2)(np.zeros((1, 2)))                     # 6 of the 8 weights
+        with pytest.raises(InputError, match="no more than the 8 weights"):
+            build()
+    with bounded(9, -1, "x"):
+        assert in_thread(build) is None                             # nor does the time of other threads
+
+
+def test_threads_load_one_after_the_other():
+    """Two at once would leave Keras changed for ever."""
+    add_weight, call = keras.layers.Layer.add_weight, keras.layers.Layer.__call__
+    threads = [threading.Thread(target=Autoencoder.load, args=(ROOT / "vae/weights/vae.keras",))
+               for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert (keras.layers.Layer.add_weight, keras.layers.Layer.__call__) == (add_weight, call)
 
 
 def test_a_model_that_never_ends_is_given_up(tmp_path, monkeypatch):
