@@ -6,8 +6,9 @@ alone, too.
     python tests/stress/run.py --page                             writes the figures into docs/reliability.md
 
 Parts: kill, surroundings, diverge, twice, ends (training scripts), models (model files), readers (fuzzing),
-limits (memory and seconds of readers), downloads, layers. A part that runs replaces its figures in the file,
-each with its own commit and machine.
+limits (memory and seconds of readers), downloads, layers, visitors (of the page of make demo, which needs
+requirements-demo.txt). A part that runs replaces its figures in the file, each with its own commit and
+machine.
 """
 
 import pathlib
@@ -29,9 +30,10 @@ from tests.stress.ends import ends
 from tests.stress.guided import guided
 from tests.stress.readers import READERS
 from tests.stress.scripts import SCRIPTS
+from tests.stress.visitors import visitors
 from tests.stress.warm import Warm
 
-COMMON = ("limits", "downloads", "layers")                    # parts that belong to no article
+COMMON = ("limits", "downloads", "layers", "visitors")        # parts that belong to no article
 PARTS = ("kill", "surroundings", "diverge", "twice", "ends", "models", "readers", *COMMON)
 RESULTS, PAGE = ROOT / "tests/stress/results.json", ROOT / "docs/reliability.md"
 SHIPPED = ["vae/weights/vae.keras", "flow_nice/weights/nice-small.keras", "crf/weights/fast/model.keras"]
@@ -54,6 +56,10 @@ class Config:
     """Inputs for each reader."""
     shapes: Annotated[int, cli.Between(1, 10**6)] = 10
     """Random shapes for each layer and promise."""
+    visitors: Annotated[int, cli.Between(1, 1000)] = 50
+    """Visitors of the page at once."""
+    minutes: Annotated[float, cli.Between(above=0, most=1000)] = 1
+    """For how long they ask."""
     out: pathlib.Path = RESULTS
     """Where the figures go."""
     page: bool = False
@@ -101,6 +107,8 @@ def of_all(part, place, config):
     """The figures of a part that belongs to no article."""
     if part == "downloads":
         return downloads.downloads(place)
+    if part == "visitors":
+        return visitors(place, config.visitors, 60 * config.minutes)
     if part == "limits":
         with Warm("tests.stress.limits") as warm:
             return warm.call("tests.stress.limits:limits", place, folder=place)
@@ -226,6 +234,12 @@ ROWS = [  # what is promised; part; what stands in the table, from the sums of i
         "layers",
         "{layers:,} layers, {trials:,} trials",
     ),
+    (
+        "Many visitors at once on the page of `make demo` are all answered, and its memory does not grow",
+        "visitors",
+        "{visitors:,} visitors for {lasted:,} s, {answers:,} answers, {answers a second:.1f} a second, "
+        "{errors:,} errors; {megabytes at half:,} MB after half the time, {megabytes:,} MB at the end",
+    ),
 ]
 BEGIN, END = "<!-- figures of tests/stress/results.json -->\n", "<!-- end of the figures -->\n"
 
@@ -245,7 +259,7 @@ def cells(pattern, found):
         return ["", ""]
     sums = collections.Counter(articles=len(found))
     for figures in found.values():
-        sums.update({name: value for name, value in figures.items() if isinstance(value, int)})
+        sums.update({name: value for name, value in figures.items() if isinstance(value, (int, float))})
     faults = sum(len(figures["faults"]) for figures in found.values())
     return [pattern.format_map(sums), str(faults)]
 
