@@ -5,6 +5,7 @@ import numpy as np
 from keras import ops
 
 from common.flow import PRIORS, Flow, Reverse
+from common.harness.console import in_users_language
 from common.harness.models import load_model
 from common.harness.reading import InputError
 
@@ -30,8 +31,9 @@ class Sampler:
         model = load_model(path)
         flows = [layer for layer in model.layers if isinstance(layer, Flow)]
         if not flows or flows[0].dim != SIDE ** 2:
-            raise InputError("expected a model of 784 pixels trained by flow_nice/train.py. "
-                             f"Received: {path}")
+            raise InputError(in_users_language(
+                f"expected a model of 784 pixels trained by flow_nice/train.py. Received: {path}",
+                f"需要 flow_nice/train.py 训练的、784 个像素的模型。收到：{path}"))
         return cls(model)
 
     def codes(self, count, temperature=1.0, seed=0):

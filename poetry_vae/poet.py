@@ -42,8 +42,10 @@ class Poet:
         path = pathlib.Path(path)
         model = load_model(path)
         if model.name != "poetry_vae":
-            raise InputError("expected a model trained by poetry_vae/train.py. "
-                             f"Received: {path}, a model named {model.name}")
+            raise InputError(in_users_language(
+                "expected a model trained by poetry_vae/train.py. "
+                f"Received: {path}, a model named {model.name}",
+                f"需要 poetry_vae/train.py 训练的模型。收到：{path}，名为 {model.name} 的模型"))
         folder = path if path.is_dir() else path.parent
         return cls(model, Vocab.load(folder / "vocab.json", size=model.output.shape[-1]))
 
