@@ -254,10 +254,12 @@ def principal(x, x_test, count=256):
 
 
 def sheet_rows(features, train, test, metric, count=10, across=9):
-    """Test images, each with its nearest training images, row by row, values in [0, 1]."""
+    """Test images, each with its nearest training images, row by row, values in
+    [0, 1]; grey ones without an axis for channels."""
     rows = neighbours(features[1][:count], features[0], across, metric)
     lines = [np.concatenate([test[0][i:i + 1], train[0][row]]) for i, row in enumerate(rows)]
-    return np.concatenate(lines) / 255
+    images = np.concatenate(lines) / 255
+    return images[..., 0] if images.shape[-1] == 1 else images
 
 
 def draw(run, results, images):
@@ -277,8 +279,8 @@ def draw(run, results, images):
     height, width = images.shape[1:3]
     across = 7
     kept = images.reshape(-1, 10, *images.shape[1:])[:6, :across]
-    sheet = kept.swapaxes(1, 2).reshape(len(kept) * height, across * width, -1)
-    right.imshow(sheet if sheet.shape[-1] == 3 else sheet[..., 0], cmap="gray")
+    sheet = kept.swapaxes(1, 2).reshape(len(kept) * height, across * width, *images.shape[3:])
+    right.imshow(sheet, cmap="gray")
     right.axis("off")
     right.set_title("a test image and its neighbours (both, z, cosine)", fontsize=9)
     run.draw(figure)
