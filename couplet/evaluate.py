@@ -1,6 +1,7 @@
 """The numbers of README.md for a trained model, by default the one in couplet/weights, on the test couplets.
 
-    python couplet/evaluate.py                                      the shipped model
+    python couplet/evaluate.py                                      the shipped models together
+    python couplet/evaluate.py --no-together                        the first of them alone
     python couplet/evaluate.py --run runs/couplet/gated_conv-...    a model of yours
     python couplet/evaluate.py --answers                            what predict.py answers, re-ranked
     python couplet/evaluate.py --answers --no-rerank --tones old    the same with other rules
@@ -18,7 +19,7 @@ from common.harness import cli
 from common.harness.folder import print_metrics
 from couplet import data, report
 from couplet.decoding import Rules
-from couplet.robot import RARITY, SCORER, WEIGHT, WEIGHTS, Robot
+from couplet.robot import RARITY, SCORER, WEIGHT, WEIGHTS, Robot, companion
 from couplet.scorer import Scorer
 
 VALIDATION, LONGEST = 2000, 32         # as couplet/train.py holds them out by default
@@ -28,12 +29,14 @@ VALIDATION, LONGEST = 2000, 32         # as couplet/train.py holds them out by d
 class Config:
     run: pathlib.Path = WEIGHTS
     """Run folder of couplet/train.py, or a .keras file with vocab.json beside it."""
+    together: bool = True
+    """As for couplet/predict.py."""
     data: str = ""
     """As for couplet/train.py."""
     answers: bool = False
     """Measure what predict.py answers, rather than the model. It takes minutes where answers are
     re-ranked."""
-    rerank: bool = False
+    rerank: bool = True
     """As for couplet/predict.py."""
     scorer: pathlib.Path = SCORER
     """As for couplet/predict.py."""
@@ -50,7 +53,7 @@ class Config:
 def evaluate(config):
     rules = Rules(tones=config.tones, rarity=config.rarity)
     scorer = Scorer.load(config.scorer) if config.answers and config.rerank else None
-    robot = Robot.load(config.run, rules, scorer, config.weight)
+    robot = Robot.load(config.run, rules, scorer, config.weight, companion(config.run, config.together))
     couplets = data.load_couplets(config.data)
     pairs = couplets.test
     if config.validation:

@@ -5,7 +5,7 @@
     python couplet/predict.py < lines.txt              the best answer to each line of a file
     python couplet/predict.py --tones old 今天天气不错   answers that keep 平仄
     python couplet/predict.py --json < lines.txt       for programs: a line of JSON for each line
-    python couplet/predict.py 今天天气不错 --run runs/couplet/attention-...
+    python couplet/predict.py 今天天气不错 --run runs/couplet/attention-... --no-rerank
 """
 
 import json
@@ -24,7 +24,7 @@ from common.harness import cli, console
 from common.harness.console import in_users_language
 from common.harness.reading import InputError
 from couplet.decoding import LONGEST, Rules, clean
-from couplet.robot import RARITY, SCORER, WEIGHTS, Robot
+from couplet.robot import RARITY, SCORER, WEIGHTS, Robot, companion
 from couplet.scorer import Scorer
 
 
@@ -34,6 +34,8 @@ class Config:
     """First lines. None: they are read from standard input."""
     run: pathlib.Path = WEIGHTS
     """Run folder of couplet/train.py, or a .keras file with vocab.json beside it."""
+    together: bool = True
+    """The article's network answers together with the shipped model. It does not with a model of yours."""
     candidates: Annotated[int, cli.Between(1, 50)] | None = None
     """Answers to each line: 5 by default, and 1 where lines come from standard input."""
     differ: Annotated[int, cli.Between(1, LONGEST)] = 2
@@ -49,7 +51,7 @@ class Config:
     today, or by those of verse."""
     rarity: Annotated[float, cli.Between(0, 10)] = RARITY
     """How much answers avoid characters that fit any line."""
-    rerank: bool = False
+    rerank: bool = True
     """The best answers are ordered anew by how well their characters fit each other."""
     scorer: pathlib.Path = SCORER
     """What re-ranks: a run folder of couplet/train_scorer.py, or a .keras file with vocab.json beside it."""
@@ -61,7 +63,8 @@ class Config:
 
 def predict(config):
     rules = Rules(config.forbid, config.repeat, config.symbols, config.tones, config.rarity)
-    robot = Robot.load(config.run, rules, Scorer.load(config.scorer) if config.rerank else None)
+    scorer = Scorer.load(config.scorer) if config.rerank else None
+    robot = Robot.load(config.run, rules, scorer, other=companion(config.run, config.together))
     from_file = not config.lines and not config.interactive and not console.is_typed()
     count = config.candidates or (1 if from_file else 5)
     show = show_json if config.json else show_text

@@ -16,10 +16,12 @@ from couplet.data import SAMPLE, read_pairs
 from couplet.decoding import Decoder, choose, clean
 
 WEIGHTS = ROOT / "couplet/weights/attention.keras"
+ARTICLE = ROOT / "couplet/weights/couplet.keras"          # the article's network, which WEIGHTS answers with
 SCORER = ROOT / "couplet/weights/scorer.keras"
 POOL = 16                   # answers that a scorer re-ranks
 # What predict.py takes for Rules.rarity and for a nat of the scorer, chosen on validation couplets.
-RARITY, WEIGHT = 0.1, 1.0
+RARITY, WEIGHT = 0.3, 0.25
+SHARE = 0.4                 # that of the second network, see together; chosen in the same way
 
 
 class Robot:
@@ -31,11 +33,14 @@ class Robot:
         rules: the Rules of the answers.
         scorer: a Scorer with the same vocabulary that re-ranks the best POOL answers.
         weight: what a nat of its score is worth beside one of the model's.
+        other: a second model with the same vocabulary, which answers together with the first.
     """
 
-    def __init__(self, model, vocab, rules=None, scorer=None, weight=WEIGHT):
+    def __init__(self, model, vocab, rules=None, scorer=None, weight=WEIGHT, other=None):
         self.model, self.vocab, self.scorer, self.weight = model, vocab, scorer, weight
         self.log_probs = log_probs_of(model)
+        if other:
+            self.log_probs = together(self.log_probs, log_probs_of(other))
         if scorer and scorer.vocab != vocab:
             raise InputError("re-ranking expects a model and a scorer with the same characters; --no-rerank "
                              f"does without. Received: {len(vocab):,} of the model, {len(scorer.vocab):,} "
@@ -44,16 +49,17 @@ class Robot:
         self.decoder = Decoder(vocab, rules, log_prior=log_prior)
 
     @classmethod
-    def load(cls, path, rules=None, scorer=None, weight=WEIGHT):
-        """The robot in a run folder of couplet/train.py, or in a .keras file with vocab.json beside it."""
-        path = pathlib.Path(path)
-        model = load_model(path)
-        if not model.name.startswith("couplet"):
-            raise InputError("expected a model trained by couplet/train.py. "
-                             f"Received: {path}, a model named {model.name}")
-        folder = path if path.is_dir() else path.parent
-        vocab = Vocab.load(folder / "vocab.json", size=model.output.shape[-1])
-        return cls(model, vocab, rules, scorer, weight)
+    def load(cls, path, rules=None, scorer=None, weight=WEIGHT, other=None):
+        """The robot in a run folder of couplet/train.py, or in a .keras file with vocab.json beside it; with
+        `other` a second such path, whose model answers together with the first."""
+        model, vocab = load_tagger(path)
+        second = None
+        if other:
+            second, others = load_tagger(other)
+            if others != vocab:
+                raise InputError("two models that answer together expect the same characters. "
+                                 f"Received: {len(vocab):,} of {path}, {len(others):,} of {other}")
+        return cls(model, vocab, rules, scorer, weight, second)
 
     def answers(self, line, count=5, differ=1):
         """The best answers to a line as it is typed; InputError where there is nothing to answer."""
@@ -73,6 +79,34 @@ class Robot:
         rows = [self.log_probs(self.vocab.encode(first)[None])[0] for first, _ in read_pairs(SAMPLE)]
         p = np.exp(np.concatenate(rows)).mean(axis=0)
         return np.log(p + 1e-5)
+
+
+def load_tagger(path):
+    """A model of couplet/train.py and its Vocab."""
+    path = pathlib.Path(path)
+    model = load_model(path)
+    if not model.name.startswith("couplet"):
+        raise InputError("expected a model trained by couplet/train.py. "
+                         f"Received: {path}, a model named {model.name}")
+    folder = path if path.is_dir() else path.parent
+    return model, Vocab.load(folder / "vocab.json", size=model.output.shape[-1])
+
+
+def companion(run, wanted=True):
+    """The second network that answers with the model at a path: the article's with the shipped one, where
+    that is wanted, and none with any other."""
+    return ARTICLE if wanted and pathlib.Path(run) == WEIGHTS else None
+
+
+def together(log_probs, others):
+    """Two networks as one: log p = (1 − s) log p₁ + s log p₂ − log Z, with s = SHARE and Z such that p sums
+    to 1. They err in different places, so p fits better than either."""
+    def pooled(ids):
+        mixed = (1 - SHARE) * log_probs(ids) + SHARE * others(ids)
+        mixed -= mixed.max(axis=-1, keepdims=True)
+        return mixed - np.log(np.exp(mixed).sum(axis=-1, keepdims=True))
+
+    return pooled
 
 
 def log_probs_of(model):

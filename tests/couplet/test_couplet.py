@@ -17,7 +17,7 @@ from common.harness.folder import RunFolder
 from common.harness.models import save_model
 from common.harness.reading import InputError
 from common.harness.vocab import FIRST, Vocab
-from couplet import baseline, data, decoding, predict, report, tones, train
+from couplet import baseline, data, decoding, predict, report, robot, tones, train
 from couplet.decoding import ARTICLE, Decoder, Rules, clean
 from couplet.robot import Robot, log_probs_of
 from couplet.train import MIXERS, build_couplet, character_loss
@@ -208,6 +208,29 @@ def test_the_prior_is_what_the_model_says_of_any_line():
     firsts = [first for first, _ in data.read_pairs(data.SAMPLE)]
     p = np.concatenate([np.exp(robot.log_probs(VOCAB.encode(first)[None])[0]) for first in firsts])
     np.testing.assert_allclose(np.exp(robot.log_prior()), p.mean(axis=0) + 1e-5, rtol=1e-4)
+
+
+def test_two_networks_together_are_the_formula():
+    rng = np.random.default_rng(0)
+    one, other = (random_log_p(rng, 5)[None] for _ in range(2))
+    p = np.exp(0.6 * one + 0.4 * other)                                 # robot.SHARE is 0.4
+    found = robot.together(lambda ids: one, lambda ids: other)(None)
+    np.testing.assert_allclose(np.exp(found), p / p.sum(axis=-1, keepdims=True), rtol=1e-6)
+
+
+def test_two_networks_need_one_vocabulary(tmp_path):
+    for name, vocab in (("one", VOCAB), ("other", Vocab("山水云"))):
+        (tmp_path / name).mkdir()
+        save_model(build_couplet(len(vocab), width=4, blocks=1), tmp_path / name / "model.keras")
+        vocab.save(tmp_path / name / "vocab.json")
+    with pytest.raises(InputError, match="answer together expect the same characters"):
+        Robot.load(tmp_path / "one", other=tmp_path / "other")
+    both = Robot.load(tmp_path / "one", other=tmp_path / "one")
+    alone = Robot.load(tmp_path / "one")
+    line = VOCAB.encode("春风")[None]
+    np.testing.assert_allclose(both.log_probs(line), alone.log_probs(line), atol=1e-5)
+    assert robot.companion(robot.WEIGHTS) == robot.ARTICLE and robot.companion(tmp_path) is None
+    assert robot.companion(robot.WEIGHTS, wanted=False) is None
 
 
 class Likes:
