@@ -246,25 +246,30 @@ def templates(passage, rng):
 
 # ------------------------------------------------------------------------------------------------------- demo
 
-def round_trip(run, name, asked):
-    """EM and F1 of dgcnn's reader on pairs, see same_answer.
+def round_trips(run, written):
+    """name → (EM, F1) of dgcnn's reader on pairs, see same_answer; a name without a question is left out.
 
     The reader runs in a process of its own, which answers all questions: dgcnn/predict.py would load it for
     each. It is not told the answers, since it refuses a file of answers that are no spans.
 
     Args:
-        asked: (passage, answer, question) triples.
+        written: name → (passage, answer, question) triples.
     """
-    asked = [triple for triple in asked if triple[2].strip()]
-    records = [{"id": str(number), "question": question, "passages": [{"answer": "", "passage": passage}]}
-               for number, (passage, _, question) in enumerate(asked)]
-    path, out = run.path(f"{name}.json"), run.path(name)
+    asked = {}
+    for name, triples in written.items():
+        questions = [triple for triple in triples if triple[2].strip()]
+        asked |= {f"{name} {number}": (name, triple) for number, triple in enumerate(questions)}
+    records = [{"id": number, "question": question, "passages": [{"answer": "", "passage": passage}]}
+               for number, (_, (passage, _, question)) in asked.items()]
+    path, out = run.path("asked.json"), run.path("asked")
     write_json(path, records)
     legacy_keras.keras3("dgcnn/evaluate.py", "--data", path, "--all", "--out", out)
-    rows = [json.loads(line) for line in read_text(out / "answers.jsonl").splitlines()]
-    answers = {row["id"]: row["answer"] for row in rows}
-    scores = [same_answer(answers[str(number)], answer) for number, (_, answer, _) in enumerate(asked)]
-    return tuple(map(float, np.mean(scores, axis=0)))
+    scores = collections.defaultdict(list)
+    for line in read_text(out / "answers.jsonl").splitlines():
+        row = json.loads(line)
+        name, (_, answer, _) = asked[row["id"]]
+        scores[name].append(same_answer(row["answer"], answer))
+    return {name: tuple(map(float, np.mean(scores[name], axis=0))) for name in written if name in scores}
 
 
 def same_answer(answer, right):
@@ -365,11 +370,8 @@ def demo(config):
     written["people's own"] = [tuple(triple) for triple in test if triple.passage in set(passages)]
     rng = np.random.default_rng(config.seed)
     written["template"] = [(passage, *templates(passage, rng)) for passage in passages]
-    trips, lines = {}, []
-    for name, triples in written.items():
-        if any(question for *_, question in triples):
-            trips[name] = round_trip(run, name.replace("'", "").replace(" ", "_"), triples)
-            lines.append([name, len(triples), *trips[name]])
+    trips = round_trips(run, written)
+    lines = [[name, len(written[name]), *trip] for name, trip in trips.items()]
     metrics |= more | {f"{name}: {score}": value for name, trip in trips.items()
                        for score, value in zip(("EM", "F1"), trip)}
     shown = [f"{passage}\n    {question}    {answer}" for passage, answer, question in written["free"][:30]]
