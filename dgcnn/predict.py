@@ -57,17 +57,19 @@ def predict(config):
     passages = read_passages(config)
     reader = Reader.load(config.run)
     check_known(question, reader.encode.vocab)
-    answers = read(reader, question, [text for _, text in passages], config)
+    found = read(reader, question, [text for _, text in passages], config)
+    threshold = reader.calibration.threshold if config.threshold is None else config.threshold
+    answers = found if found and found[0].probability >= threshold else []
     if config.json:
         found = [as_json(answer, passages) for answer in answers]
         print(json.dumps({"question": question, "answers": found}, ensure_ascii=False, indent=2))
     else:
-        show(answers, passages)
+        show(answers, passages, found)
     return answers
 
 
 def read(reader, question, passages, config):
-    """The answers, with a progress bar where there is much to read."""
+    """All answers, however unlikely, with a progress bar where there is much to read."""
     hidden = sum(map(len, passages)) < LONG or not sys.stderr.isatty()
     with tqdm(unit=in_users_language(" windows", " 段"), disable=hidden) as bar:
 
@@ -75,7 +77,7 @@ def read(reader, question, passages, config):
             bar.total = windows
             bar.update(done)
 
-        return reader.answers(question, passages, config.answers, config.threshold, progress)
+        return reader.answers(question, passages, config.answers, threshold=0.0, progress=progress)
 
 
 def read_passages(config):
@@ -111,10 +113,14 @@ def check_known(question, vocab):
         print(note, unknown[:40], file=sys.stderr)
 
 
-def show(answers, passages):
-    """Prints the answers with the chance that each is right, and where the first one stands."""
+def show(answers, passages, found):
+    """Prints the answers with the chance that each is right, and where the first one stands; where all that
+    were found are too unlikely, the best of these."""
     if not answers:
         print(in_users_language("(no answer)", "（没有答案）"))
+        if found:
+            guess = in_users_language("the best guess is", "最接近的是")
+            print(f"{guess} {found[0].text}, {found[0].probability:.0%}")
         return
     for answer in answers:
         print(f"{answer.probability:4.0%}  {answer.text}")

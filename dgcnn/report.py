@@ -199,8 +199,9 @@ def scores_by_length(rows):
 
 
 def reliability(rows):
-    """Of the answers with a probability in each fifth, how many there are and the share that is right."""
-    given = [row for row in rows if row["answer"]]
+    """Of the answers from one passage with a probability in each fifth, how many there are and the share that
+    is right."""
+    given = [row for row in rows if row["answer"] and row["passages"] == 1]
     fifths = [min(4, int(5 * row["probability"])) for row in given]
     result = {}
     for fifth in range(5):

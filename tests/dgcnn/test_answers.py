@@ -164,7 +164,7 @@ def test_calibration_is_saved_beside_the_model(tmp_path):
 
 def row(answer, right, probability=0.5):
     return report.row_of(Question("1", "问", [], "x", right), answer, probability=probability,
-                         refused=probability < 0.3)
+                         refused=probability < 0.3, passages=1)
 
 
 def test_scores_by_the_length_of_the_shortest_right_answer():

@@ -846,9 +846,9 @@ def test_predict_prints_ranked_answers_and_marks_the_best(trained, tmp_path, cap
     monkeypatch.setenv("LC_ALL", "zh_CN.UTF-8")
     Calibration(0.0, 1.0, 0.99, True).save(tmp_path)
     predict.predict(dataclasses.replace(trained, passage=(one,)))
-    assert capsys.readouterr().out == "（没有答案）\n"
-    predict.predict(dataclasses.replace(trained, passage=(one,), threshold=0.0))
     score = 0.81 ** 2 / 1.81
+    assert capsys.readouterr().out == f"（没有答案）\n最接近的是 382米, {score / (1 + score):.0%}\n"
+    predict.predict(dataclasses.replace(trained, passage=(one,), threshold=0.0))
     assert capsys.readouterr().out.startswith(f" {score / (1 + score):.0%}  382米\n")      # σ(log s)
     (tmp_path / "reader.json").unlink()
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(f"{TEXT}\n\n春风\n".encode())))

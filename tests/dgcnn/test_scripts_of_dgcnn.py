@@ -2,7 +2,9 @@
 
 import json
 
-from tests.articles import last_line, run
+from dgcnn.data import read_questions
+from dgcnn.reader import Answer, Reader
+from tests.articles import ROOT, last_line, run
 
 
 def test_questions_are_answered_from_the_shipped_model(tmp_path):
@@ -15,6 +17,21 @@ def test_questions_are_answered_from_the_shipped_model(tmp_path):
     for wrong, message in [(["--question", "谁", "--text", " "], "a passage expects text"),
                            (["--text", text], "--question expects a question")]:
         assert message in last_line(run("dgcnn/predict.py", *wrong, code=2))
+
+
+def test_the_readmes_everyday_answers_are_the_shipped_models():
+    page = (ROOT / "dgcnn/README.md").read_text(encoding="utf-8")
+    header = "| question | passage | right | likeliest answer | chance | given |"
+    table = page.partition(header)[2].partition("\n\n")[0]
+    printed = [row.strip("| ").split(" | ")[3::2] for row in table.splitlines()[2:]]
+    reader = Reader.load(ROOT / "dgcnn/weights/dgcnn.keras")
+    questions = read_questions(ROOT / "dgcnn/samples/everyday.json")
+    found = [reader.answers(question.text, [passage.text for passage in question.passages], threshold=0.0)
+             for question in questions]
+    best = [answers[0] if answers else Answer("–", 0.0, []) for answers in found]
+    threshold = reader.calibration.threshold
+    expected = [[answer.text, "yes" if answer.probability >= threshold else "no"] for answer in best]
+    assert len(expected) == 20 and printed == expected
 
 
 def test_the_shipped_model_is_evaluated(tmp_path):
