@@ -122,6 +122,14 @@ def main(function, config_class, description):
 
 def parse(config_class, description="", arguments=None):
     """The options as a config_class, by default those that the script was started with."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if {"-h", "--help"} & set(arguments):
+        from common.harness.help import short_help
+        from common.harness.writing import shown
+
+        print(short_help(config_class, description, shown(sys.argv[0])))
+        raise SystemExit(0)
+    arguments = ["--help" if argument == "--help-all" else argument for argument in arguments]
     import tyro
 
     settings = (tyro.conf.FlagCreatePairsOff,)
