@@ -90,10 +90,10 @@ def rearranged(first, text):
     return own == others
 
 
-def choose(answers, count, differ=1):
+def choose(answers, count, differ=1, chosen=()):
     """The best `count` answers of a list, best first, of which each differs from all better ones in `differ`
-    characters or more."""
-    chosen = []
+    characters or more. What is chosen already comes first and counts."""
+    chosen = list(chosen)
     for answer in sorted(answers, key=lambda answer: -answer.score):
         if all(distance(answer.text, better.text) >= differ for better in chosen):
             chosen.append(answer)

@@ -67,11 +67,20 @@ class Robot:
         log_p, = self.log_probs(self.vocab.encode(line)[None])
         if not self.scorer:
             return self.decoder(line, log_p, count, differ)
-        answers = self.decoder.candidates(line, log_p, max(2, count))[:max(POOL, 4 * count)]
+        candidates = self.decoder.candidates(line, log_p, max(2, count))
+        chosen = []
+        # the next ones come in only where the best POOL are too much alike: the first answer is always theirs
+        for start in range(0, len(candidates), POOL):
+            chosen = choose(self.scored(line, candidates[start:start + POOL]), count, differ, chosen)
+            if len(chosen) == count:
+                break
+        return chosen
+
+    def scored(self, line, answers):
+        """Answers with what the scorer says of them in their scores."""
         scores = self.scorer.scores(line, [answer.text for answer in answers])
-        answers = [dataclasses.replace(answer, score=float(answer.score + self.weight * score))
-                   for answer, score in zip(answers, scores)]
-        return choose(answers, count, differ)
+        return [dataclasses.replace(answer, score=float(answer.score + self.weight * score))
+                for answer, score in zip(answers, scores)]
 
     def log_prior(self):
         """log p(y) of each character: the mean of what the model puts out below the built-in first lines, and

@@ -255,6 +255,9 @@ def test_a_scorer_re_ranks_the_best_answers():
     assert other in found[0].text and other not in plain.answers("春风", 1)[0].text
     assert found[0].score == pytest.approx(found[0].log_p + 5, rel=1e-5)
     assert {answer.text for answer in found} <= set(texts)
+    # more than the pool has: the first answers stay
+    many = robot.answers("春风", 40)
+    assert len(many) == 40 and many[0].text == found[0].text
     with pytest.raises(InputError, match="--no-rerank does without. Received: .* not the same"):
         Robot(model, VOCAB, scorer=Likes("山", Vocab("山水")))
 
