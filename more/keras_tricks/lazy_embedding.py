@@ -153,12 +153,16 @@ def build_classifier(words, dim=64):
 
 
 def encoded(texts, vocabulary, length):
-    """Numbers of the pairs of neighbours that the vocabulary has, from 1, (n, length); 0 is padding."""
+    """Numbers of the pairs of neighbours that the vocabulary has, from 1, (n, length); 0 is padding.
+
+    A text without any of them has the number behind the last.
+    """
     rows = np.zeros((len(texts), length), "int32")
     for row, text in zip(rows, texts):
         pairs = [text[i:i + 2] for i in range(len(text) - 1)]
         found = [vocabulary[pair] + 1 for pair in pairs if pair in vocabulary][:length]
-        row[:len(found)] = found
+        # of nothing but padding GlobalAveragePooling1D is 0/0, and all weights would be NaN after it
+        row[:max(1, len(found))] = found or len(vocabulary) + 1
     return rows
 
 
@@ -178,7 +182,7 @@ def train_arm(name, parts, seed, epochs, rate):
     """Validation accuracy by epoch, and accuracy and cross-entropy on test data at the best epoch."""
     keras.utils.set_random_seed(seed)
     (x, y), valid, test = parts
-    model = build_classifier(20_001)
+    model = build_classifier(20_002)
     accuracy = keras.metrics.BinaryAccuracy(threshold=0.0, name="accuracy")
     model.compile(ARMS[name](rate), keras.losses.BinaryCrossentropy(from_logits=True), metrics=[accuracy])
     keep = keras.callbacks.EarlyStopping("val_accuracy", mode="max", patience=epochs,

@@ -38,7 +38,11 @@ def check():
     mask = np.array([[1, 1, 1, 1, 1, 0, 0, 0]], "bool")
     mean = float(masked_mean(ops.convert_to_tensor(x), mask)[0, 0])
     assert np.isclose(mean, 2.6) and np.isclose(x.mean(), 1.625)
-    assert np.isclose(keras.layers.GlobalAveragePooling1D()(x, mask=mask)[0, 0], 2.6)
+    average = keras.layers.GlobalAveragePooling1D()
+    assert np.isclose(average(x, mask=mask)[0, 0], 2.6)
+    nothing = np.zeros_like(mask)
+    assert np.isnan(average(x, mask=nothing)[0, 0])
+    assert masked_mean(ops.convert_to_tensor(x), nothing)[0, 0] == 0
     negative = np.where(mask[:, :, None], -1 - np.arange(8, dtype="float32")[:, None], 0)
     largest = {}
     for dtype in ("float32", "float16"):
@@ -50,6 +54,7 @@ def check():
     short = np.exp(x[0, :5, 0]) / np.exp(x[0, :5, 0]).sum()
     assert np.allclose(p[:5], short, atol=1e-6) and not p[5:].any()
     return [f"mean {mean:.1f} with the mask, 1.625 without; GlobalAveragePooling1D has {mean:.1f}, too",
+            "of nothing but padding GlobalAveragePooling1D is NaN, masked_mean 0",
             f"maximum {largest['float32']:.0f} with the mask; GlobalMaxPooling1D takes none: {plain:.0f}",
             "Softmax with the mask is that of the five steps, and 0 behind them"]
 
