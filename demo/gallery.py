@@ -8,6 +8,7 @@ from common.harness.reading import read_bytes, read_text
 from common.harness.writing import ROOT
 
 LINK = re.compile(r"\[([^\]]+)\]\(([^)\s]+)\)")
+CODE = re.compile("`([^`]+)`")
 PICTURE = re.compile(r"!\[[^\]]*\]\((pictures/[\w.-]+\.png)\)")
 
 
@@ -33,8 +34,9 @@ def card(row):
 
 
 def linked(text):
-    """Markdown's links as HTML, all else escaped."""
+    """Markdown's links and code as HTML, all else escaped."""
     def link(match):
         return f'<a href="{match[2]}" target="_blank" rel="noopener">{match[1]}</a>'
 
-    return LINK.sub(link, html.escape(text).replace("\\|", "|"))
+    text = CODE.sub(r"<code>\1</code>", html.escape(text).replace("\\|", "|"))
+    return LINK.sub(link, text)

@@ -102,7 +102,7 @@ def read(say):
 
 def table(say):
     with gr.Row():
-        file = gr.File(label=say["file"], file_types=FILES, height=110)
+        file = gr.File(label=say["file"], file_types=FILES, height=160)
         sheet = gr.Textbox("", label=say["sheet"])
     question = gr.Textbox("借出次数前三名的书", label=say["question"])
     button, sql = gr.Button(say["go"], variant="primary"), gr.HTML()
@@ -171,11 +171,17 @@ def capsule(say):
     def votes(drawing):
         return picture_answers.digits(drawing and drawing["composite"])
 
+    brush = gr.Brush(default_size=16, colors=["#000000"], color_mode="fixed")
     with gr.Row():
-        brush = gr.Brush(default_size=16, colors=["#000000"], color_mode="fixed")
-        drawing = gr.Sketchpad(label=say["draw"], type="pil", canvas_size=(420, 280), fixed_canvas=True,
-                               brush=brush, layers=False, transforms=(), elem_id="drawing")
-        maps = gr.Gallery(label=say["votes"], columns=2, object_fit="contain", buttons=[], format="png")
+        with gr.Column():
+            gr.Markdown(say["draw"])
+            drawing = gr.Sketchpad(label=say["draw"], show_label=False, type="pil", canvas_size=(420, 280),
+                                   fixed_canvas=True, brush=brush, layers=False, transforms=(),
+                                   elem_id="drawing")
+        with gr.Column():
+            gr.Markdown(say["votes"])
+            maps = gr.Gallery(label=say["votes"], show_label=False, columns=2, object_fit="contain",
+                              buttons=[], format="png")
     on(votes, "capsule", drawing, maps, gr.Button(say["go"], variant="primary"))
 
 

@@ -132,25 +132,23 @@ def read(question, passages, nothing="–"):
         passages: one a line.
         nothing: what is said where no passage has an answer.
     """
-    from dgcnn.reader import spans_of, vote
-
     question = checked(question, "the question", most=200).strip()
     lines = checked(passages, "the passages").splitlines()
     texts = [line.strip() for line in lines if line.strip()]
     if len(texts) > PASSAGES:
         raise InputError(f"expected at most {PASSAGES} passages, one a line. Received: {len(texts)}")
     with MODELS["reader"] as reader:
+        answers = reader.answers(question, texts)
         [found] = reader.curves([(question, texts)])
-    answers = vote([spans_of(text, *pair.T) for text, pair in zip(texts, found)])
     if not answers:
-        best, marked = max(range(len(texts)), key=lambda i: found[i].max()), (0, 0)
+        best, marked = max(range(len(texts)), key=lambda i: found[i][:, :2].max()), (0, 0)
         shown = f"<p>{html.escape(nothing)}</p>"
     else:
         span = answers[0].spans[0]
         best, marked = span.passage, (span.start, span.stop)
-        rows = [[answer.text, f"{answer.score:.3f}"] for answer in answers]
+        rows = [[answer.text, f"{answer.probability:.2f}"] for answer in answers]
         shown = drawn.rows_table([], rows, big=[0])
     first = max(0, marked[0] - SHOWN // 2)
     part = slice(first, first + SHOWN)
     places = [place - first for place in marked]
-    return shown + drawn.curves(texts[best][part], *found[best][part].T, places)
+    return shown + drawn.curves(texts[best][part], *found[best][part, :2].T, places)

@@ -39,7 +39,9 @@ def address(tmp_path_factory):
         yield line.split()[1]
         process.send_signal(signal.SIGINT)
         _, errors = process.communicate(timeout=60)
-    assert "Traceback" not in errors and not list(folder.glob("kexue-demo-*"))
+    # gradio reports the paths that were not uploaded, and nothing else went wrong
+    assert errors.count("Traceback") == errors.count("InvalidPathError:")
+    assert not list(folder.glob("kexue-demo-*"))
 
 
 @pytest.fixture(scope="module")
@@ -148,7 +150,7 @@ def test_verse_in_four_ways(visitor, way):
         visitor.panel.get_by_role("textbox", name="couplet, or its first line").fill("春□□□□□□□花□")
     visitor.go()
     if way.startswith("poems"):
-        visitor.panel.get_by_text(re.compile(r"^(\w{5}，\w{5}。){2}$")).first.wait_for(timeout=LONG)
+        visitor.panel.get_by_text(re.compile("^(.{5}，.{5}。){2}$")).first.wait_for(timeout=LONG)
     cells = visitor.panel.locator("td.big")
     cells.first.wait_for(timeout=LONG)
     assert all(re.fullmatch(r"(\w{5}，\w{5}。)+", text) for text in cells.all_inner_texts())
