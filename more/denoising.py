@@ -510,7 +510,7 @@ def fit_denoiser(x, epochs, batch_size, rate, seed):
     model = training_model(denoiser, x.shape[1:], SIGMAS, seed)
     steps = epochs * -(-len(x) // batch_size)
     rate = keras.optimizers.schedules.CosineDecay(rate, steps)
-    adam = keras.optimizers.Adam(rate, use_ema=True, ema_momentum=min(0.999, 1 - 5 / steps))
+    adam = keras.optimizers.Adam(rate, use_ema=True, ema_momentum=min(0.999, steps / (steps + 5)))
     model.compile(adam, jit_compile=False)            # convolutions are faster so on a CPU
     model.fit(x, batch_size=batch_size, epochs=epochs, verbose=2)
     return denoiser
