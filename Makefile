@@ -60,7 +60,7 @@ test-export: .venv/dev .venv/export
 	.venv/bin/python -m pytest -m export tests/test_export.py $(ARGS)
 
 test-demo: .venv/dev .venv/demo
-	.venv/bin/python -m pip install --quiet playwright==1.65.2
+	.venv/bin/python -m pip install --quiet playwright==1.65.2 nbclient==0.11.0 ipykernel==7.4.0
 	.venv/bin/python -m pytest -m demo tests/demo $(ARGS)
 
 test-docs: .venv/dev .venv/docs
