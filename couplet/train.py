@@ -15,6 +15,8 @@ position, a probability for each character that could stand there in the second.
     python couplet/train.py --extra verse        with couplets from Tang and Song verse besides
     python couplet/train.py --mixer bilstm       what the article found worse and slower
     python couplet/train.py --mixer attention    a small Transformer of the same size
+    python couplet/train.py --mixer attention --extra verse --epochs 7 --extra-epochs 3 --finish 1
+                                                 the shipped one: 329, the last epoch without verse
     python couplet/train.py --recipe article     as published: 100 × 1,000 steps at a constant rate
 """
 
