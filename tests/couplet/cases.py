@@ -3,12 +3,12 @@
 # (script, options): with --smoke in make test
 SMOKE = [
     ("train.py", ""),
+    ("train_scorer.py", ""),
 ]
 # the same in make test-slow
 MORE = [
     ("train.py", "--mixer bilstm --recipe article"),
     ("train.py", "--mixer attention"),
-    ("train_scorer.py", ""),
 ]
 # scripts that need no --smoke, since they end in seconds; the tests of the article run them
 OTHERS = [
