@@ -44,9 +44,10 @@ def segmenters():
 
 
 def robot():
-    from couplet.robot import Robot
+    from couplet.robot import SCORER, WEIGHTS, Robot, companion
+    from couplet.scorer import Scorer
 
-    robot = Robot.load(ROOT / "couplet/weights/couplet.keras")
+    robot = Robot.load(WEIGHTS, scorer=Scorer.load(SCORER), other=companion(WEIGHTS))
     robot.prior = robot.log_prior()        # for every visitor's rules
     return robot
 
