@@ -546,13 +546,13 @@ def draw_sheets(run, found):
     """The first images of each way beside each other."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(10.2, 3.7), layout="constrained")
+    figure = Figure(figsize=(7, 2.8), layout="constrained")
     for axes, (name, x) in zip(figure.subplots(1, len(found)), found.items()):
-        sheet = as_images(x[:36]).reshape(6, 6, 32, 32).swapaxes(1, 2).reshape(192, 192)
+        sheet = as_images(x[:25]).reshape(5, 5, 32, 32).swapaxes(1, 2).reshape(160, 160)
         axes.imshow(sheet, cmap="gray")
-        axes.set_title(name, fontsize=10)
+        axes.set_title(name, fontsize=8)
         axes.axis("off")
-    run.draw(figure, colours=8, name="sheets.png")
+    run.draw(figure, colours=6, name="sheets.png")
 
 
 def digits(config, run, images):
