@@ -126,9 +126,10 @@ def answerless(questions):
     ranked = most_similar([normalise(question.text) for question in questions], normalised, count=30)
     for question, numbers in zip(questions, ranked):
         right = [normalise(answer) for answer in question.answers]
-        others = [texts[i] for i in numbers if not any(answer in normalised[i] for answer in right)]
-        if right and others:
-            found.append(replace(question, passages=[Passage(others[0])], answers=()))
+        for i in numbers:
+            if right and not any(answer in normalised[i] for answer in right):
+                found.append(replace(question, passages=[Passage(texts[i])], answers=()))
+                break
     return found
 
 

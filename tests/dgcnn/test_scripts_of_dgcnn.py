@@ -26,8 +26,10 @@ def test_the_readmes_everyday_answers_are_the_shipped_models():
     printed = [row.strip("| ").split(" | ")[3::2] for row in table.splitlines()[2:]]
     reader = Reader.load(ROOT / "dgcnn/weights/dgcnn.keras")
     questions = read_questions(ROOT / "dgcnn/samples/everyday.json")
-    found = [reader.answers(question.text, [passage.text for passage in question.passages], threshold=0.0)
-             for question in questions]
+    found = []
+    for question in questions:
+        texts = [passage.text for passage in question.passages]
+        found.append(reader.answers(question.text, texts, threshold=0.0))
     best = [answers[0] if answers else Answer("–", 0.0, []) for answers in found]
     threshold = reader.calibration.threshold
     expected = [[answer.text, "yes" if answer.probability >= threshold else "no"] for answer in best]
