@@ -57,6 +57,7 @@ def test_each_file_runs_from_anywhere(name):
     assert f"python more/keras_tricks/{name}.py" in source and "print(*check()" in source
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", DEMOS)
 def test_smoke_run(name, tmp_path):
     result = run(f"more/keras_tricks/{name}.py", "--smoke", "--out", tmp_path / "out", cwd=tmp_path)

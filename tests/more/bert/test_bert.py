@@ -68,6 +68,7 @@ def test_a_missing_package_is_named_with_its_command():
         "error: more/bert needs the package bert4keras: pip install --no-deps bert4keras==0.11.5")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SMOKE)
 def test_smoke_run(name, tmp_path):
     result = started(f"more/bert/{name}.py", [*SMOKE[name].split(), "--smoke", "--out", str(tmp_path)])
