@@ -263,7 +263,7 @@ def demo(config):
                  for part in (images.x_train, images.x_test))
     run = further.start(config, "reparameterisation")
     epochs, rng = 1 if config.smoke else config.epochs, np.random.default_rng(config.seed)
-    figure = Figure(figsize=(9, 3.4), layout="constrained")
+    figure = Figure(figsize=(7, 2.7), layout="constrained")
     rows, metrics = [], {}
     for axes, kind in zip(figure.subplots(1, 3), KINDS):
         found = []
@@ -278,7 +278,7 @@ def demo(config):
         rows.append([kind, *map(further.mean_and_deviation, values.T)])
         names = ("negative bound", "reconstruction", "KL")
         metrics |= {f"{name}, {kind}": value for name, value in zip(names, values.mean(axis=0))}
-    run.draw(figure, 16)
+    run.draw(figure, 8)
     run.table(["z", "negative bound", "reconstruction", "KL"], rows)
     run.finish(images.describe(), metrics)
 

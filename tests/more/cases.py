@@ -19,7 +19,7 @@ SMOKE = {
     "word_discovery": ["", "--method pairs"],
 }
 # of these the smoke runs compile several networks, and wait for make test-slow
-LONG = ["denoising", "infomax", "mixing", "noise_contrastive", "spectra"]
+LONG = ["denoising", "infomax", "mixing", "noise_contrastive", "rnn_ode", "spectra", "vib"]
 # (file, options, message): refused in one line, before anything is written
 BAD = [
     ("denoising", "--samples 5", "--samples expects 64 to 100,000. Received: 5"),
