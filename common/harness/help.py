@@ -17,7 +17,7 @@ from common.harness.console import in_users_language
 
 LINES, WIDTH, EXAMPLES = 40, 110, 3
 # options that make an example where the docstring has less than three, with what to say for their values
-HANDY = {"smoke": "", "epochs": " 5", "count": " 5", "json": "", "seed": " 1", "out": " /tmp/try",
+HANDY = {"smoke": "", "epochs": " 5", "count": " 5", "json": "", "seed": " 1", "out": " runs/try",
          "table": "", "run": " RUN"}
 
 

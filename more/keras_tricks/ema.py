@@ -90,38 +90,6 @@ class BothWeights(keras.callbacks.Callback):
               flush=True)
 
 
-def load(config):
-    """((x, y) to train, (x, y) to test, where they are from)."""
-    from common.harness import datasets
-    from common.harness.images import read_npz
-    from common.harness.paths import named_path
-    from common.harness.reading import InputError, sha256_of
-
-    names = ("cifar10/cifar10.npz", "cifar10.npz", "cifar10/cifar10_11k.npz", "cifar10_11k.npz")
-    wanted = "" if config.smoke else datasets.find(*names) or ""
-    path = config.data or wanted
-    if not path:
-        print("NOTE: the built-in digits stand in for CIFAR-10: put cifar10.npz (x_train, y_train, x_test, "
-              "y_test) into the folder that KEXUE_DATA names.", flush=True)
-        digits = datasets.builtin_digits()
-        arrays, data = vars(digits), digits.describe()
-    elif not named_path(path).is_file():
-        raise InputError(f"--data expects an .npz file of images. Received: {path}")
-    else:
-        path = named_path(path)
-        arrays = read_npz(path)
-        data = datasets.Dataset(path.stem, str(path), sha256_of(path), False).describe()
-    parts = []
-    for part in ("train", "test"):
-        x, y = arrays[f"x_{part}"], arrays.get(f"y_{part}", np.zeros(0))
-        if x.dtype != np.uint8 or x.ndim not in (3, 4) or y.size != len(x):
-            raise InputError(f"{path} should hold x_{part} as uint8 images (n, height, width) or (n, height, "
-                             "width, channels), and a label for each. "
-                             f"Received: {x.dtype} of shape {x.shape}, {y.size} labels")
-        parts.append((x.reshape(*x.shape[:3], -1), y.reshape(-1).astype("int64")))
-    return *parts, data | {"train": len(parts[0][0]), "test": len(parts[1][0])}
-
-
 def train(seed, config, train_part, test_part):
     """The accuracies of BothWeights in one training."""
     keras.utils.set_random_seed(seed)
@@ -141,9 +109,10 @@ def demo(config):
     from matplotlib.figure import Figure
 
     from common.harness import further
+    from common.harness.photographs import load_photographs
 
     print(*check(), sep="\n")
-    train_part, test_part, data = load(config)
+    train_part, test_part, data = load_photographs(config.data, config.smoke)
     if config.smoke:
         config = dataclasses.replace(config, epochs=1)
         train_part, test_part = [(x[:200], y[:200]) for x, y in (train_part, test_part)]
