@@ -45,11 +45,14 @@ def answering(function):
 
 
 def on(function, name, inputs, outputs, button, *boxes):
-    """The function answers where the button is clicked, or Enter is typed in a box."""
+    """The function answers where the button is clicked, or Enter is typed in a box.
+
+    Gradio ignores a click while the answer to the one before is awaited; here the last click counts, so that
+    what a visitor changed meanwhile is not lost."""
     answer = answering(function)
-    button.click(answer, inputs, outputs, api_name=name)
+    button.click(answer, inputs, outputs, api_name=name, trigger_mode="always_last")
     for box in boxes:
-        box.submit(answer, inputs, outputs, api_visibility="private")
+        box.submit(answer, inputs, outputs, api_visibility="private", trigger_mode="always_last")
 
 
 # ------------------------------------------------------------------------------------------------------- text
