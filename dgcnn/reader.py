@@ -300,9 +300,9 @@ class Reader:
 
 def _saved(folder, name, default):
     """An option of the training, from the config.json of a run or the results.json of weights/."""
-    for name in ("config.json", "results.json"):
+    for file in ("config.json", "results.json"):
         with contextlib.suppress(InputError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
-            saved = json.loads(read_text(folder / name))
+            saved = json.loads(read_text(folder / file))
             return int(saved.get("config", saved)[name])
     return default
 

@@ -1,16 +1,23 @@
 """What makes an answer one that can be trusted: kinds of questions, long answers, calibration and refusal."""
 
+import json
+
+import keras
 import numpy as np
 import pytest
 
+from common.harness.models import save_model
 from common.harness.reading import InputError
+from common.harness.vocab import Vocab
 from dgcnn import data, kinds, reader, report
 from dgcnn.batches import Crop, label, most_similar
 from dgcnn.calibration import Calibration, curve, threshold_for
 from dgcnn.data import Passage, Question
 from dgcnn.features import COUNTS, features_of
 from dgcnn.reader import spans_of, with_whole_words
-from dgcnn.text import word_edges
+from dgcnn.text import Encoder, word_edges
+from dgcnn.train import build_dgcnn
+from tests.articles import ROOT
 
 # ------------------------------------------------------------------------------------------------------ kinds
 
@@ -160,6 +167,31 @@ def test_calibration_is_saved_beside_the_model(tmp_path):
         (tmp_path / "reader.json").write_text(text)
         with pytest.raises(InputError, match="reader.json should hold"):
             Calibration.load(tmp_path)
+
+
+def test_a_reader_has_the_lengths_of_its_training(tmp_path):
+    """A run says them in config.json, weights/ in results.json; without either they are the published ones."""
+    keras.utils.set_random_seed(0)
+    vocab = Vocab("一二三")
+    save_model(build_dgcnn(len(vocab), width=8), tmp_path / "model.keras")
+    Encoder(vocab).save(tmp_path)
+    trained = {"longest": 47, "max_length": 64}
+    texts = [("config.json", json.dumps(trained), 47, 64),
+             ("results.json", json.dumps({"config": trained}), 47, 64),
+             ("config.json", '{"longest": 10000}', 4096, 256), ("config.json", '{"longest": "x"}', 16, 256),
+             ("config.json", "[]", 16, 256), ("config.json", "{", 16, 256)]
+    for name, text, longest, size in texts:
+        (tmp_path / name).write_text(text)
+        loaded = reader.Reader.load(tmp_path)
+        assert (loaded.longest, loaded.size) == (longest, size), (name, text)
+        (tmp_path / name).unlink()
+    assert reader.Reader.load(tmp_path).longest == 16
+
+
+def test_the_shipped_reader_finds_answers_as_long_as_its_training_has():
+    shipped = reader.Reader.load(ROOT / "dgcnn/weights/dgcnn.keras")
+    config = json.loads((ROOT / "dgcnn/weights/results.json").read_text())["config"]
+    assert (shipped.longest, shipped.size) == (config["longest"], config["max_length"])
 
 
 def row(answer, right, probability=0.5):
