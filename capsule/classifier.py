@@ -8,7 +8,7 @@ from keras import ops
 
 from capsule.pairs import k_hot
 from common.capsule import Capsule, CapsuleLength, Mask  # noqa: F401 (layers that the models hold)
-from common.harness.models import load_model
+from common.harness.models import PredictionBar, load_model
 from common.harness.reading import InputError
 from common.matrix_capsule import ClassCapsules, ConvCapsules, PrimaryCapsules  # noqa: F401
 
@@ -85,7 +85,7 @@ class Classifier:
             height, width = self.pixels
             raise InputError("a model trained with --weights full takes images of its own size alone, "
                              f"{height} × {width} pixels. Received: {images.shape[1]} × {images.shape[2]}")
-        return self.model.predict(as_inputs(images), batch_size=100, verbose=0)
+        return self.model.predict(as_inputs(images), batch_size=100, verbose=0, callbacks=[PredictionBar()])
 
     def drawings(self, images, labels):
         """What the decoder draws from one capsule of each image, that of its label: (n, 28, 28) in [0, 1].

@@ -18,9 +18,8 @@ from dataclasses import dataclass
 from typing import Annotated, Literal
 
 import tyro
-from tqdm import tqdm
 
-from common.harness import cli, console
+from common.harness import cli, console, progress
 from common.harness.console import in_users_language
 from common.harness.reading import InputError
 from couplet.decoding import LONGEST, Rules, clean
@@ -69,10 +68,9 @@ def predict(config):
     count = config.candidates or (1 if from_file else 5)
     show = show_json if config.json else show_text
     lines = config.lines or console.read_lines("" if from_file else "上联：")
-    # long work that prints into a file, before a user who waits
-    waits = from_file and sys.stderr.isatty() and not sys.stdout.isatty()
     failed = 0
-    for line in tqdm(lines, unit=" lines", file=sys.stderr, disable=not waits):
+    # a user who sees the answers needs no bar among them
+    for line in progress.bar(lines, unit=(" lines", " 行"), disable=not from_file or sys.stdout.isatty()):
         try:
             show(robot, line, count, config.differ)
         except InputError as error:

@@ -1,11 +1,8 @@
 """What a couplet model is worth: the metrics of results.json."""
 
-import sys
-
 import numpy as np
-from tqdm import tqdm
 
-from common.harness import prosody
+from common.harness import progress, prosody
 from common.harness.vocab import FIRST, is_han
 from couplet.decoding import ARTICLE, Decoder, Rules
 
@@ -111,8 +108,8 @@ def distinct_2(lines):
 
 def metrics_of_answers(robot, pairs):
     """The metrics of a Robot's best answers, by its rules and its scorer."""
-    bar = tqdm(pairs, unit=" couplets", file=sys.stderr, disable=not sys.stderr.isatty())
-    triples = [(first, second, robot.answers(first, 1)[0].text) for first, second in bar]
+    shown = progress.bar(pairs, unit=(" couplets", " 副"))
+    triples = [(first, second, robot.answers(first, 1)[0].text) for first, second in shown]
     firsts, seconds, answers = zip(*triples)
     return {
         "test_accuracy_of_robot": accuracy(triples),

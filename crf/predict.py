@@ -18,9 +18,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 import tyro
-from tqdm import tqdm
 
-from common.harness import cli, console
+from common.harness import cli, console, progress
 from common.harness.console import in_users_language
 from common.harness.reading import InputError, read_text
 from crf.data import read_words
@@ -60,8 +59,9 @@ def predict(config):
     sys.stdout.reconfigure(newline="")
     if not sys.stdout.isatty():
         sys.stdout.reconfigure(encoding="utf-8")           # every character comes out
-    with tqdm(total=len(text), unit=in_users_language(" characters", " 字"), unit_scale=True, file=sys.stderr,
-              disable=not shows_progress(text)) as bar:
+    # a user who sees the words needs no bar among them
+    with progress.bar(total=len(text), unit=(" characters", " 字"), unit_scale=True,
+                      disable=sys.stdout.isatty()) as bar:
         for block in blocks(text):
             print_words(segmenter, block, config)
             bar.update(len(block))
@@ -79,11 +79,6 @@ def folder_of(config):
             f"{config.standard}",
             f"--fast 只有 --standard sxu 的小模型。收到：--standard {config.standard}"))
     return WEIGHTS / "fast"
-
-
-def shows_progress(text):
-    """Long work that prints into a file, before a user who waits."""
-    return len(text) > BLOCK and sys.stderr.isatty() and not sys.stdout.isatty()
 
 
 def print_words(segmenter, block, config):

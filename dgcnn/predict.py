@@ -15,8 +15,6 @@ import json
 from dataclasses import dataclass
 from typing import Annotated
 
-from tqdm import tqdm
-
 from common.harness import cli, console
 from common.harness.console import in_users_language
 from common.harness.paths import named_path
@@ -26,7 +24,6 @@ from dgcnn.reader import Reader
 from dgcnn.text import normalise
 
 AROUND = 30          # characters of the passage before and after a marked answer
-LONG = 100_000       # characters of passages that take seconds to read
 
 
 @dataclass
@@ -57,7 +54,8 @@ def predict(config):
     passages = read_passages(config)
     reader = Reader.load(config.run)
     check_known(question, reader.encode.vocab)
-    found = read(reader, question, [text for _, text in passages], config)
+    # all answers, however unlikely
+    found = reader.answers(question, [text for _, text in passages], config.answers, threshold=0.0)
     threshold = reader.calibration.threshold if config.threshold is None else config.threshold
     answers = found if found and found[0].probability >= threshold else []
     if config.json:
@@ -66,18 +64,6 @@ def predict(config):
     else:
         show(answers, passages, found)
     return answers
-
-
-def read(reader, question, passages, config):
-    """All answers, however unlikely, with a progress bar where there is much to read."""
-    hidden = sum(map(len, passages)) < LONG or not sys.stderr.isatty()
-    with tqdm(unit=in_users_language(" windows", " 段"), disable=hidden) as bar:
-
-        def progress(done, windows):
-            bar.total = windows
-            bar.update(done)
-
-        return reader.answers(question, passages, config.answers, threshold=0.0, progress=progress)
 
 
 def read_passages(config):

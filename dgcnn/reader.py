@@ -16,6 +16,7 @@ import numpy as np
 
 from common.attention import AttentionPooling1D  # noqa: F401  registers the layers that the models hold
 from common.gated_conv import GatedConv1D  # noqa: F401
+from common.harness import progress
 from common.harness.models import load_model
 from common.harness.reading import InputError, read_text
 from common.losses import ProductLogits  # noqa: F401
@@ -228,15 +229,14 @@ class Reader:
         return cls(model, encode, min(4096, max(32, size)), min(4096, max(1, longest)),
                    Calibration.load(folder))
 
-    def answers(self, question, passages, count=5, threshold=None, progress=None):
+    def answers(self, question, passages, count=5, threshold=None):
         """Ranked answers to a question by the vote of its passages; none where no passage has one.
 
         Args:
             threshold: there is an answer if the best one is right at least so likely; by default what the
                 training chose.
-            progress: called after each batch with how many windows it had, and how many there are in all.
         """
-        [curves] = self.curves([(question, passages)], progress=progress)
+        [curves] = self.curves([(question, passages)])
         answers = self.ranked([self.spans(*pair) for pair in zip(passages, curves)], count)
         if threshold is None:
             threshold = self.calibration.threshold
@@ -255,12 +255,11 @@ class Reader:
             answer.probability = float(self.calibration.probability(answer.score))
         return answers
 
-    def curves(self, questions, batch_size=64, progress=None):
+    def curves(self, questions, batch_size=64):
         """For each (question, passages) a list of the probabilities of start and end at every character,
         (len(passage), 2), and of inside where the model has it, (len(passage), 3).
 
-        Passages may be as long as they like: where windows overlap, the one that gives more decides.
-        progress is that of answers."""
+        Passages may be as long as they like: where windows overlap, the one that gives more decides."""
         encode = functools.cache(self.encode)
         curves_of_all, every = [], []
         for question, passages in questions:
@@ -272,10 +271,11 @@ class Reader:
                 every += self._windows(encode(question), encode(passage), values, target)
             curves_of_all.append(curves)
         every.sort(key=lambda window: len(window.curves))      # batches of similar length: hardly any padding
-        for start in range(0, len(every), batch_size):
-            self._read(every[start:start + batch_size])
-            if progress:
-                progress(len(every[start:start + batch_size]), len(every))
+        with progress.bar(total=len(every), unit=(" windows", " 段")) as bar:
+            for start in range(0, len(every), batch_size):
+                batch = every[start:start + batch_size]
+                self._read(batch)
+                bar.update(len(batch))
         return curves_of_all
 
     def _windows(self, question, passage, features, curves):

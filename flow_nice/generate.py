@@ -14,10 +14,8 @@ from dataclasses import dataclass
 from typing import Annotated
 
 import numpy as np
-from tqdm import tqdm
 
-from common.harness import cli, plots
-from common.harness.console import in_users_language
+from common.harness import cli, plots, progress
 from common.harness.writing import ROOT
 from flow_nice import report
 from flow_nice.sampler import Sampler
@@ -53,8 +51,7 @@ class Config:
 def generate(config):
     sampler, paths = Sampler.load(config.run), []
     names = [name for name in SHEETS if config.steps or name != "inpainting"]
-    # a bar on a terminal, where it takes more than two seconds
-    for name in tqdm(names, unit=in_users_language(" pictures", " 张"), delay=2, disable=None):
+    for name in progress.bar(names, unit=(" pictures", " 张")):
         paths.append(config.out / f"{name}.png")
         plots.save_sheet(SHEETS[name](sampler, config), paths[-1], config.count)
     paths += [config.out / "importance.png", config.out / "walk.gif"]

@@ -5,7 +5,7 @@ import math
 import numpy as np
 from matplotlib.figure import Figure
 
-from common.harness import plots
+from common.harness import plots, progress
 from common.harness.writing import write_figure
 
 CONSTANT = 0.5 * 784 * math.log(2 * math.pi)       # of the Gaussian prior: eq. (15) leaves it out
@@ -27,7 +27,7 @@ def metrics(sampler, images, protocol, draws=10, seed=0):
     rng = np.random.default_rng(seed)
     pixels = images.reshape(len(images), -1)
     values = []
-    for _ in range(draws):
+    for _ in progress.bar(range(draws), unit=(" draws", " 次")):
         x, _ = dequantised(pixels, None, rng)
         values.append(sampler.log_q(x).mean(dtype="float64"))
     nats = np.mean(values)

@@ -13,9 +13,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 from dataclasses import dataclass
 from typing import Annotated
 
-from tqdm import tqdm
-
-from common.harness import cli, plots
+from common.harness import cli, plots, progress
 from common.harness.console import in_users_language
 from common.harness.models import load_model
 from common.harness.reading import InputError
@@ -76,10 +74,8 @@ def chosen_codes(painter, count, config):
 def frames_of_walk(painter, config):
     """Images of WALKERS round trips, picture by picture."""
     stations = chosen_codes(painter, STATIONS * WALKERS, config).reshape(STATIONS, WALKERS, -1)
-    # a bar on a terminal, where it takes more than two seconds
-    bar = tqdm(round_trip(stations, config.frames), unit=in_users_language(" pictures", " 张"), delay=2,
-               disable=None)
-    return [painter.paint(codes) for codes in bar]
+    pictures = round_trip(stations, config.frames)
+    return [painter.paint(codes) for codes in progress.bar(pictures, unit=(" pictures", " 张"))]
 
 
 if __name__ == "__main__":

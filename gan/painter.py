@@ -4,7 +4,7 @@ import numpy as np
 
 from common.harness import plots
 from common.harness.console import in_users_language
-from common.harness.models import load_model
+from common.harness.models import PredictionBar, load_model
 from common.harness.reading import InputError
 
 
@@ -43,7 +43,8 @@ class Painter:
 
     def paint(self, codes):
         """Codes → pixel values in [0, 1], (n, height, width) or (n, height, width, 3)."""
-        x = self.model.predict(np.asarray(codes, "float32"), batch_size=500, verbose=0) / 2 + 0.5
+        codes = np.asarray(codes, "float32")
+        x = self.model.predict(codes, batch_size=500, verbose=0, callbacks=[PredictionBar()]) / 2 + 0.5
         return x[..., 0] if x.shape[-1] == 1 else x
 
     def surest(self, count, candidates, recognise, seed=0):

@@ -12,6 +12,7 @@ from nl2sql import legacy_keras  # noqa: F401  (first: from here on `import kera
 
 import tensorflow as tf
 
+from common.harness import progress
 from common.harness.reading import InputError, check_text
 from common.harness.writing import ROOT
 from nl2sql import model
@@ -81,10 +82,12 @@ class Parser:
         lines = [self.encoder.encode(one) for one in prepared]
         order = sorted(range(len(lines)), key=lambda i: len(lines[i].tokens))
         found = {}
-        for start in range(0, len(order), batch_size):
-            chosen = order[start:start + batch_size]
-            for i, heads in zip(chosen, self.heads([lines[i] for i in chosen])):
-                found[i] = decode(heads, lines[i], prepared[i], **how)
+        with progress.bar(total=len(order), unit=(" questions", " 问")) as bar:
+            for start in range(0, len(order), batch_size):
+                chosen = order[start:start + batch_size]
+                for i, heads in zip(chosen, self.heads([lines[i] for i in chosen])):
+                    found[i] = decode(heads, lines[i], prepared[i], **how)
+                bar.update(len(chosen))
         return [found[i] for i in range(len(lines))]
 
     def parse(self, question, table):

@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 
+from common.harness import progress
 from nl2sql.augment import tables_of, wrong_table
 from nl2sql.dialect.answer import answer_to
 from nl2sql.scores import logical_form, same_answer, scores
@@ -28,7 +29,7 @@ def measure_dialect(parser, records):
     answers that have a note, `silent` that of all questions which are answered wrongly without one.
     """
     answers, rows_right = [], []
-    for record in records:
+    for record in progress.bar(records, unit=(" questions", " 问")):
         with Database(record.table) as database:
             answers.append(answer_to(parser, database, record.question))
             rows_right.append(same_answer(database, answers[-1].query, record.query))

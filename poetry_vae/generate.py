@@ -20,9 +20,8 @@ from dataclasses import dataclass
 from typing import Annotated, Literal
 
 import numpy as np
-from tqdm import tqdm
 
-from common.harness import cli, plots
+from common.harness import cli, plots, progress
 from common.harness.console import in_users_language
 from common.harness.reading import InputError
 from common.harness.writing import ROOT
@@ -101,8 +100,7 @@ def poems_of(poet, config, rng):
         return rows[:, None]
     codes = codes_of(poet, config, rng)
     poems, scores = [], []
-    # nothing is shown of what ends within two seconds, or goes into a file
-    bar = tqdm(total=len(codes), unit=in_users_language(" poems", " 首"), delay=2, disable=None)
+    bar = progress.bar(total=len(codes), unit=(" poems", " 首"))
     for start in range(0, len(codes), TOGETHER):
         some = write(poet, codes[start:start + TOGETHER], config, rng)
         poems += some

@@ -7,6 +7,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from common.harness import plots, prosody
+from common.harness.models import PredictionBar
 from common.harness.vocab import FIRST
 from common.harness.writing import write_figure, write_lines
 from poetry_vae.bound import bound
@@ -46,7 +47,8 @@ def code_metrics(poet, train, x, iw_couplets):
         "dimensions_in_use": (kl_of_dimensions > 0.01).sum(),
     }
     if iw_couplets:
-        _, _, bounds = bound(poet.model, IW_SAMPLES).predict(x[:iw_couplets], batch_size=2, verbose=0)
+        weigh = bound(poet.model, IW_SAMPLES)
+        _, _, bounds = weigh.predict(x[:iw_couplets], batch_size=2, verbose=0, callbacks=[PredictionBar()])
         result["test_iw100_bound"] = bounds.mean()
     return result
 

@@ -5,6 +5,7 @@ import numpy as np
 from keras import ops
 
 from common.harness import plots
+from common.harness.models import PredictionBar
 from common.latent import GaussianSampling
 from vae.autoencoder import binarized, has, pixels_of, split
 
@@ -103,7 +104,8 @@ def elbo_metrics(autoencoder, images, labels, iw_images):
         metrics[f"test_kl_{name}"] = kl.mean()
         if iw_images:
             first, _ = split(x, iw_images)
-            _, _, weighted = bound(autoencoder, IW_SAMPLES).predict(first, batch_size=4, verbose=0)
+            weigh = bound(autoencoder, IW_SAMPLES)
+            _, _, weighted = weigh.predict(first, batch_size=4, verbose=0, callbacks=[PredictionBar()])
             metrics[f"test_iw500_bound_{name}"] = weighted.mean()
             if autoencoder.latent_dim == 2:
                 metrics[f"test_log_likelihood_{name}"] = log_likelihood(autoencoder, first).mean()

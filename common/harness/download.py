@@ -6,13 +6,13 @@ No Keras in here.
 import http.client
 import os
 import pathlib
-import sys
 import threading
 import time
 import urllib.error
 import urllib.request
 from dataclasses import dataclass
 
+from common.harness import progress
 from common.harness.reading import InputError, sha256_of
 
 TIMEOUT = 20            # seconds of silence
@@ -103,12 +103,10 @@ class Transfer(threading.Thread):
 
 
 def _watch(transfer, download, path):
-    """Returns when the transfer is whole, with a bar of progress on a terminal; raises where it fails, is too
-    slow or too much."""
-    from tqdm import tqdm
-
+    """Returns when the transfer is whole, with its progress; raises where it fails, is too slow or too
+    much."""
     before, end = 0, time.monotonic() + WINDOW
-    with tqdm(unit="B", unit_scale=True, desc=path.name, disable=not sys.stderr.isatty()) as bar:
+    with progress.bar(unit=("B", "B"), unit_scale=True, desc=path.name) as bar:
         while transfer.is_alive():
             transfer.join(0.1)
             bar.total = transfer.total or None

@@ -4,6 +4,8 @@ between Gaussians fitted to features of the images, which a small classifier of 
 import keras
 import numpy as np
 
+from common.harness.models import PredictionBar
+
 
 def as_inputs(images):
     """uint8 images → pixels in [0, 1]."""
@@ -16,9 +18,10 @@ def features_and_classes(extractor, images):
     if extractor.name == "inception":
         if x.shape[-1] == 1:
             x = np.repeat(x, 3, axis=-1)
-        return extractor.predict(x, batch_size=50, verbose=0).astype("float64"), None
+        found = extractor.predict(x, batch_size=50, verbose=0, callbacks=[PredictionBar()])
+        return found.astype("float64"), None
     both = keras.Model(extractor.inputs, [extractor.get_layer("features").output, extractor.outputs[0]])
-    found, logits = both.predict(x, batch_size=500, verbose=0)
+    found, logits = both.predict(x, batch_size=500, verbose=0, callbacks=[PredictionBar()])
     return found.astype("float64"), logits.argmax(axis=-1)
 
 

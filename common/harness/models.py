@@ -16,6 +16,7 @@ import h5py
 import keras
 import numpy as np
 
+from common.harness import progress
 from common.harness.archives import open_archive
 from common.harness.reading import InputError, model_limit
 from common.harness.writing import replacing
@@ -24,6 +25,19 @@ MEMBERS = ("metadata.json", "config.json", "model.weights.h5")
 CONFIG_BYTES = 1 << 20               # our largest has 27,000
 SECONDS = 4                          # of this thread's computing, until the last layer of a model is built
 LOADING = threading.Lock()           # one thread at a time counts
+
+
+class PredictionBar(keras.callbacks.Callback):
+    """Progress of model.predict(x, callbacks=[PredictionBar()]), as progress.bar shows it."""
+
+    def on_predict_begin(self, logs=None):
+        self.bar = progress.bar(total=self.params.get("steps"), unit=(" batches", " 批"))
+
+    def on_predict_batch_end(self, batch, logs=None):
+        self.bar.update()
+
+    def on_predict_end(self, logs=None):
+        self.bar.close()
 
 
 def save_model(model, path):

@@ -170,7 +170,7 @@ def test_calibration_is_saved_beside_the_model(tmp_path):
 
 
 def test_a_reader_has_the_lengths_of_its_training(tmp_path):
-    """A run says them in config.json, weights/ in results.json; without either they are the published ones."""
+    """A run has them in config.json, weights/ in results.json; without either they are the published ones."""
     keras.utils.set_random_seed(0)
     vocab = Vocab("一二三")
     save_model(build_dgcnn(len(vocab), width=8), tmp_path / "model.keras")
