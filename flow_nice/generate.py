@@ -1,7 +1,8 @@
 """Draws digits from a trained NICE, by default the small one in flow_nice/weights: in seconds, without data.
 
-    python flow_nice/generate.py                     samples, temperatures, inpainting, what s and one z mean
+    python flow_nice/generate.py                     samples, temperatures, what s and one z mean
     python flow_nice/generate.py --dimensions 784    samples from all dimensions of z, as the article's
+    python flow_nice/generate.py --inpaint 300       and digits whose lower half is missing, completed
     python flow_nice/generate.py --run runs/flow_nice/article-...           the same from a run of yours
 """
 
@@ -38,8 +39,8 @@ class Config:
     0. The article keeps all 784."""
     count: Annotated[int, cli.Between(2, 100)] = 15
     """Pictures in a row."""
-    steps: Annotated[int, cli.Between(0, 100_000)] = 300
-    """Steps of gradient ascent on log q(x) for the missing half, 0 leaves inpainting out."""
+    inpaint: Annotated[int, cli.Between(0, 100_000)] = 0
+    """Draws the paper's inpainting, by so many steps of gradient ascent on log q(x); 0: it is not drawn."""
     frames: Annotated[int, cli.Between(2, 100)] = 10
     """Pictures of walk.gif from one code to the next."""
     json: bool = False
@@ -50,7 +51,7 @@ class Config:
 
 def generate(config):
     sampler, paths = Sampler.load(config.run), []
-    names = [name for name in SHEETS if config.steps or name != "inpainting"]
+    names = [name for name in SHEETS if config.inpaint or name != "inpainting"]
     for name in progress.bar(names, unit=(" pictures", " 张")):
         paths.append(config.out / f"{name}.png")
         plots.save_sheet(SHEETS[name](sampler, config), paths[-1], config.count)
@@ -102,7 +103,7 @@ def inpainting(sampler, config):
     images = sampler.decode(codes_of(sampler, config.count, config)).clip(0, 1)
     known = np.zeros_like(images)
     known[:, :14] = 1
-    completed = sampler.inpaint(images, known, config.steps, config.seed)
+    completed = sampler.inpaint(images, known, config.inpaint, config.seed)
     return np.concatenate([images, images * known, completed])
 
 
@@ -112,11 +113,12 @@ SHEETS = {sheet.__name__: sheet for sheet in (samples, temperatures, dimensions,
 
 def frames_of_walk(sampler, config):
     """Images of WALKERS round trips on straight lines through STATIONS codes each, picture by picture."""
-    stations = codes_of(sampler, STATIONS * WALKERS, config, seed=2).reshape(STATIONS, WALKERS, -1)
-    shares, frames = np.arange(config.frames) / config.frames, []
-    for start, end in zip(stations, np.roll(stations, -1, axis=0)):
-        frames += [sampler.decode(start + share * (end - start)) for share in shares]
-    return frames
+    starts = codes_of(sampler, STATIONS * WALKERS, config, seed=2).reshape(STATIONS, 1, WALKERS, -1)
+    ends = np.roll(starts, -1, axis=0)
+    shares = np.arange(config.frames).reshape(-1, 1, 1) / config.frames
+    codes = starts + shares * (ends - starts)                    # (stations, frames, walkers, dim)
+    images = sampler.decode(codes.reshape(-1, codes.shape[-1]))
+    return images.reshape(-1, WALKERS, *images.shape[1:])
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 from dataclasses import dataclass
 from typing import Annotated
 
-from common.harness import cli, plots, progress
+from common.harness import cli, plots
 from common.harness.console import in_users_language
 from common.harness.models import load_model
 from common.harness.reading import InputError
@@ -74,8 +74,9 @@ def chosen_codes(painter, count, config):
 def frames_of_walk(painter, config):
     """Images of WALKERS round trips, picture by picture."""
     stations = chosen_codes(painter, STATIONS * WALKERS, config).reshape(STATIONS, WALKERS, -1)
-    pictures = round_trip(stations, config.frames)
-    return [painter.paint(codes) for codes in progress.bar(pictures, unit=(" pictures", " 张"))]
+    codes = round_trip(stations, config.frames)                  # (pictures, walkers, dim)
+    images = painter.paint(codes.reshape(-1, codes.shape[-1]))
+    return images.reshape(len(codes), WALKERS, *images.shape[1:])
 
 
 if __name__ == "__main__":

@@ -34,7 +34,8 @@ def bar(iterable=None, total=None, unit=(" steps", " 步"), **options):
         **options: of tqdm.
     """
     options = {"unit": in_users_language(*unit), "file": sys.stderr, "leave": False} | options
+    if sys.stderr is None:
+        options["disable"] = True
     if sys.stderr is not None and sys.stderr.isatty():
         return tqdm(iterable, total=total, delay=SOON, **options)
-    return _Lines(iterable, total=total, delay=MINUTE, mininterval=MINUTE, maxinterval=MINUTE,
-                  disable=sys.stderr is None, **options)
+    return _Lines(iterable, total=total, delay=MINUTE, mininterval=MINUTE, maxinterval=MINUTE, **options)

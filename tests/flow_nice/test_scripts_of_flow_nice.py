@@ -14,13 +14,13 @@ from tests.articles import ROOT, run
 def test_nice_generates_from_the_shipped_model_and_from_a_run(tmp_path):
     names = {"samples.png", "temperatures.png", "dimensions.png", "interpolation.png", "inpainting.png",
              "one_dimension.png", "importance.png", "walk.gif"}
-    options = ("--steps", "20", "--frames", "2", "--json")
+    options = ("--inpaint", "20", "--frames", "2", "--json")
     printed = run("flow_nice/generate.py", "--out", tmp_path / "pictures", *options, cwd=tmp_path).stdout
     assert {path.split("/")[-1] for path in json.loads(printed)["files"]} == names
     assert {path.name for path in (tmp_path / "pictures").iterdir()} == names
     run("flow_nice/train.py", "--smoke", "--prior", "logistic", "--out", tmp_path)
     folder, = (tmp_path / "flow_nice").iterdir()
-    run("flow_nice/generate.py", "--run", folder, "--out", tmp_path / "more", "--steps", "0")
+    run("flow_nice/generate.py", "--run", folder, "--out", tmp_path / "more")
     assert {path.name for path in (tmp_path / "more").iterdir()} == names - {"inpainting.png"}
     printed = run("flow_nice/evaluate.py", "--run", folder, "--data", "digits", "--draws", "2").stdout
     assert [line.split()[0] for line in printed.splitlines() if "test_" in line] == [

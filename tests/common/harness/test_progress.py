@@ -73,6 +73,13 @@ def test_the_unit_is_in_the_users_language(shown, monkeypatch):
     assert " 行/s]" in log.getvalue()
 
 
+@pytest.mark.parametrize("stream", [io.StringIO, Terminal])
+def test_a_bar_can_be_left_out(shown, stream):
+    stream = shown(stream())
+    assert len(list(progress.bar(work(10), disable=True))) == 10
+    assert stream.getvalue() == ""
+
+
 def test_without_standard_error_the_work_is_done(shown):
     shown(None)
     assert len(list(progress.bar(work(10)))) == 10
