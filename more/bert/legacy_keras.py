@@ -1,50 +1,20 @@
-"""Keras 2 in Keras' place, and the folders and weights of bert4keras' models: the scripts here import this
-first.
+"""bert4keras on tf_keras, and the folders and weights of its models: the scripts here import this before
+anything else that imports Keras.
 
-bert4keras knows Keras 2 alone, which lives on as tf_keras. With the two variables below, set before
-TensorFlow is imported, `import keras` means tf_keras in this whole process. So what is on Keras 3 stands in
-files of its own, runs in processes of its own, and gets the weights as .npz.
+What is on Keras 3 stands in files of its own, runs in processes of its own, and gets the weights as .npz.
 """
 
+from common.harness.legacy_keras import SWITCHES, install
+
+install("more/bert")
+
 import collections
-import importlib.util
+import io
 import itertools
-import logging
+import json
 import os
 import subprocess
 import sys
-
-PACKAGES = {
-    "tensorflow": "pip install -r requirements.txt",
-    "tf_keras": "pip install -r requirements.txt",
-    "distutils": "pip install setuptools",             # Python 3.12 took it out, setuptools brings it back
-    "bert4keras": "pip install --no-deps bert4keras==0.11.5",
-}
-SWITCHES = ("TF_KERAS", "TF_USE_LEGACY_KERAS")
-
-
-def missing():
-    """What must be installed first, as one line, or None."""
-    if importlib.util.find_spec("setuptools"):
-        importlib.import_module("setuptools")
-    for name, command in PACKAGES.items():
-        if importlib.util.find_spec(name) is None:
-            return f"error: more/bert needs the package {name}: {command}"
-    return None
-
-
-if getattr(sys.modules.get("keras"), "__version__", "2").startswith("3"):
-    raise ImportError("more/bert runs on bert4keras and tf_keras, in a process of its own: Keras 3 is "
-                      "already imported here.")
-if message := missing():
-    print(message, file=sys.stderr)
-    raise SystemExit(2)
-os.environ |= dict.fromkeys(SWITCHES, "1")
-# tf_keras names what TensorFlow calls deprecated, line by line
-logging.getLogger("tensorflow").setLevel("ERROR")
-
-import io
-import json
 import warnings
 
 import bert4keras.backend  # puts tf_keras into sys.modules as "keras"
