@@ -627,4 +627,5 @@ def test_the_shipped_model():
 
 def test_keras_here_is_tf_keras():
     assert keras.__name__.endswith("keras") and not hasattr(keras, "ops")
-    assert legacy_keras.models.__name__ == "bert4keras.models" and isinstance(build_bert(SMALL).model, keras.Model)
+    assert legacy_keras.models.__name__ == "bert4keras.models"
+    assert isinstance(build_bert(SMALL).model, keras.Model)
