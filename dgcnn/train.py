@@ -15,7 +15,7 @@ an answer at all. A passage may hold an answer several times, or none.
 
     python dgcnn/train.py                          characters, word vectors trained on the training texts, the
                                                    match features of 2018 and kinds of things: a score of
-                                                   0.625 on WebQA, in an hour on a shared core
+                                                   0.624 on WebQA, in an hour on a shared core
     python dgcnn/train.py --recipe article         as 5409 trains: 6 epochs, and 3 from the best at a tenth
     python dgcnn/train.py --recipe release         as 6906 does: no features, up to 120 epochs
     python dgcnn/train.py --vectors word2vec.txt   with given vectors; or none
