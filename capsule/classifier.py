@@ -8,7 +8,7 @@ from keras import ops
 
 from capsule.pairs import k_hot
 from common.capsule import Capsule, CapsuleLength, Mask  # noqa: F401 (layers that the models hold)
-from common.harness.models import PredictionBar, load_model
+from common.harness.models import PredictionBar, load_model, not_from
 from common.harness.reading import InputError
 from common.matrix_capsule import ClassCapsules, ConvCapsules, PrimaryCapsules  # noqa: F401
 
@@ -35,8 +35,7 @@ class Classifier:
         """The model in a run folder or a .keras file; anything else is an InputError."""
         model = load_model(path)
         if not model.name.startswith("capsule_") or model.inputs[0].shape[3:] != (1,):
-            raise InputError("expected a model trained by capsule/train.py. "
-                             f"Received: {path}, a model named {model.name}")
+            raise not_from("capsule/train.py", path, model)
         return cls(model)
 
     @property

@@ -7,6 +7,7 @@ import numpy as np
 from common.harness import datasets, streams
 from common.harness.batches import LineBatches, ShuffledBatches
 from common.harness.download import cache_folder
+from common.harness.language import in_users_language
 from common.harness.paths import named_path
 from common.harness.reading import InputError, parse_rows, read_text, sha256_of, sha256_of_all, too_large
 from common.harness.vocab import PADDING, UNKNOWN, is_han
@@ -46,14 +47,20 @@ def load_couplets(data=""):
         parts = hold_out(parts[0], max(1, len(parts[0]) // 10))
     train, test = parts
     sha256 = sha256_of(files[0]) if len(files) == 1 else sha256_of_all(files)
-    print(f"data: {len(train):,} training and {len(test):,} test couplets, from {path}", flush=True)
+    print(in_users_language(
+        f"data: {len(train):,} training and {len(test):,} test couplets, from {path}",
+        f"数据：训练对联 {len(train):,} 副，测试对联 {len(test):,} 副，来自 {path}"), flush=True)
     return datasets.Texts(path.stem, str(path), sha256, path == SAMPLE, train, test)
 
 
 def how_to_get_data():
-    return ("NOTE: these are the built-in couplets, too few to learn from. The README's numbers need real\n"
-            f"      ones: get {HOME}\n"
-            f"      and unpack it in {cache_folder()}, or name your files with --data.")
+    return in_users_language(
+        "NOTE: these are the built-in couplets, too few to learn from. The README's numbers need real\n"
+        f"      ones: get {HOME}\n"
+        f"      and unpack it in {cache_folder()}, or name your files with --data.",
+        "注意：这是自带的少量对联，学不到什么。README 里的数字要用真实的对联：\n"
+        f"      请下载 {HOME}，\n"
+        f"      解压到 {cache_folder()}，或用 --data 指定你的文件。")
 
 
 def files_in(folder):
@@ -62,9 +69,11 @@ def files_in(folder):
         files = [folder / name for name in names]
         if all(file.is_file() for file in files):
             return files
-    expected = ", or ".join(" and ".join(names) for names in LAYOUTS)
+    layouts = [" and ".join(names) for names in LAYOUTS]
     found = ", ".join(sorted(path.name for path in folder.iterdir())[:8])
-    raise InputError(f"{folder} should hold {expected}. Received: {found or 'an empty folder'}")
+    raise InputError(in_users_language(
+        f"{folder} should hold {', or '.join(layouts)}. Received: {found or 'an empty folder'}",
+        f"{folder} 里应有 {'，或 '.join(layouts).replace(' and ', ' 和 ')}。收到：{found or '空目录'}"))
 
 
 def parts_of(files):
@@ -176,7 +185,9 @@ def load_extra(names, without):
     for name in names.split():
         for path in extra_files(name):
             pairs += [pair for pair in read_pairs(path) if held_out.isdisjoint(pair)]
-    print(f"extra: {len(pairs):,} couplets that share no line with validation and test", flush=True)
+    print(in_users_language(
+        f"extra: {len(pairs):,} couplets that share no line with validation and test",
+        f"额外数据：{len(pairs):,} 副对联，与验证集、测试集没有相同的句子"), flush=True)
     return pairs
 
 

@@ -6,7 +6,7 @@ from typing import Literal
 
 import numpy as np
 
-from common.harness.console import in_users_language
+from common.harness.language import in_users_language
 from common.harness.prosody import LEVEL, OBLIQUE
 from common.harness.reading import InputError, check_text
 from common.harness.vocab import FIRST, is_han, to_simplified

@@ -20,7 +20,7 @@ from typing import Annotated, Literal
 import tyro
 
 from common.harness import cli, console, progress
-from common.harness.console import in_users_language
+from common.harness.language import in_users_language
 from common.harness.reading import InputError
 from couplet.decoding import LONGEST, Rules, clean
 from couplet.robot import RARITY, SCORER, WEIGHTS, Robot, companion
@@ -118,7 +118,7 @@ def show_error(line, error, as_json):
         line = line.encode("utf-8", "backslashreplace").decode("utf-8")
         print(json.dumps({"first": line, "error": str(error)}, ensure_ascii=False), flush=True)
     else:
-        print(in_users_language(f"error: {error}", f"错误：{error}"), file=sys.stderr)
+        console.print_error(error)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ import numpy as np
 
 from common.attention import SelfAttention  # noqa: F401 (a layer that models hold)
 from common.gated_conv import GatedConv1D  # noqa: F401 (another one)
-from common.harness.models import load_model
+from common.harness.models import load_model, not_from
 from common.harness.reading import InputError
 from common.harness.vocab import Vocab
 from common.harness.writing import ROOT
@@ -95,8 +95,7 @@ def load_tagger(path):
     path = pathlib.Path(path)
     model = load_model(path)
     if not model.name.startswith("couplet"):
-        raise InputError("expected a model trained by couplet/train.py. "
-                         f"Received: {path}, a model named {model.name}")
+        raise not_from("couplet/train.py", path, model)
     folder = path if path.is_dir() else path.parent
     return model, Vocab.load(folder / "vocab.json", size=model.output.shape[-1])
 

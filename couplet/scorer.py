@@ -14,8 +14,7 @@ import numpy as np
 
 from common.attention import SelfAttention  # noqa: F401 (a layer that models hold)
 from common.gated_conv import GatedConv1D  # noqa: F401 (another one)
-from common.harness.models import load_model
-from common.harness.reading import InputError
+from common.harness.models import load_model, not_from
 from common.harness.vocab import PADDING, UNKNOWN, Vocab, is_han
 
 ROWS = 256                  # lines that the network reads at once
@@ -55,8 +54,7 @@ class Scorer:
         path = pathlib.Path(path)
         model = load_model(path)
         if not model.name.startswith("scorer_couplet"):
-            raise InputError("expected a model trained by couplet/train_scorer.py. "
-                             f"Received: {path}, a model named {model.name}")
+            raise not_from("couplet/train_scorer.py", path, model)
         folder = path if path.is_dir() else path.parent
         return cls(model, Vocab.load(folder / "vocab.json", size=model.output.shape[-1]))
 

@@ -9,7 +9,8 @@ import numpy as np
 
 from common.harness import devices, reading, streams
 from common.harness.batches import LineBatches, ShuffledBatches
-from common.harness.datasets import Texts, own_folder
+from common.harness.datasets import Texts, own_folder, wrong_data
+from common.harness.language import in_users_language
 from common.harness.order import EpochBatches
 from common.harness.paths import named_path
 from common.harness.reading import InputError, byte_lines, decoded, read_text, sha256_of, too_large
@@ -57,8 +58,9 @@ def load_corpus(data="", test=""):
     else:
         tested = train[9::10]
         train = [words for i, words in enumerate(train) if i % 10 != 9]
-    print(f"data: {name}, {len(train):,} training and {len(tested):,} test sentences, from {path}",
-          flush=True)
+    print(in_users_language(
+        f"data: {name}, {len(train):,} training and {len(tested):,} test sentences, from {path}",
+        f"数据：{name}，训练句 {len(train):,} 个，测试句 {len(tested):,} 个，来自 {path}"), flush=True)
     return Texts(name, str(path), sha256_of(path), name == "sample", train, tested)
 
 
@@ -77,15 +79,17 @@ def _find_corpus(data, test):
     """(name, file of sentences, file of test sentences or None) for --data and --test."""
     test = named_path(test, "--test") if test else None
     if test and not (test.exists() and not test.is_dir()):
-        raise InputError(f"--test expects a file of segmented sentences. Received: {test}")
+        raise InputError(in_users_language(
+            f"--test expects a file of segmented sentences. Received: {test}",
+            f"--test 需要分好词的句子文件。收到：{test}"))
     if data == "sample":
         return "sample", SAMPLE, test
     if data in ("", *CORPORA):
         return _find_named(data, test)
     path = named_path(data)
     if not path.is_file():
-        raise InputError(f"--data expects {', '.join(CORPORA)}, sample or a file of segmented sentences. "
-                         f"Received: {data}")
+        raise wrong_data(f"{', '.join(CORPORA)}, sample", data, "a file of segmented sentences",
+                         "分好词的句子文件")
     return path.stem, path, test
 
 
@@ -98,12 +102,18 @@ def _find_named(data, test):
     path_test = test or folder / f"{name.removesuffix('_slice')}_test_gold.utf8"
     if own and path.is_file():
         return name, path, path_test if path_test.is_file() else None
-    advice = (f"get {CORPORA[name]} and name its files with --data and --test, or put them into cws/ of the "
-              f"folder that KEXUE_DATA names, as {path.name} and {path_test.name}")
+    advice = in_users_language(
+        f"get {CORPORA[name]} and name its files with --data and --test, or put them into cws/ of the "
+        f"folder that KEXUE_DATA names, as {path.name} and {path_test.name}.",
+        f"请下载 {CORPORA[name]}，用 --data 和 --test 指定其中的文件，或命名为 {path.name} 和 "
+        f"{path_test.name}，放进 KEXUE_DATA 所指目录的 cws/。")
     if data:
-        raise InputError(f"{name} is not there: {advice}.")
-    print(f"NOTE: training on the built-in sentences, not on {name.upper()}.\n"
-          f"      The numbers in the README need it: {advice}.", flush=True)
+        raise InputError(in_users_language(f"{name} is not there: {advice}", f"没有 {name}：{advice}"))
+    print(in_users_language(
+        f"NOTE: training on the built-in sentences, not on {name.upper()}.\n"
+        f"      The numbers in the README need {name.upper()}: {advice}",
+        f"注意：用自带的句子训练，不是 {name.upper()}。\n"
+        f"      README 里的数字要用 {name.upper()}：{advice}"), flush=True)
     return "sample", SAMPLE, test
 
 

@@ -20,7 +20,7 @@ from typing import Literal
 import tyro
 
 from common.harness import cli, console, progress
-from common.harness.console import in_users_language
+from common.harness.language import in_users_language
 from common.harness.reading import InputError, read_text
 from crf.data import read_words
 from crf.segmenter import STANDARDS, WEIGHTS, Segmenter, joined

@@ -10,6 +10,7 @@ import numpy as np
 
 from common.harness import datasets
 from common.harness.download import cache_folder
+from common.harness.language import in_users_language
 from common.harness.paths import is_there, named_path
 from common.harness.reading import InputError, check_text, read_text, sha256_of, sha256_of_all
 from dgcnn.text import normalise
@@ -68,8 +69,11 @@ def load_questions(data=""):
     files = _files_in(paths)
     train, validation, test = split([(read_questions(file), "_ir_" in file.name) for file in files])
     names = ", ".join(file.stem for file in files)
-    print(f"data: {len(train):,} questions to train on, {len(validation):,} for validation, {len(test):,} "
-          f"for testing, from {names}", flush=True)
+    print(in_users_language(
+        f"data: {len(train):,} questions to train on, {len(validation):,} for validation, {len(test):,} for "
+        f"testing, from {names}",
+        f"数据：训练问题 {len(train):,} 个，验证 {len(validation):,} 个，测试 {len(test):,} 个，"
+        f"来自 {names}"), flush=True)
     if len(files) == 1:
         name, sha256 = files[0].stem, sha256_of(files[0])
     else:
@@ -80,15 +84,17 @@ def load_questions(data=""):
 def _find(data):
     """The paths that --data names: one, which may hold blanks, or several with blanks between them."""
     if data in ("", "sample"):
-        note = (f"NOTE: training on the built-in questions, too few to learn from. The README's numbers need "
-                f"{HOMES}: put\n      the JSON files into {cache_folder() / 'mrc'}, or name them with "
-                f"--data.")
+        note = in_users_language(
+            "NOTE: training on the built-in questions, too few to learn from. The README's numbers need "
+            f"{HOMES}: put\n      the JSON files into {cache_folder() / 'mrc'}, or name them with --data.",
+            f"注意：用自带的少量问题训练，学不到什么。README 里的数字要用 {HOMES}：\n"
+            f"      请把 JSON 文件放进 {cache_folder() / 'mrc'}，或用 --data 指定。")
         return [datasets.find_text(data, ["mrc"], SAMPLE, note)]
     found = []
     for name in [data] if is_there(data) or not data.strip() else data.split():
         path = named_path(name)
         if not path.exists():
-            raise InputError(f"--data expects sample or paths that exist. Received: {path}")
+            raise datasets.wrong_data("sample", path, "paths that exist")
         found.append(path)
     return found
 
@@ -102,8 +108,9 @@ def _files_in(paths):
             files.append(path)
     if not files:
         others = sorted(path.name for path in paths[0].iterdir())
-        received = ", ".join(others[:8]) or "an empty folder"
-        raise InputError(f"{paths[0]} should hold .json files. Received: {received}")
+        received = ", ".join(others[:8]) or in_users_language("an empty folder", "空目录")
+        raise InputError(in_users_language(f"{paths[0]} should hold .json files. Received: {received}",
+                                           f"{paths[0]} 里应有 .json 文件。收到：{received}"))
     return files
 
 
@@ -134,10 +141,13 @@ def read_questions(path):
             questions.append(question)
     _check(path, questions, missing)
     if empty:
-        print(f"note: {path.name}: {empty:,} empty passages are left out", flush=True)
+        print(in_users_language(f"note: {path.name}: {empty:,} empty passages are left out",
+                                f"注意：{path.name}：略去 {empty:,} 段空材料"), flush=True)
     if missing:
-        print(f"note: {path.name}: {len(missing):,} answers are not in their passages ({missing[0]}); these "
-              f"are not trained on", flush=True)
+        print(in_users_language(
+            f"note: {path.name}: {len(missing):,} answers are not in their passages ({missing[0]}) and are "
+            "left out of training",
+            f"注意：{path.name}：{len(missing):,} 个答案不在材料里（{missing[0]}），不用于训练"), flush=True)
     return questions
 
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from common.harness import cli, console
-from common.harness.console import in_users_language
+from common.harness.language import in_users_language
 from common.harness.paths import named_path
 from common.harness.reading import InputError, check_text, read_text
 from common.harness.writing import ROOT

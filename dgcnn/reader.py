@@ -17,7 +17,7 @@ import numpy as np
 from common.attention import AttentionPooling1D  # noqa: F401  registers the layers that the models hold
 from common.gated_conv import GatedConv1D  # noqa: F401
 from common.harness import progress
-from common.harness.models import load_model
+from common.harness.models import load_model, not_from
 from common.harness.reading import InputError, read_text
 from common.losses import ProductLogits  # noqa: F401
 from dgcnn import layers  # noqa: F401
@@ -215,8 +215,7 @@ class Reader:
         path = pathlib.Path(path)
         model = load_model(path)
         if not model.name.startswith("dgcnn"):
-            raise InputError(f"expected a model trained by dgcnn/train.py. "
-                             f"Received: {path}, a model named {model.name}")
+            raise not_from("dgcnn/train.py", path, model)
         embeddings = [layer for layer in model.layers if isinstance(layer, keras.layers.Embedding)]
         rows = {layer.name: layer.input_dim for layer in embeddings}
         # questions and passages have as many inputs each; one more is that of the features

@@ -37,6 +37,7 @@ from keras import layers, ops
 from common.attention import AttentionPooling1D
 from common.gated_conv import gated_conv_stack
 from common.harness import cli, plots, training
+from common.harness.language import in_users_language
 from common.harness.reading import InputError
 from common.harness.vocab import FIRST, Vocab
 from common.losses import ProductLogits, focal_loss
@@ -247,8 +248,10 @@ def load(config):
         raise InputError(f"expected questions to train on and to test on. Received: {len(questions.train)} "
                          f"and {len(questions.test)} in {questions.source}")
     if not questions.validation:
-        print("NOTE: too few questions for a validation of their own; the test questions choose the epoch.",
-              flush=True)
+        print(in_users_language(
+            "NOTE: there are too few questions to hold some out for validation: the test questions choose "
+            "the epoch.",
+            "注意：问题太少，分不出验证集：由测试问题选择最好的一轮。"), flush=True)
     return questions
 
 

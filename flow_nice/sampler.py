@@ -5,7 +5,7 @@ import numpy as np
 from keras import ops
 
 from common.flow import PRIORS, Flow, Reverse
-from common.harness.console import in_users_language
+from common.harness.language import in_users_language
 from common.harness.models import load_model
 from common.harness.reading import InputError
 

@@ -10,6 +10,7 @@ from common.harness.archives import Gzip
 from common.harness.datasets import Images
 from common.harness.download import Download, cache_folder, fetch
 from common.harness.images import PICTURES, Pictures, open_picture, parts_of_pictures, read_npz
+from common.harness.language import in_users_language
 from common.harness.paths import named_path
 from common.harness.reading import InputError, check_unpacked, sha256_of, sha256_of_all, too_large
 
@@ -39,14 +40,20 @@ def load(data="", size=32):
         InputError: nothing usable there, with what was expected.
     """
     if not 28 <= size <= 128 or size % 4:
-        raise InputError(f"--size expects 28 to 128 pixels, a multiple of 4. Received: {size}")
+        raise InputError(in_users_language(
+            f"--size expects 28 to 128 pixels, a multiple of 4. Received: {size}",
+            f"--size 应在 28 到 128 像素之间，是 4 的倍数。收到：{size}"))
     if data in ("", "digits", *datasets.DOWNLOADS):
         return as_size(datasets.load_images(data), size)
     images = cifar10() if data == "cifar10" else read_path(data, size)
     images = as_size(images, size)
-    colours = "grey" if images.x_train.shape[-1] == 1 else "colour"
-    print(f"data: {images.name}, {len(images.x_train):,} training and {len(images.x_test):,} test images, "
-          f"{colours}, from {images.source}", flush=True)
+    colours = ("grey", "灰度") if images.x_train.shape[-1] == 1 else ("colour", "彩色")
+    train, test = len(images.x_train), len(images.x_test)
+    print(in_users_language(
+        f"data: {images.name}, {train:,} training and {test:,} test images, {colours[0]}, from "
+        f"{images.source}",
+        f"数据：{images.name}，{colours[1]}训练图 {train:,} 张，测试图 {test:,} 张，"
+        f"来自 {images.source}"), flush=True)
     return images
 
 
@@ -54,8 +61,7 @@ def read_path(data, size):
     """The images that a path names, an .npz file or a folder of pictures."""
     path = named_path(data)
     if not path.exists():
-        raise InputError(f"--data expects {', '.join(datasets.DOWNLOADS)}, cifar10, digits or a path that "
-                         f"exists. Received: {data}")
+        raise datasets.wrong_data(f"{', '.join(datasets.DOWNLOADS)}, cifar10, digits", data)
     return from_npz(path) if path.is_file() else from_pictures(path, size)
 
 
@@ -126,8 +132,12 @@ def cifar10():
         path = fetch(CIFAR10)
     except OSError as error:
         reason = getattr(error, "reason", error)
-        raise InputError(f"cifar10 is not in the cache and could not be downloaded ({reason}): get "
-                         f"{CIFAR10.url} elsewhere and put it at {cache_folder() / CIFAR10.path}.") from error
+        target = cache_folder() / CIFAR10.path
+        raise InputError(in_users_language(
+            f"cifar10 is not in the cache and could not be downloaded ({reason}): get {CIFAR10.url} "
+            f"elsewhere and put it at {target}.",
+            f"缓存里没有 cifar10，也下载不了（{reason}）："
+            f"请另行下载 {CIFAR10.url}，存为 {target}。")) from error
     return from_cifar10_archive(path)
 
 
@@ -205,14 +215,17 @@ def _usable_pictures(folder):
             modes.append(open_picture(path).mode)
             used.append(path)
         except InputError as error:
-            print(f"left out: {error}", flush=True)
+            print(in_users_language(f"left out: {error}", f"略去：{error}"), flush=True)
     left_out, grey = len(paths) - len(used), modes.count("L")
     if len(used) < 10:
         raise InputError(f"{folder} should hold at least 10 pictures ({' '.join(sorted(PICTURES))}). "
                          f"Received: {len(used)} that can be read, {left_out} that cannot")
     if left_out:
-        print(f"NOTE: {left_out} of {len(paths)} pictures were left out; the rest is used.", flush=True)
+        print(in_users_language(
+            f"NOTE: {left_out} of {len(paths)} pictures were left out; the rest is used.",
+            f"注意：{len(paths)} 张图片中略去 {left_out} 张，用其余的。"), flush=True)
     if 0 < grey < len(used):
-        print(f"NOTE: {grey} pictures are grey and {len(used) - grey} colour: all are taken as colour.",
-              flush=True)
+        print(in_users_language(
+            f"NOTE: {grey} pictures are grey and {len(used) - grey} are in colour: all are taken as colour.",
+            f"注意：{grey} 张灰度，{len(used) - grey} 张彩色：一律按彩色处理。"), flush=True)
     return used, 1 if grey == len(used) else 3

@@ -10,6 +10,7 @@ import keras
 from keras import layers
 
 from common.harness.frechet import as_inputs
+from common.harness.language import in_users_language
 from common.harness.models import load_model
 from common.harness.reading import InputError
 from common.harness.writing import ROOT, shown
@@ -95,13 +96,18 @@ def shipped_classifier(images, quiet=False):
     path = FOLDER / f"features-{images.name.split(',')[0]}-{size}.keras"
     if not path.exists():
         if not quiet:
-            print(f"NOTE: there is no {shown(path)}, so the Fréchet distance is left out. "
-                  f"python gan/features.py --data ... --size {size} trains it; name it with --features.",
-                  flush=True)
+            command = f"python gan/features.py --data ... --size {size}"
+            print(in_users_language(
+                f"NOTE: there is no {shown(path)}, so the Fréchet distance is left out. {command} trains "
+                "such a classifier; name it with --features.",
+                f"注意：没有 {shown(path)}，不算 Fréchet 距离。可用 {command} 训练，再用 --features 指定。"),
+                flush=True)
         return None
     model = load_model(path)
     if model.inputs[0].shape[1:] != images.x_train.shape[1:]:                 # another data set of that name
-        print(f"NOTE: {shown(path)} is for other images, so the Fréchet distance is left out.", flush=True)
+        print(in_users_language(
+            f"NOTE: {shown(path)} is for other images, so the Fréchet distance is left out.",
+            f"注意：{shown(path)} 用于别的图片，不算 Fréchet 距离。"), flush=True)
         return None
     return model
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from common.harness import cli, plots
-from common.harness.console import in_users_language
+from common.harness.language import in_users_language
 from common.harness.models import load_model
 from common.harness.reading import InputError
 from common.harness.writing import ROOT

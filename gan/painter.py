@@ -3,9 +3,7 @@
 import numpy as np
 
 from common.harness import plots
-from common.harness.console import in_users_language
-from common.harness.models import PredictionBar, load_model
-from common.harness.reading import InputError
+from common.harness.models import PredictionBar, load_model, not_from
 
 
 class Painter:
@@ -23,9 +21,7 @@ class Painter:
         """The generator in a run folder or a .keras file; anything else is an InputError."""
         model = load_model(path)
         if not model.name.startswith("gan_") or len(model.inputs[0].shape) != 2:
-            raise InputError(in_users_language(
-                f"expected a model trained by gan/train.py. Received: {path}, a model named {model.name}",
-                f"需要 gan/train.py 训练的模型。收到：{path}，名为 {model.name} 的模型"))
+            raise not_from("gan/train.py", path, model)
         return cls(model)
 
     @property

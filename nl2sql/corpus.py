@@ -15,6 +15,7 @@ import json
 from dataclasses import dataclass, field
 
 from common.harness import datasets
+from common.harness.language import in_users_language
 from common.harness.paths import named_path
 from common.harness.reading import InputError, sha256_of_all
 from nl2sql.grammar.builtin import generate
@@ -25,6 +26,8 @@ FILES = {"train": "train", "valid": "val", "test": "test"}       # part → how 
 USES = {"train": "train on", "valid": "validate with", "test": "test on"}
 NOTE = ("NOTE: this is the built-in corpus, not TableQA: clone github.com/ZhuiyiTechnology/TableQA and name "
         "its folder with --data.")
+CHINESE_NOTE = ("注意：这是自带的语料，不是 TableQA：请克隆 github.com/ZhuiyiTechnology/TableQA，"
+                "用 --data 指定它的目录。")
 
 
 @dataclass
@@ -60,8 +63,12 @@ def load_corpus(data=""):
     """
     folder = find_folder(data)
     corpus = read_tableqa(folder) if folder else builtin_corpus()
-    print(f"data: {corpus.name}, {len(corpus.train):,} training, {len(corpus.valid):,} validation and "
-          f"{len(corpus.test):,} test questions, from {corpus.source}", flush=True)
+    train, valid, test = map(len, (corpus.train, corpus.valid, corpus.test))
+    print(in_users_language(
+        f"data: {corpus.name}, {train:,} training, {valid:,} validation and {test:,} test questions, from "
+        f"{corpus.source}",
+        f"数据：{corpus.name}，训练问题 {train:,} 个，验证 {valid:,} 个，测试 {test:,} 个，"
+        f"来自 {corpus.source}"), flush=True)
     return corpus
 
 
@@ -73,7 +80,7 @@ def find_folder(data):
         folder = datasets.find("tableqa")
         if folder and is_corpus(folder):                 # questions without tables are no corpus
             return folder
-        print(NOTE, flush=True)
+        print(in_users_language(NOTE, CHINESE_NOTE), flush=True)
         return None
     folder = named_path(data)
     if not folder.is_dir():

@@ -35,6 +35,7 @@ import keras
 import numpy as np
 
 from common.harness import cli, plots
+from common.harness.language import in_users_language
 from common.harness.order import by_length
 from common.harness.paths import named_path
 from common.harness.reading import InputError
@@ -190,8 +191,9 @@ def find_bert(config):
         return named_path(config.bert, "--bert").resolve()
     results = list(pathlib.Path(config.out).glob("nl2sql/bert-*/results.json"))
     if not results:
-        print("NOTE: beginning with random weights; run nl2sql/pretrain.py first, or name a BERT with "
-              "--bert.", flush=True)
+        print(in_users_language(
+            "NOTE: beginning with random weights; run nl2sql/pretrain.py first, or name a BERT with --bert.",
+            "注意：从随机权重开始；可先运行 nl2sql/pretrain.py，或用 --bert 指定一个 BERT。"), flush=True)
         return None
     return max(results, key=lambda path: path.stat().st_mtime).parent.resolve()
 
@@ -224,8 +226,10 @@ def label(config, corpus, encoder):
         raise InputError(f"none of the {len(corpus.train)} training questions of {corpus.source} can be "
                          "learnt from: they lack the values of their conditions, or exceed --max-length "
                          f"{config.max_length}")
-    print(f"{len(samples):,} training questions; left out are {samples.left_out:,} that are too long, or "
-          "without a value of their conditions", flush=True)
+    print(in_users_language(
+        f"{len(samples):,} training questions; {samples.left_out:,} are left out, since they are too long or "
+        "lack a value of their conditions",
+        f"训练问题 {len(samples):,} 个；略去 {samples.left_out:,} 个：太长，或缺少条件的值"), flush=True)
     return samples
 
 

@@ -16,7 +16,6 @@ from common.harness.checkpoint import CheckpointMethods, restore_state
 from common.harness.memory import keep_freed_memory, lift_limit, limit_weights
 from common.harness.order import EpochBatches
 from common.harness.reading import InputError
-from common.harness.writing import shown
 
 
 @dataclasses.dataclass
@@ -59,8 +58,7 @@ def start(config, name):
     if not tf.config.list_physical_devices("GPU"):
         limit_weights(keras.layers.Layer)
     keras.utils.set_random_seed(config.seed)
-    since = f", continuing after epoch {run.epoch}" if run.epoch else ""
-    print(f"run: {shown(run.folder)}, tf_keras on tensorflow{since}", flush=True)
+    folder.print_start(run, "tf_keras on tensorflow")
     return run
 
 

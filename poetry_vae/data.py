@@ -10,6 +10,7 @@ import numpy as np
 from common.harness import datasets, streams
 from common.harness.batches import ArrayBatches, LineBatches
 from common.harness.download import cache_folder
+from common.harness.language import in_users_language
 from common.harness.reading import InputError, parse_rows, read_text, sha256_of, sha256_of_all, too_large
 from common.harness.vocab import is_han, to_simplified
 
@@ -44,14 +45,20 @@ def load_poems(data=""):
     else:
         couplets, sha256 = read_couplets(path), sha256_of(path)
     train, test = split(list(dict.fromkeys(simplified(couplets))))
-    print(f"data: {len(train):,} training and {len(test):,} test couplets, from {path}", flush=True)
+    print(in_users_language(
+        f"data: {len(train):,} training and {len(test):,} test couplets, from {path}",
+        f"数据：训练诗句 {len(train):,} 联，测试诗句 {len(test):,} 联，来自 {path}"), flush=True)
     return datasets.Texts(path.stem, str(path), sha256, path == SAMPLE, train, test)
 
 
 def how_to_get_data():
-    return ("NOTE: these are the built-in couplets, too few to learn from. The README's numbers need real\n"
-            f"      ones: git clone --depth 1 {HOME}\n"
-            f"      in {cache_folder()}, or name your copy's folder 全唐诗 with --data.")
+    return in_users_language(
+        "NOTE: these are the built-in couplets, too few to learn from. The README's numbers need real\n"
+        f"      ones: git clone --depth 1 {HOME}\n"
+        f"      in {cache_folder()}, or name your copy's folder 全唐诗 with --data.",
+        "注意：这是自带的少量诗句，学不到什么。README 里的数字要用真实的诗：请在\n"
+        f"      {cache_folder()} 里 git clone --depth 1 {HOME}，\n"
+        "      或用 --data 指定你那份的全唐诗目录。")
 
 
 def split(couplets):
@@ -109,7 +116,9 @@ def simplified(couplets):
     changed = sum(before != after for before, after in zip(couplets, converted))
     if changed <= len(couplets) // 100:
         return couplets
-    print(f"note: traditional characters in {changed:,} couplets, converted to simplified ones", flush=True)
+    print(in_users_language(
+        f"note: {changed:,} couplets had traditional characters, which are converted to simplified ones",
+        f"注意：{changed:,} 联里有繁体字，已转为简体"), flush=True)
     return converted
 
 

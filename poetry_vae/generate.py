@@ -22,7 +22,7 @@ from typing import Annotated, Literal
 import numpy as np
 
 from common.harness import cli, plots, progress
-from common.harness.console import in_users_language
+from common.harness.language import in_users_language
 from common.harness.reading import InputError
 from common.harness.writing import ROOT
 from poetry_vae.data import LINE

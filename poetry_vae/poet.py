@@ -7,8 +7,8 @@ import keras
 import numpy as np
 
 from common.gated_conv import GatedConv1D  # noqa: F401 (a layer that the models hold)
-from common.harness.console import in_users_language
-from common.harness.models import load_model
+from common.harness.language import in_users_language
+from common.harness.models import load_model, not_from
 from common.harness.reading import InputError
 from common.harness.vocab import FIRST, PADDING, Vocab, is_han, to_simplified
 from common.latent import GaussianSampling  # noqa: F401 (another one)
@@ -42,10 +42,7 @@ class Poet:
         path = pathlib.Path(path)
         model = load_model(path)
         if model.name != "poetry_vae":
-            raise InputError(in_users_language(
-                "expected a model trained by poetry_vae/train.py. "
-                f"Received: {path}, a model named {model.name}",
-                f"需要 poetry_vae/train.py 训练的模型。收到：{path}，名为 {model.name} 的模型"))
+            raise not_from("poetry_vae/train.py", path, model)
         folder = path if path.is_dir() else path.parent
         return cls(model, Vocab.load(folder / "vocab.json", size=model.output.shape[-1]))
 

@@ -8,8 +8,7 @@ import keras
 import numpy as np
 
 from common.harness.images import Pictures
-from common.harness.models import load_model
-from common.harness.reading import InputError
+from common.harness.models import load_model, not_from
 from common.latent import ClusterPrior, GaussianSampling  # noqa: F401 (layers that the models hold)
 
 
@@ -29,8 +28,7 @@ class Autoencoder:
         """The VAE in a run folder or a .keras file; anything else is an InputError."""
         model = load_model(path)
         if not all(has(model, name) for name in ("mean", "log_var", "decoder")):
-            raise InputError("expected a model trained by vae/train.py. "
-                             f"Received: {path}, a model named {model.name}")
+            raise not_from("vae/train.py", path, model)
         return cls(model)
 
     @property

@@ -9,6 +9,7 @@ import keras
 import numpy as np
 
 from common.harness import devices, tuning
+from common.harness.language import in_users_language
 from common.harness.order import EpochBatches, Order
 from common.harness.reading import InputError
 
@@ -28,8 +29,10 @@ class ShuffledBatches(EpochBatches, keras.utils.PyDataset):
         self.samples = samples
         self.batch_size = devices.divisible(min(batch_size or run.config.batch_size, samples))
         if not self.batch_size:
-            raise InputError(f"expected at least {devices.count()} training samples, one for each device. "
-                             f"Received: {samples}")
+            raise InputError(in_users_language(
+                f"expected at least {devices.count()} training samples, one for each device. "
+                f"Received: {samples}",
+                f"训练样本至少要 {devices.count()} 个，每个设备一个。收到：{samples}"))
         super().__init__(run)
 
     def shard(self, item):

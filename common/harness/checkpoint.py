@@ -15,10 +15,12 @@ import numpy as np
 
 from common.harness.archives import read_arrays
 from common.harness.folder import new_state
+from common.harness.language import in_users_language
 from common.harness.reading import InputError
 from common.harness.writing import shown, write_whole
 
 GROWN = 10_000               # times the first loss: such a training is lost
+INFINITE = "is no longer a finite number", "不再是有限的数"
 
 
 def read_checkpoint(path):
@@ -35,8 +37,9 @@ def read_checkpoint(path):
     except InputError:
         raise
     except Exception as error:     # zipfile, json and NumPy raise a dozen kinds for a file that is not theirs
-        raise InputError(f"{path} is damaged ({error}); model.keras beside it holds the best "
-                         "epoch.") from error
+        raise InputError(in_users_language(
+            f"{path} is damaged ({error}); model.keras beside it holds the best epoch.",
+            f"{path} 已损坏（{error}）；旁边的 model.keras 是最好一轮的模型。")) from error
 
 
 def wrong_in(state):
@@ -127,17 +130,19 @@ class CheckpointMethods:
         self.run.write_log()             # a kill may have come between the two files
 
     def on_train_batch_end(self, batch, logs=None):
-        loss, where = float(logs["loss"]), f"in epoch {self.run.epoch + 1}"
+        loss, epoch = float(logs["loss"]), self.run.epoch + 1
+        where = f"in epoch {epoch}", f"第 {epoch} 轮"
         if not np.isfinite(loss):
-            self._stop_at("is no longer a finite number", where)
+            self._stop_at(*INFINITE, *where)
         self.first = self.first or max(1.0, abs(loss))
         if loss > GROWN * self.first:
-            self._stop_at(f"has grown to {loss:.3g}", where)
+            self._stop_at(f"has grown to {loss:.3g}", f"涨到了 {loss:.3g}", *where)
 
     def on_epoch_end(self, epoch, logs=None):
         values = {name: float(value) for name, value in logs.items()}
         if not all(np.isfinite(value) for value in values.values()):
-            self._stop_at("is no longer a finite number", f"in the validation after epoch {epoch + 1}")
+            self._stop_at(*INFINITE, f"in the validation after epoch {epoch + 1}",
+                          f"第 {epoch + 1} 轮之后的验证")
         self._log(epoch + 1, values)
         if self._is_best(values.get(self.monitor)):
             self.run.state["best"] = values.get(self.monitor)
@@ -168,11 +173,17 @@ class CheckpointMethods:
         """The value of a variable."""
         return np.asarray(variable)
 
-    def _stop_at(self, what, where):
-        kept = "no epoch was finished, so there is no model"
+    def _stop_at(self, what, chinese_what, where, chinese_where):
+        kept = in_users_language("no epoch was finished, so there is no model",
+                                 "还没有完成一轮，所以没有模型")
         if self.run.epoch:
-            kept = f"the model of epoch {self.run.epoch} or better is kept in {shown(self.run.folder)}"
+            epoch, folder = self.run.epoch, shown(self.run.folder)
+            kept = in_users_language(f"the model of epoch {epoch} or better is kept in {folder}",
+                                     f"第 {epoch} 轮或更好的模型留在 {folder}")
         rate = float(self.as_array(self.model.optimizer.learning_rate))
         step = int(self.model.optimizer.iterations)
-        raise InputError(f"the loss {what} at step {step:,}, {where}; {kept}. Try a smaller --learning-rate. "
-                         f"Received: a learning rate of {rate:g}")
+        raise InputError(in_users_language(
+            f"the loss {what} at step {step:,}, {where}; {kept}. Try a smaller --learning-rate. "
+            f"Received: a learning rate of {rate:g}",
+            f"{chinese_where}，第 {step:,} 步，损失{chinese_what}；{kept}。请减小 --learning-rate。"
+            f"收到：学习率 {rate:g}"))

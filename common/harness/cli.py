@@ -21,6 +21,7 @@ import typing
 from typing import Annotated, ClassVar, Literal
 
 from common.harness import console, folder, launch, memory
+from common.harness.language import in_users_language
 from common.harness.paths import named_path
 from common.harness.reading import InputError, check_text
 from common.harness.writing import ROOT
@@ -49,10 +50,12 @@ class Between:
 
     def __str__(self):
         if self.least is not None and self.most is not None:
-            return f"{self.least:,} to {self.most:,}"
-        named = [("at least", self.least), ("more than", self.above),
-                 ("at most", self.most), ("less than", self.below)]
-        return " and ".join(f"{word} {limit:,}" for word, limit in named if limit is not None)
+            return in_users_language(f"{self.least:,} to {self.most:,}",
+                                     f"在 {self.least:,} 到 {self.most:,} 之间")
+        named = [("at least", "不小于", self.least), ("more than", "大于", self.above),
+                 ("at most", "不超过", self.most), ("less than", "小于", self.below)]
+        return in_users_language(" and ", "、").join(
+            f"{in_users_language(*words)} {limit:,}" for *words, limit in named if limit is not None)
 
 
 Seed = Annotated[int, Between(0, 2 ** 32 - 1)]
@@ -104,7 +107,7 @@ def main(function, config_class, description):
             devices.join(wanted)
         function(settle(config))
     except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
+        console.print_error(error)
         launch.end(2)
     except BrokenPipeError:                       # what reads the output, such as head, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -112,11 +115,13 @@ def main(function, config_class, description):
     except Exception as error:
         if not memory.is_exhausted(error):
             raise
-        print(f"error: {memory.ADVICE}", file=sys.stderr)
+        console.print_error(in_users_language(memory.ADVICE, memory.CHINESE_ADVICE))
         launch.end(2)
     except KeyboardInterrupt:
-        later = "; the run continues with --resume and its folder" if isinstance(config, BaseConfig) else ""
-        print(f"\nstopped{later}", file=sys.stderr)
+        later = ("", "")
+        if isinstance(config, BaseConfig):
+            later = ("; --resume and the run's folder continue the run", "；用 --resume 加运行目录可以继续")
+        print(in_users_language(f"\nstopped{later[0]}", f"\n已停止{later[1]}"), file=sys.stderr)
         launch.end(130)
 
 
@@ -176,7 +181,8 @@ def check(config):
         value = getattr(config, name)
         for number in value if isinstance(value, tuple) else [value]:
             if number is not None and not limits.admits(number):
-                raise InputError(f"{option(name)} expects {limits}. Received: {number}")
+                raise InputError(in_users_language(f"{option(name)} expects {limits}. Received: {number}",
+                                                   f"{option(name)} 应{limits}。收到：{number}"))
 
 
 def limits_of(config_class):
@@ -211,6 +217,9 @@ def _resumed(config):
     for name, value in folder.as_json(config).items():
         default = next(field.default for field in dataclasses.fields(config) if field.name == name)
         if value not in (default, saved[name]):
-            raise InputError(f"--resume continues a run with its own configuration: leave out {option(name)} "
-                             f"or start a new run. Received: {value}, the run has {saved[name]}")
+            raise InputError(in_users_language(
+                f"--resume continues a run with its own configuration: leave out {option(name)} or start a "
+                f"new run. Received: {value}, the run has {saved[name]}",
+                f"--resume 按该次运行自己的配置继续：请去掉 {option(name)}，或另开一次运行。"
+                f"收到：{value}，该次运行是 {saved[name]}"))
     return dataclasses.replace(config, **saved)

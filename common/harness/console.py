@@ -1,4 +1,4 @@
-"""Standard input as text, characters that a terminal cannot show, and the user's language.
+"""Standard input as text, errors, and characters that a terminal cannot show.
 
 Input is UTF-8, or else in the encoding of the console: on a Chinese Windows, files are mostly the one, and
 what other commands print is the other.
@@ -8,20 +8,12 @@ No Keras in here.
 
 import codecs
 import functools
-import locale
-import os
 import sys
 
+from common.harness.language import in_users_language
 from common.harness.reading import LARGE, PIECE, InputError, check_text
 
 _noted = set()
-
-
-def in_users_language(english, chinese):
-    """What a command prints: the second where the user's locale is Chinese, else the first."""
-    names = [os.environ.get(name) for name in ("LC_ALL", "LC_MESSAGES", "LANG")]
-    chosen = next(filter(None, names), None) or locale.getlocale()[0] or ""
-    return chinese if chosen.lower().startswith(("zh", "chinese")) else english
 
 
 def is_typed():
@@ -39,7 +31,9 @@ def read_all():
         return "".join(_lines("strict"))
     content = sys.stdin.buffer.read(LARGE + 1)
     if len(content) > LARGE:
-        raise InputError(f"standard input should have at most {LARGE:,} bytes. Received: more")
+        raise InputError(in_users_language(
+            f"standard input should have at most {LARGE:,} bytes. Received: more",
+            f"标准输入最多 {LARGE:,} 字节。收到：超过此数"))
     return _decoded(content, 1, "strict").removeprefix("\ufeff")
 
 
@@ -69,11 +63,14 @@ def _lines(errors):
     first, read = True, functools.partial(source.readline, PIECE + 1) if source else lambda: ""
     for number, line in enumerate(iter(read, source.readline(0) if source else ""), 1):
         if len(line) > PIECE:
-            raise InputError(f"standard input should have lines of at most {PIECE:,} characters. "
-                             f"Received: more in line {number}")
+            raise InputError(in_users_language(
+                f"standard input should have lines of at most {PIECE:,} characters. "
+                f"Received: more in line {number}",
+                f"标准输入每行最多 {PIECE:,} 个字符。收到：第 {number} 行超过此数"))
         text = line if isinstance(line, str) else _decoded(line, number, errors)
         if errors == "strict":
-            check_text(text, f"line {number} of standard input")      # terminals send what is no text, too
+            # terminals send what is no text, too
+            check_text(text, in_users_language(f"line {number} of standard input", f"标准输入第 {number} 行"))
         yield text.removeprefix("\ufeff") if first else text
         first = False
 
@@ -91,8 +88,16 @@ def _decoded(content, number, errors):
             return content.decode("utf-8", errors)
     number += content[:place].count(b"\n")
     line = content[content.rfind(b"\n", 0, place) + 1:place + 30]
-    raise InputError("standard input should be text in UTF-8: convert it, for instance with "
-                     f"iconv -f gb18030 -t utf-8. Received: line {number}={line[:30]!r}")
+    raise InputError(in_users_language(
+        "standard input should be text in UTF-8: convert it, for instance with iconv -f gb18030 -t utf-8. "
+        f"Received: line {number}={line[:30]!r}",
+        "标准输入需要 UTF-8 文本：请转换编码，例如 iconv -f gb18030 -t utf-8。"
+        f"收到：第 {number} 行={line[:30]!r}"))
+
+
+def print_error(message):
+    """Prints what is wrong, on standard error."""
+    print(in_users_language(f"error: {message}", f"错误：{message}"), file=sys.stderr)
 
 
 def prepare_output():
@@ -107,6 +112,9 @@ def _note_and_replace(error):
         raise error
     if error.encoding not in _noted:
         _noted.add(error.encoding)
-        print(f"note: the output is in {error.encoding}, which lacks some of these characters: they are "
-              "printed as ?. Set PYTHONIOENCODING=utf-8 for all of them", file=sys.stderr)
+        print(in_users_language(
+            f"note: the output is in {error.encoding}, which lacks some of these characters: they are "
+            "printed as ?. Set PYTHONIOENCODING=utf-8 for all of them",
+            f"注意：输出编码是 {error.encoding}，其中没有的字印成 ?。设 PYTHONIOENCODING=utf-8 可全部显示"),
+            file=sys.stderr)
     return "?" * (error.end - error.start), error.end

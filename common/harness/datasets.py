@@ -16,6 +16,7 @@ import numpy as np
 
 from common.harness.download import Download, cache_folder, fetch
 from common.harness.images import PICTURES, read_idx, read_npz, read_pictures
+from common.harness.language import in_users_language
 from common.harness.paths import named_path
 from common.harness.reading import InputError, sha256_of, sha256_of_all
 
@@ -108,12 +109,19 @@ def load_images(data="", size=28, stream=False):
     else:
         path = named_path(data)
         if not path.exists():
-            raise InputError(f"--data expects {', '.join(DOWNLOADS)}, digits or a path that exists. "
-                             f"Received: {data}")
+            raise wrong_data(f"{', '.join(DOWNLOADS)}, digits", data)
         images = _read_images(path, size, path.stem, stream)
-    print(f"data: {images.name}, {len(images.x_train):,} training and {len(images.x_test):,} test images, "
-          f"from {images.source}", flush=True)
+    train, test = len(images.x_train), len(images.x_test)
+    print(in_users_language(
+        f"data: {images.name}, {train:,} training and {test:,} test images, from {images.source}",
+        f"数据：{images.name}，训练图 {train:,} 张，测试图 {test:,} 张，来自 {images.source}"), flush=True)
     return images
+
+
+def wrong_data(names, data, english="a path that exists", chinese="存在的路径"):
+    """InputError for what --data names; it may be one of the names, or what the last two say."""
+    return InputError(in_users_language(f"--data expects {names} or {english}. Received: {data}",
+                                        f"--data 需要 {names} 或{chinese}。收到：{data}"))
 
 
 def builtin_digits(size=28):
@@ -165,7 +173,7 @@ def find_text(data, names, sample, note):
         print(note, flush=True)
         return sample
     if not path.exists():
-        raise InputError(f"--data expects sample or a path that exists. Received: {data}")
+        raise wrong_data("sample", data)
     return path
 
 
@@ -200,11 +208,14 @@ def _find_images(name, size, required):
         reason = getattr(error, "reason", None) or error
         advice = _advice(downloads)
         if required:
-            raise InputError(f"{name} is not in the cache and could not be downloaded ({reason}): "
-                             f"{advice}.") from error
-        print(f"NOTE: training on the built-in 1,797 digits, not on {name.upper()}, which could not be "
-              f"downloaded ({reason}).\n      The numbers in the README need {name.upper()}: {advice}.",
-              flush=True)
+            raise InputError(in_users_language(
+                f"{name} is not in the cache and could not be downloaded ({reason}): {advice}.",
+                f"缓存里没有 {name}，也下载不了（{reason}）：{advice}。")) from error
+        print(in_users_language(
+            f"NOTE: training on the built-in 1,797 digits, not on {name.upper()}, which could not be "
+            f"downloaded ({reason}).\n      The numbers in the README need {name.upper()}: {advice}.",
+            f"注意：下载不了 {name.upper()}（{reason}），改用自带的 1,797 个手写数字训练。\n"
+            f"      README 里的数字要用 {name.upper()}：{advice}。"), flush=True)
         return builtin_digits(size)
     return _read_images(paths[0] if len(paths) == 1 else paths[0].parent, size, name)
 
@@ -213,9 +224,11 @@ def _advice(downloads):
     """How to get by hand what could not be downloaded."""
     target = cache_folder() / downloads[0].path
     if len(downloads) == 1:
-        return f"get {downloads[0].url} elsewhere and put it at {target}"
+        return in_users_language(f"get {downloads[0].url} elsewhere and put it at {target}",
+                                 f"请另行下载 {downloads[0].url}，存为 {target}")
     urls = ", ".join(download.url for download in downloads)
-    return f"get {urls} elsewhere and put them into {target.parent}"
+    return in_users_language(f"get {urls} elsewhere and put them into {target.parent}",
+                             f"请另行下载 {urls}，放进 {target.parent}")
 
 
 def _read_images(path, size, name, stream=False):
@@ -227,8 +240,12 @@ def _read_images(path, size, name, stream=False):
     else:
         files = sorted(file for file in path.rglob("*") if file.suffix.lower() in PICTURES and file.is_file())
         if len(files) < 10:
-            raise InputError(f"{path} should hold the four idx files of MNIST or at least 10 pictures "
-                             f"({' '.join(sorted(PICTURES))}). Received: {len(files)} pictures")
+            endings = " ".join(sorted(PICTURES))
+            raise InputError(in_users_language(
+                f"{path} should hold the four idx files of MNIST or at least 10 pictures ({endings}). "
+                f"Received: {len(files)} pictures",
+                f"{path} 里应有 MNIST 的四个 idx 文件，或至少 10 张图片（{endings}）。"
+                f"收到：{len(files)} 张图片"))
         arrays = read_pictures(path, files, size, stream)
     for part in ("train", "test"):
         _check_images(path, part, arrays[f"x_{part}"], arrays.get(f"y_{part}"), size)

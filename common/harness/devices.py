@@ -26,6 +26,7 @@ import traceback
 import keras
 
 from common.harness import launch
+from common.harness.language import in_users_language
 from common.harness.launch import COORDINATOR, LOCAL, PROCESS, PROCESSES, SCHEDULER
 from common.harness.reading import InputError
 
@@ -98,21 +99,32 @@ def distribute(config):
     if config.devices == 1 and process_count() == 1:
         return
     if keras.backend.backend() == "torch":
-        raise InputError("--devices expects 1 on the PyTorch backend; KERAS_BACKEND=tensorflow and "
-                         f"KERAS_BACKEND=jax share batches. Received: {config.devices}")
+        raise InputError(in_users_language(
+            "--devices expects 1 on the PyTorch backend; KERAS_BACKEND=tensorflow and KERAS_BACKEND=jax "
+            f"share batches. Received: {config.devices}",
+            "PyTorch 后端上 --devices 只能是 1；KERAS_BACKEND=tensorflow 或 jax 才能多设备分批。"
+            f"收到：{config.devices}"))
     found = _devices()
     wanted = len(found) if process_count() > 1 or config.devices == 0 else config.devices
     if not 0 < wanted <= len(found):
-        raise InputError(f"--devices expects 0, for all, to {len(found)}, as many as "
-                         f"{keras.backend.backend()} finds. Received: {config.devices}")
+        raise InputError(in_users_language(
+            f"--devices expects 0, for all, to {len(found)}, as many as {keras.backend.backend()} finds. "
+            f"Received: {config.devices}",
+            f"--devices 应在 0（全部）到 {len(found)}（{keras.backend.backend()} 找到的设备数）之间。"
+            f"收到：{config.devices}"))
     if wanted == 1:
         return
     if config.batch_size % wanted:
-        raise InputError(f"--batch-size expects a multiple of {wanted}, the devices that share a batch. "
-                         f"Received: {config.batch_size}")
+        raise InputError(in_users_language(
+            f"--batch-size expects a multiple of {wanted}, the devices that share a batch. "
+            f"Received: {config.batch_size}",
+            f"--batch-size 应是 {wanted} 的倍数，即分担每批的设备数。收到：{config.batch_size}"))
     _distribute(found[:wanted])
-    among = f" of {process_count()} processes" if process_count() > 1 else ""
-    print(f"each batch is shared by {wanted} devices{among}", flush=True)
+    among = ("", "")
+    if process_count() > 1:
+        among = (f" of {process_count()} processes", f"（{process_count()} 个进程）")
+    print(in_users_language(f"each batch is shared by {wanted} devices{among[0]}",
+                            f"每批由 {wanted} 个设备分担{among[1]}"), flush=True)
 
 
 def _distribute(found):

@@ -13,6 +13,7 @@ import urllib.request
 from dataclasses import dataclass
 
 from common.harness import progress
+from common.harness.language import in_users_language
 from common.harness.reading import InputError, sha256_of
 
 TIMEOUT = 20            # seconds of silence
@@ -45,9 +46,11 @@ def fetch(download):
     if path.exists():
         found = sha256_of(path)
         if found != download.sha256:
-            raise InputError(f"{path} is damaged or another version: expected sha256 {download.sha256}, "
-                             f"received {found}. Move it away to download it again, or name your file with "
-                             "--data. Nothing was changed.")
+            raise InputError(in_users_language(
+                f"{path} is damaged or another version: expected sha256 {download.sha256}, received {found}. "
+                "Move it away to download it again, or name your file with --data. Nothing was changed.",
+                f"{path} 已损坏，或是另一版本：sha256 应为 {download.sha256}，收到 {found}。"
+                "请把它移走以便重新下载，或用 --data 指定你的文件。原文件没有改动。"))
         return path
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f"{path.name}.{os.getpid()}.part")
@@ -57,9 +60,11 @@ def fetch(download):
         _watch(transfer, download, path)
         found = sha256_of(part)
         if found != download.sha256:
-            raise InputError(f"{download.url} sent something else than expected: sha256 {found} instead of "
-                             f"{download.sha256}. Get the file elsewhere and put it at {path}, or use "
-                             "--data.")
+            raise InputError(in_users_language(
+                f"{download.url} sent another file than expected: its sha256 is {found} instead of "
+                f"{download.sha256}. Get the file elsewhere and put it at {path}, or use --data.",
+                f"{download.url} 传来的不是所要的文件：sha256 是 {found}，应为 {download.sha256}。"
+                f"请另行下载，存为 {path}，或用 --data。"))
         os.replace(part, path)
     # ValueError: to what is no URL
     except (http.client.HTTPException, urllib.error.HTTPError, ValueError) as error:
@@ -118,7 +123,9 @@ def _watch(transfer, download, path):
                     raise TimeoutError(f"{transfer.received - before:,} bytes in {WINDOW} seconds")
                 before, end = transfer.received, time.monotonic() + WINDOW
     if transfer.received > LARGEST:
-        raise InputError(f"{download.url} sent more than {LARGEST:,} bytes. Get the file elsewhere and put "
-                         f"it at {path}, or use --data.")
+        raise InputError(in_users_language(
+            f"{download.url} sent more than {LARGEST:,} bytes. Get the file elsewhere and put it at {path}, "
+            "or use --data.",
+            f"{download.url} 传来的超过 {LARGEST:,} 字节。请另行下载，存为 {path}，或用 --data。"))
     if transfer.error:
         raise transfer.error

@@ -20,6 +20,7 @@ except ImportError:      # Windows
     fcntl = None
 
 from common.harness import provenance
+from common.harness.language import in_users_language
 from common.harness.reading import InputError, read_text
 from common.harness.writing import remove_parts, shown, write_json, write_whole
 
@@ -49,8 +50,9 @@ class RunFolder:
         """The path of a file in the run folder, which has to be there still: nothing is written where it
         was."""
         if not self.folder.is_dir():
-            raise InputError(f"{shown(self.folder)}, the folder of this run, is gone: it was moved or "
-                             "removed.")
+            raise InputError(in_users_language(
+                f"{shown(self.folder)}, the folder of this run, is gone: it was moved or removed.",
+                f"本次运行的目录 {shown(self.folder)} 不见了：被移动或删除了。"))
         return self.folder / name
 
     def write_log(self):
@@ -66,8 +68,9 @@ class RunFolder:
         nothing."""
         path = self.path(name)
         if self.config.resume and path.exists() and type(vocab).load(path) != vocab:
-            raise InputError(f"the text of {source} changed since {shown(self.folder)} began. Start a new "
-                             "run.")
+            raise InputError(in_users_language(
+                f"the text of {source} has changed since {shown(self.folder)} began. Start a new run.",
+                f"{shown(self.folder)} 开始之后，{source} 的文本变了。请另开一次运行。"))
         vocab.save(path)
 
     def finish(self, data, metrics):
@@ -86,8 +89,19 @@ class RunFolder:
         })
         unlock(self.folder)
         print_metrics(metrics)
-        warning = "SMOKE RUN: no results, " if self.config.smoke else ""
-        print(f"{warning}pictures, model and results.json are in {shown(self.folder)}", flush=True)
+        warnings = ("SMOKE RUN: no results, ", "试运行，数字无意义；") if self.config.smoke else ("", "")
+        print(in_users_language(
+            f"{warnings[0]}pictures, model and results.json are in {shown(self.folder)}",
+            f"{warnings[1]}图片、模型和 results.json 在 {shown(self.folder)}"), flush=True)
+
+
+def print_start(run, engine):
+    """The line with which a training begins or continues; `engine` is the Keras that it runs on."""
+    since = ("", "")
+    if run.epoch:
+        since = (f", continuing after epoch {run.epoch}", f"，从第 {run.epoch} 轮之后继续")
+    print(in_users_language(f"run: {shown(run.folder)}, {engine}{since[0]}",
+                            f"运行目录：{shown(run.folder)}，{engine}{since[1]}"), flush=True)
 
 
 def print_metrics(metrics):
@@ -110,7 +124,8 @@ def open_run(run_class, config, article, name):
     folder = pathlib.Path(config.resume)
     lock(folder)
     if saved_config(config) != as_json(config):
-        raise InputError(f"{folder} holds a run with another configuration.")
+        raise InputError(in_users_language(f"{folder} holds a run with another configuration.",
+                                           f"{folder} 里的运行用的是另一种配置。"))
     return run_class(folder, config)
 
 
@@ -123,8 +138,9 @@ def settings_of(path):
         settings = json.loads(text)
         return json.dumps({**settings, "seed": None}, sort_keys=True)
     except (ValueError, TypeError, RecursionError) as error:
-        raise InputError(f"{path / 'config.json'} should hold a run's settings, but cannot be read: "
-                         f"{error}") from error
+        raise InputError(in_users_language(
+            f"{path / 'config.json'} should hold a run's settings, but cannot be read: {error}",
+            f"{path / 'config.json'} 应是一次运行的配置，但读不出来：{error}")) from error
 
 
 def lock(folder):
@@ -139,7 +155,9 @@ def lock(folder):
             _lock(folder)
         remove_parts(folder)
     except OSError as error:
-        raise InputError(f"{folder} cannot be written ({error.strerror or error}).") from error
+        reason = error.strerror or error
+        raise InputError(in_users_language(f"{folder} cannot be written ({reason}).",
+                                           f"{folder} 无法写入（{reason}）。")) from error
 
 
 def _lock(folder):
@@ -149,8 +167,9 @@ def _lock(folder):
         LOCKS[_key(folder)] = handle
     except BlockingIOError:
         os.close(handle)
-        raise InputError(f"another process is training in {shown(folder)} at this moment: wait for it, or "
-                         "stop it first.") from None
+        raise InputError(in_users_language(
+            f"another process is training in {shown(folder)} at this moment: wait for it, or stop it first.",
+            f"另一个进程正在 {shown(folder)} 里训练：请等它结束，或先停掉它。")) from None
     except OSError:                        # a network drive without locks
         os.close(handle)
 
@@ -182,16 +201,21 @@ def saved_config(config):
     try:
         saved = json.loads(read_text(folder / "config.json"))
         if not isinstance(saved, dict) or set(saved) != set(as_json(config)):
-            raise ValueError("its config.json is not this script's")
+            raise ValueError(in_users_language("its config.json is not this script's",
+                                               "其中的 config.json 不是这个脚本的"))
         hints = typing.get_type_hints(type(config))
         wrong = [name for name, value in saved.items() if not _fits(value, hints[name])]
         if wrong:
-            raise ValueError(f"its config.json has {wrong[0]} = {saved[wrong[0]]!r:.60}")
+            found = f"{wrong[0]} = {saved[wrong[0]]!r:.60}"
+            raise ValueError(in_users_language(f"its config.json has {found}",
+                                               f"其中的 config.json 有 {found}"))
         if (folder / "results.json").exists():
-            raise ValueError("that run is finished")
+            raise ValueError(in_users_language("that run is finished", "该次运行已经结束"))
     except (OSError, ValueError, RecursionError, InputError) as error:
-        raise InputError(f"--resume expects the folder of a run of this script that was stopped. "
-                         f"Received: {folder} ({error})") from error
+        raise InputError(in_users_language(
+            f"--resume expects the folder of a run of this script that was stopped. "
+            f"Received: {folder} ({error})",
+            f"--resume 需要这个脚本中途停下的运行目录。收到：{folder}（{error}）")) from error
     return saved
 
 
@@ -219,6 +243,8 @@ def _new_folder(parent, name):
                 folder.mkdir()
                 return folder
     except OSError as error:
-        raise InputError(f"--out expects a folder that can be written. Received: {parent} "
-                         f"({error.strerror})") from error
-    raise InputError(f"{parent} holds 1,000 runs of this second already.")
+        raise InputError(in_users_language(
+            f"--out expects a folder that can be written. Received: {parent} ({error.strerror})",
+            f"--out 需要可以写入的目录。收到：{parent}（{error.strerror}）")) from error
+    raise InputError(in_users_language(f"{parent} holds 1,000 runs of this second already.",
+                                       f"{parent} 里同一秒的运行已有 1,000 个。"))

@@ -17,6 +17,7 @@ import time
 from typing import Annotated, ClassVar, Literal
 
 from common.harness import cli, folder
+from common.harness.language import in_users_language
 from common.harness.writing import ROOT, shown, write_figure, write_lines
 
 
@@ -89,7 +90,7 @@ def start(config, name, packages=("keras", "numpy", "tensorflow")):
     run = folder.open_run(FurtherRun, config, "more", name)
     run.state["began"] = time.time()
     run.packages = packages
-    print(f"run: {shown(run.folder)}", flush=True)
+    print(in_users_language(f"run: {shown(run.folder)}", f"运行目录：{shown(run.folder)}"), flush=True)
     return run
 
 

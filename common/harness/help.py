@@ -13,7 +13,7 @@ import re
 import types
 import typing
 
-from common.harness.console import in_users_language
+from common.harness.language import in_users_language
 
 LINES, WIDTH, EXAMPLES = 40, 110, 3
 # options that make an example where the docstring has less than three, with what to say for their values

@@ -16,6 +16,7 @@ import os
 import sys
 
 from common.harness import launch
+from common.harness.language import in_users_language
 
 PACKAGES = {
     "tensorflow": "pip install -r requirements.txt",
@@ -49,10 +50,13 @@ def install(name):
 def refused(name):
     """Why this process cannot run on bert4keras, as one line, or None."""
     if launch.COORDINATOR in os.environ:
-        return f"error: bert4keras runs in one process: start {name} without common.harness.launch"
+        return in_users_language(
+            f"error: bert4keras runs in one process: start {name} without common.harness.launch",
+            f"错误：bert4keras 只能单进程运行：启动 {name} 时不要用 common.harness.launch")
     if importlib.util.find_spec("setuptools"):
         importlib.import_module("setuptools")
     for package, command in PACKAGES.items():
         if importlib.util.find_spec(package) is None:
-            return f"error: {name} needs the package {package}: {command}"
+            return in_users_language(f"error: {name} needs the package {package}: {command}",
+                                     f"错误：{name} 需要 {package} 包：{command}")
     return None

@@ -13,6 +13,7 @@ import math
 import os
 import pathlib
 
+from common.harness.language import in_users_language
 from common.harness.reading import InputError
 
 # -------------------------------------------------------------------------------------- weights of a model
@@ -54,9 +55,11 @@ def _limited(add_weight):
         shape = tuple(map(int, [shape] if isinstance(shape, int) else shape))
         size = NUMBERS * BYTES * math.prod(shape)
         if size > _left:
-            error = InputError(f"the model expects {readable(size)} for one of its weights in training, and "
-                               f"there are {readable(_left)}: choose smaller sizes. "
-                               f"Received: a weight of shape {shape} in the layer {layer.name}")
+            error = InputError(in_users_language(
+                f"training one of the model's weights takes {readable(size)}, but only {readable(_left)} are "
+                f"free: choose smaller sizes. Received: a weight of shape {shape} in the layer {layer.name}",
+                f"训练模型的一个权重要 {readable(size)} 内存，只剩 {readable(_left)}：请减小尺寸。"
+                f"收到：{layer.name} 层中形状为 {shape} 的权重"))
             # without this mark Keras adds a page of what the layer was called with
             error._keras_call_info_injected = True
             raise error
@@ -106,6 +109,7 @@ def readable(size):
 
 ADVICE = ("this needs more memory than there is: try a smaller --batch-size, smaller sizes of the model or "
           "fewer data")
+CHINESE_ADVICE = "内存不够：请减小 --batch-size 或模型的尺寸，或减少数据"
 # How those say it whose errors are of a general kind: JAX, PyTorch on a CPU, NumPy within Keras, TensorFlow
 # when it copies to a GPU, and NVIDIA's libraries.
 WORDS = ("RESOURCE_EXHAUSTED", "can't allocate memory", "not enough memory", "Unable to allocate",

@@ -18,6 +18,7 @@ import numpy as np
 
 from common.harness import progress
 from common.harness.archives import open_archive
+from common.harness.language import in_users_language
 from common.harness.reading import InputError, model_limit
 from common.harness.writing import replacing
 
@@ -67,7 +68,9 @@ def load_model(path):
     if path.is_dir():
         path = path / "model.keras"
     if not path.is_file():
-        raise InputError(f"expected a run folder with model.keras or a .keras file. Received: {path}")
+        raise InputError(in_users_language(
+            f"expected a run folder with model.keras or a .keras file. Received: {path}",
+            f"需要含有 model.keras 的运行目录，或 .keras 文件。收到：{path}"))
     try:
         numbers = numbers_in(weights_of(path))
         keras.ops.zeros(())          # so that what a backend does once is not counted
@@ -78,7 +81,16 @@ def load_model(path):
     # Keras raises many kinds, from zipfile's to TypeError, for a file that is not its own
     except Exception as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise InputError(f"{path} is not a model of this script or is damaged: {reason[:200]}") from error
+        raise InputError(in_users_language(
+            f"{path} is not a model of this script or is damaged: {reason[:200]}",
+            f"{path} 不是这个脚本的模型，或已损坏：{reason[:200]}")) from error
+
+
+def not_from(script, path, model):
+    """InputError for a model that is not one that the script trains."""
+    return InputError(in_users_language(
+        f"expected a model trained by {script}. Received: {path}, a model named {model.name}",
+        f"需要 {script} 训练的模型。收到：{path}，名为 {model.name} 的模型"))
 
 
 def weights_of(path):

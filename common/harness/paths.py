@@ -7,6 +7,7 @@ import os
 import pathlib
 import stat
 
+from common.harness.language import in_users_language
 from common.harness.reading import InputError
 
 SYSTEM = ("/proc", "/sys")           # their files have no size, and some have no end
@@ -30,14 +31,17 @@ def named_path(text, option="--data"):
         return path
     except (OSError, RuntimeError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise InputError(f"{option} expects a path that can be used. "
-                         f"Received: {_short(text)} ({reason})") from error
+        raise InputError(in_users_language(
+            f"{option} expects a path that can be used. Received: {_short(text)} ({reason})",
+            f"{option} 需要可用的路径。收到：{_short(text)}（{reason}）")) from error
     ordinary = stat.S_ISREG(mode) or stat.S_ISDIR(mode)
     of_the_system = any(path.resolve().is_relative_to(folder) for folder in SYSTEM)
     if stat.S_ISFIFO(mode) or (ordinary and not of_the_system):
         return path
-    kind = "a file of the system" if ordinary else "a device or socket"
-    raise InputError(f"{option} expects a file or folder. Received: {_short(text)}, which is {kind}")
+    kinds = ("a file of the system", "系统文件") if ordinary else ("a device or socket", "设备或套接字")
+    raise InputError(in_users_language(
+        f"{option} expects a file or folder. Received: {_short(text)}, which is {kinds[0]}",
+        f"{option} 需要文件或目录。收到：{_short(text)}，是{kinds[1]}"))
 
 
 def is_there(text):

@@ -7,6 +7,7 @@ import numpy as np
 
 from common.harness import datasets
 from common.harness.images import read_npz
+from common.harness.language import in_users_language
 from common.harness.paths import named_path
 from common.harness.reading import InputError, sha256_of
 
@@ -31,12 +32,16 @@ def load_photographs(data="", smoke=False):
     found = "" if smoke else datasets.find(*NAMES) or ""
     path = data or found
     if not path:
-        print("NOTE: the built-in digits stand in for CIFAR-10: put cifar10.npz (x_train, y_train, x_test, "
-              "y_test) into the folder that KEXUE_DATA names.", flush=True)
+        print(in_users_language(
+            "NOTE: the built-in digits stand in for CIFAR-10: put cifar10.npz (x_train, y_train, x_test, "
+            "y_test) into the folder that KEXUE_DATA names.",
+            "注意：没有 CIFAR-10，改用自带的手写数字：请把 cifar10.npz（x_train、y_train、x_test、y_test）"
+            "放进 KEXUE_DATA 所指的目录。"), flush=True)
         digits = datasets.builtin_digits()
         arrays, described = vars(digits), digits.describe()
     elif not named_path(path).is_file():
-        raise InputError(f"--data expects an .npz file of images. Received: {path}")
+        raise InputError(in_users_language(f"--data expects an .npz file of images. Received: {path}",
+                                           f"--data 需要图片的 .npz 文件。收到：{path}"))
     else:
         path = named_path(path)
         arrays = read_npz(path)

@@ -7,7 +7,7 @@ import sys
 
 from tqdm import tqdm
 
-from common.harness.console import in_users_language
+from common.harness.language import in_users_language
 
 SOON, MINUTE = 2, 60          # seconds after which a bar, and a line of a log, is of use
 

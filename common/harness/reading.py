@@ -10,6 +10,8 @@ import hashlib
 import itertools
 import pathlib
 
+from common.harness.language import in_users_language
+
 LARGE = 2 ** 28          # bytes: what would take more is read batch by batch, where a script can do with that
 TESTED = 10_000              # pictures or lines of such data that are held out for testing
 # What unpacks to more than both is no data set: MNIST's ratio is 5, and CIFAR-10 has 184 MB.
@@ -59,13 +61,14 @@ def sha256_of_all(paths):
     return hashlib.sha256("".join(sha256_of(path) for path in paths).encode()).hexdigest()
 
 
-def read_bytes(path, wanted="a text file", most=MOST):
+def read_bytes(path, wanted="", most=MOST):
     """The content of a file that a user names.
 
     Args:
-        wanted: what the file should be, for the message.
+        wanted: what the file should be, for the message; by default a text file.
         most: bytes that it may have.
     """
+    wanted = wanted or in_users_language("a text file", "文本文件")
     try:
         with open(path, "rb") as file:
             pieces, room = [], most
@@ -73,31 +76,41 @@ def read_bytes(path, wanted="a text file", most=MOST):
                 pieces.append(piece)
                 room -= len(piece)
     except OSError as error:
-        raise InputError(f"expected {wanted}. Received: {path} ({error.strerror})") from error
+        raise _unreadable(path, wanted, error) from error
     if room < 0:
-        raise InputError(f"{path} should be {wanted} of at most {most:,} bytes. Received: more")
+        raise InputError(in_users_language(
+            f"{path} should be {wanted} of at most {most:,} bytes. Received: more",
+            f"{path} 应是至多 {most:,} 字节的{wanted}。收到：超过此数"))
     return b"".join(pieces)
 
 
-def byte_lines(path, wanted="a text file"):
+def _unreadable(path, wanted, error):
+    return InputError(in_users_language(f"expected {wanted}. Received: {path} ({error.strerror})",
+                                        f"需要{wanted}。收到：{path}（{error.strerror}）"))
+
+
+def byte_lines(path, wanted=""):
     """Yields the lines of a file that a user names, as bytes with their ends; the file may be larger than
     memory, a line may not exceed PIECE bytes.
 
     Args:
-        wanted: what the file should be, for the message.
+        wanted: what the file should be, for the message; by default a text file.
     """
+    wanted = wanted or in_users_language("a text file", "文本文件")
     try:
         with open(path, "rb") as file:
             for number in itertools.count(1):
                 line = file.readline(PIECE + 1)
                 if len(line) > PIECE:
-                    raise InputError(f"{path} should be {wanted} with lines of at most {PIECE:,} bytes. "
-                                     f"Received: more in line {number:,}")
+                    raise InputError(in_users_language(
+                        f"{path} should be {wanted} with lines of at most {PIECE:,} bytes. "
+                        f"Received: more in line {number:,}",
+                        f"{path} 应是每行至多 {PIECE:,} 字节的{wanted}。收到：第 {number:,} 行超过此数"))
                 if not line:
                     return
                 yield line
     except OSError as error:
-        raise InputError(f"expected {wanted}. Received: {path} ({error.strerror})") from error
+        raise _unreadable(path, wanted, error) from error
 
 
 def read_text(path, keep_mark=False):
@@ -114,8 +127,11 @@ def decoded(content, name, first_line=1):
         if first_line == 1:
             refuse_marked(content, name)
         line = first_line + content[:error.start].count(b"\n")
-        raise InputError(f"{name} should be a text in UTF-8, but line {line} is not ({error.reason}). "
-                         "Convert it, for instance with iconv -f gb18030 -t utf-8") from error
+        raise InputError(in_users_language(
+            f"{name} should be a text in UTF-8, but line {line} is not ({error.reason}). "
+            "Convert it, for instance with iconv -f gb18030 -t utf-8",
+            f"{name} 应是 UTF-8 文本，但第 {line} 行不是（{error.reason}）。"
+            "请转换编码，例如 iconv -f gb18030 -t utf-8")) from error
 
 
 def refuse_marked(content, name):
@@ -123,8 +139,11 @@ def refuse_marked(content, name):
     encoding."""
     for mark, encoding in MARKS.items():
         if content.startswith(mark):
-            raise InputError(f"{name} should be a text in UTF-8. Received: {encoding}, by its byte order "
-                             f"mark. Convert it, for instance with iconv -f {encoding.lower()} -t utf-8")
+            convert = f"iconv -f {encoding.lower()} -t utf-8"
+            raise InputError(in_users_language(
+                f"{name} should be a text in UTF-8. Received: {encoding}, by its byte order mark. "
+                f"Convert it, for instance with {convert}",
+                f"{name} 应是 UTF-8 文本。收到：{encoding}（据字节顺序标记）。请转换编码，例如 {convert}"))
 
 
 def check_text(text, name):
@@ -134,7 +153,9 @@ def check_text(text, name):
         text.encode("utf-8")
     except UnicodeEncodeError as error:
         around = text[max(0, error.start - 9):error.start + 9]
-        raise InputError(f"{name} should be text that UTF-8 can write. Received: {around!r}") from None
+        raise InputError(in_users_language(
+            f"{name} should be text that UTF-8 can write. Received: {around!r}",
+            f"{name} 应是 UTF-8 能表示的文字。收到：{around!r}")) from None
 
 
 def parse_rows(path, rows, parse, wanted):
@@ -149,7 +170,7 @@ def parse_rows(path, rows, parse, wanted):
     Raises:
         InputError: no sample, or more rows that are none, with the first one's line.
     """
-    samples, number, wrong, first = [], 0, 0, "no line"
+    samples, number, wrong, first = [], 0, 0, in_users_language("no line", "没有内容")
     for number, row in enumerate(rows, 1):
         if is_blank(row):
             continue
@@ -159,12 +180,16 @@ def parse_rows(path, rows, parse, wanted):
             continue
         wrong += 1
         if wrong == 1:
-            first = f"line {number}: {reason}"
+            first = in_users_language(f"line {number}: {reason}", f"第 {number} 行：{reason}")
     if wrong > number // 100 or not samples:
-        others = f", and {wrong - 1:,} more such lines" if wrong > 1 else ""
-        raise InputError(f"{path} should hold {wanted}. Received: {first}{others}")
+        others = ("", "")
+        if wrong > 1:
+            others = (f", and {wrong - 1:,} more such lines", f"，这样的行还有 {wrong - 1:,} 行")
+        raise InputError(in_users_language(f"{path} should hold {wanted}. Received: {first}{others[0]}",
+                                           f"{path} 的内容应是{wanted}。收到：{first}{others[1]}"))
     if wrong:
-        print(f"note: {wrong:,} of {number:,} lines of {path} are left out ({first})", flush=True)
+        print(in_users_language(f"note: {wrong:,} of {number:,} lines of {path} are left out ({first})",
+                                f"注意：{path} 的 {number:,} 行中略去 {wrong:,} 行（{first}）"), flush=True)
     return samples
 
 

@@ -12,6 +12,7 @@ import itertools
 import numpy as np
 
 from common.harness import datasets
+from common.harness.language import in_users_language
 from common.harness.paths import named_path
 from common.harness.reading import InputError, parse_rows, read_text, sha256_of
 
@@ -32,9 +33,12 @@ def load_reviews(data="", smoke=False):
     path = named_path(data) if data else datasets.find(FILE)
     if smoke and not data or path is None:
         if not smoke:
-            print("NOTE: made-up sentences stand in for hotel reviews: put ChnSentiCorp_htl_all.csv, from "
-                  "github.com/SophonPlus/ChineseNlpCorpus, into sentiment/ of the folder that KEXUE_DATA "
-                  "names.", flush=True)
+            print(in_users_language(
+                "NOTE: made-up sentences stand in for hotel reviews: put ChnSentiCorp_htl_all.csv, from "
+                "github.com/SophonPlus/ChineseNlpCorpus, into sentiment/ of the folder that KEXUE_DATA "
+                "names.",
+                "注意：没有酒店评论，改用编造的句子：请把 github.com/SophonPlus/ChineseNlpCorpus 的 "
+                "ChnSentiCorp_htl_all.csv 放进 KEXUE_DATA 所指目录的 sentiment/。"), flush=True)
         rows, described = builtin_reviews(), None
     else:
         reader = csv.reader(io.StringIO(read_text(path), newline=""))
@@ -55,7 +59,9 @@ def load_reviews(data="", smoke=False):
     if described is None:
         digest = hashlib.sha256("\n".join(texts).encode()).hexdigest()
         described = datasets.Dataset("made-up reviews", "built in", digest, True).describe()
-    print(f"data: {described['name']}, {len(rows):,} reviews, {len(texts):,} different", flush=True)
+    print(in_users_language(
+        f"data: {described['name']}, {len(rows):,} reviews, {len(texts):,} different",
+        f"数据：{described['name']}，评论 {len(rows):,} 条，不同的 {len(texts):,} 条"), flush=True)
     return texts, labels, described | {"reviews": len(texts)}
 
 

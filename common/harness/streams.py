@@ -17,6 +17,7 @@ import pathlib
 import numpy as np
 
 from common.harness.datasets import Texts
+from common.harness.language import in_users_language
 from common.harness.reading import TESTED, InputError, byte_lines, decoded
 
 EVERY = 16                    # lines between two whose places in the file are kept
@@ -38,10 +39,12 @@ class Lines:
             left out.
     """
 
-    def __init__(self, path, parse, wanted="a sample"):
+    def __init__(self, path, parse, wanted=""):
+        wanted = wanted or in_users_language("a sample", "一个样本")
         self.path, self.parse = pathlib.Path(path), parse
         self.start, self.stop, self.places = 0, 0, []
-        digest, place, wrong, first_wrong = hashlib.sha256(), 0, 0, "no line"
+        digest, place, wrong = hashlib.sha256(), 0, 0
+        first_wrong = in_users_language("no line", "没有内容")
         for number, line in enumerate(byte_lines(path), 1):
             digest.update(line)
             if number == 1 and line.startswith(codecs.BOM_UTF8):
@@ -54,13 +57,19 @@ class Lines:
                 self.stop += 1
             elif text.strip():
                 wrong += 1
-                first_wrong = first_wrong if wrong > 1 else f"line {number}: {text.strip()[:30]}"
+                if wrong == 1:
+                    first_wrong = in_users_language("line {}: {}", "第 {} 行：{}").format(
+                        number, text.strip()[:30])
             place += len(line)
         if wrong * 100 > self.stop + wrong or not self.stop:
-            raise InputError(f"{path} should hold {wanted} on each line. Received: {first_wrong}, and "
-                             f"{max(0, wrong - 1):,} more such lines")
+            others = max(0, wrong - 1)
+            raise InputError(in_users_language(
+                f"{path} should hold {wanted} on each line. Received: {first_wrong}, and {others:,} more "
+                "such lines",
+                f"{path} 每行应是{wanted}。收到：{first_wrong}，这样的行还有 {others:,} 行"))
         if wrong:
-            print(f"note: {wrong:,} lines of {path} are left out ({first_wrong})", flush=True)
+            print(in_users_language(f"note: {wrong:,} lines of {path} are left out ({first_wrong})",
+                                    f"注意：{path} 中略去 {wrong:,} 行（{first_wrong}）"), flush=True)
         self.sha256 = digest.hexdigest()
         self.places = np.array([*self.places, place])
         self.file = open(self.path, "rb")        # read by place: mapped pages would count as memory
@@ -113,6 +122,7 @@ def large_text(path, parse, wanted):
     """
     lines = Lines(path, parse, wanted)
     test = max(1, min(TESTED, len(lines) // 10))
-    print(f"data: {len(lines) - test:,} training and {test:,} test samples, from {path}, read batch by batch",
-          flush=True)
+    print(in_users_language(
+        f"data: {len(lines) - test:,} training and {test:,} test samples, from {path}, read batch by batch",
+        f"数据：训练样本 {len(lines) - test:,} 个，测试样本 {test:,} 个，来自 {path}，逐批读取"), flush=True)
     return Texts(path.stem, str(path), lines.sha256, False, lines[:-test], list(lines[-test:]))

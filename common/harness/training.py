@@ -14,7 +14,6 @@ from common.harness import devices, folder, tuning
 from common.harness.checkpoint import CheckpointMethods, restore_state
 from common.harness.memory import keep_freed_memory, lift_limit, limit_weights
 from common.harness.models import save_model
-from common.harness.writing import shown
 
 
 class Run(folder.RunFolder):
@@ -56,8 +55,7 @@ def start(config, article, name):
     tuning.disable_autotune()
     keras.utils.set_random_seed(config.seed)
     keras.config.set_dtype_policy(config.precision)     # until the training ends, see Checkpoint.on_train_end
-    since = f", continuing after epoch {run.epoch}" if run.epoch else ""
-    print(f"run: {shown(run.folder)}, keras on {keras.backend.backend()}{since}", flush=True)
+    folder.print_start(run, f"keras on {keras.backend.backend()}")
     return run
 
 

@@ -17,6 +17,7 @@ import json
 
 import numpy as np
 
+from common.harness.language import in_users_language
 from common.harness.paths import is_there
 from common.harness.reading import InputError, read_text
 from common.harness.writing import write_json
@@ -112,7 +113,9 @@ class Vocab:
             InputError: no such file, not a vocabulary, or one of another size than the model's.
         """
         if not is_there(path):
-            raise InputError(f"a trained model needs its vocabulary beside it. Not found: {path}")
+            raise InputError(in_users_language(
+                f"a trained model needs its vocabulary beside it. Not found: {path}",
+                f"训练好的模型旁边要有它的词表。没有找到：{path}"))
         text = read_text(path)
         try:
             content = json.loads(text)

@@ -11,6 +11,7 @@ import os
 import pathlib
 import re
 
+from common.harness.language import in_users_language
 from common.harness.reading import InputError
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -30,8 +31,10 @@ def replacing(path):
         yield part
         os.replace(part, path)
     except OSError as error:
-        raise InputError(f"{path} cannot be written ({error.strerror or error}); earlier files are as they "
-                         "were.") from error
+        reason = error.strerror or error
+        raise InputError(in_users_language(
+            f"{path} cannot be written ({reason}); earlier files are as they were.",
+            f"{path} 无法写入（{reason}）；原有文件没有改动。")) from error
     finally:
         with contextlib.suppress(OSError):
             part.unlink(missing_ok=True)

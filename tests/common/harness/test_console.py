@@ -1,14 +1,17 @@
-"""Standard input in the encodings in which it comes, and output on terminals that lack characters."""
+"""Standard input in the encodings in which it comes, output on terminals that lack characters, and the user's
+language."""
 
 import dataclasses
 import io
 import os
+import re
 import subprocess
 import sys
+from typing import Annotated
 
 import pytest
 
-from common.harness import cli, console
+from common.harness import cli, console, datasets, folder, language, paths, reading, writing
 from common.harness.reading import InputError
 from common.harness.writing import ROOT
 
@@ -144,11 +147,72 @@ def test_messages_are_in_the_users_language(variables, expected, monkeypatch):
         monkeypatch.delenv(name, raising=False)
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
-    assert console.in_users_language("word", "字") == expected
+    assert language.in_users_language("word", "字") == expected
 
 
 def test_without_variables_the_locale_of_the_system_decides(monkeypatch):
     for name in ("LC_ALL", "LC_MESSAGES", "LANG"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(console.locale, "getlocale", lambda: ("Chinese (Simplified)_China", "936"))
-    assert console.in_users_language("word", "字") == "字"
+    monkeypatch.setattr(language.locale, "getlocale", lambda: ("Chinese (Simplified)_China", "936"))
+    assert language.in_users_language("word", "字") == "字"
+
+
+@dataclasses.dataclass
+class Training(cli.BaseConfig):
+    width: Annotated[int, cli.Between(2, 4096)] = 128
+    rate: Annotated[float, cli.Between(above=0)] = 1.0
+
+
+def train(config):
+    raise InputError("坏了")
+
+
+def finish(tmp_path):
+    run = folder.open_run(folder.RunFolder, Training(out=tmp_path), "x", "y")
+    run.state["epoch"] = 3
+    folder.print_start(run, "keras")
+    run.finish({}, {})
+
+
+def read_standard_input(monkeypatch):
+    sends(monkeypatch, b"a\n\xff\xff", "utf-8")
+    console.read_all()
+
+
+@pytest.mark.parametrize("says, expected, received", [
+    (lambda p, m: cli.check(Training(width=1)), "--width 应在 2 到 4,096 之间", "收到：1"),
+    (lambda p, m: cli.check(Training(rate=0.0)), "--rate 应大于 0", "收到：0.0"),
+    (lambda p, m: cli.settle(Training(resume=p)), "--resume 需要这个脚本中途停下的运行目录", "收到：{}"),
+    (lambda p, m: folder.open_run(folder.RunFolder, Training(out=p / "file"), "x", "y"),
+     "--out 需要可以写入的目录", "收到：{}/file/x"),
+    (lambda p, m: reading.read_text(p / "none"), "需要文本文件", "收到：{}/none"),
+    (lambda p, m: reading.read_text(p / "file"), "{}/file 应是 UTF-8 文本", "第 2 行"),
+    (lambda p, m: reading.parse_rows("f", ["a"], lambda row: (None, "太短"), "诗句"), "f 的内容应是诗句",
+     "收到：第 1 行：太短"),
+    (lambda p, m: paths.named_path("/dev/null"), "--data 需要文件或目录", "收到：/dev/null，是设备"),
+    (lambda p, m: datasets.load_images("/none"), "--data 需要 mnist, fashion_mnist, digits", "收到：/none"),
+    (lambda p, m: datasets.find_text("/none", [], "", ""), "--data 需要 sample 或存在的路径", "收到：/none"),
+    (lambda p, m: writing.write_json(p / "file" / "x", 1), "{}/file/x 无法写入", "原有文件没有改动"),
+    (lambda p, m: read_standard_input(m), "标准输入需要 UTF-8 文本", "收到：第 2 行=b'\\xff"),
+    (lambda p, m: cli.main(train, Training, ""), "错误：", "坏了"),
+    (lambda p, m: finish(p), "运行目录：{}/x/y-", "从第 3 轮之后继续"),
+    (lambda p, m: finish(p), "图片、模型和 results.json 在 {}/x/y-", ""),
+    (lambda p, m: datasets.load_images("digits"), "数据：digits，训练图 1,500 张", "来自 scikit-learn"),
+])
+def test_everyday_messages_are_chinese_under_such_a_locale(says, expected, received, monkeypatch,
+                                                            tmp_path, capsys):
+    for name in ("LC_ALL", "LC_MESSAGES"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("LANG", "zh_CN.UTF-8")
+    monkeypatch.setattr(sys, "argv", ["x.py"])
+    (tmp_path / "file").write_bytes("一\n".encode() + b"\xff")
+    message = ""
+    try:
+        says(tmp_path, monkeypatch)
+    except InputError as error:
+        message = str(error)
+    except SystemExit as ended:
+        assert ended.code == 2
+    message += "".join(capsys.readouterr())
+    assert expected.format(tmp_path) in message and received.format(tmp_path) in message
+    assert not re.search("expect|should|Received|error:", message)

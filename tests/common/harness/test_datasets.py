@@ -145,7 +145,7 @@ def test_a_download_is_checked_and_appears_whole_or_not_at_all(server, tmp_path)
     good = hashlib.sha256(b"hello").hexdigest()
     folder = tmp_path / "keras/datasets"
     assert fetch(Download(server + "/file", good, "file")).read_bytes() == b"hello"
-    with pytest.raises(InputError, match="sent something else than expected"):
+    with pytest.raises(InputError, match="sent another file than expected"):
         fetch(Download(server + "/file", "0" * 64, "other"))
     with pytest.raises((InputError, OSError)):
         fetch(Download(server + "/short", hashlib.sha256(b"longer").hexdigest(), "short"))
