@@ -11,7 +11,6 @@ import json
 from dataclasses import asdict, dataclass
 
 import numpy as np
-from sklearn.linear_model import LogisticRegression
 
 from common.harness.reading import InputError, read_text
 from common.harness.writing import write_json
@@ -49,6 +48,8 @@ class Calibration:
             values: what the answer counts, the mean of EM and F1, (n,).
             answerable: whether there was an answer to find, (n,).
         """
+        from sklearn.linear_model import LogisticRegression  # which no answer needs
+
         scores, right, values = np.asarray(scores), np.asarray(right, bool), np.asarray(values)
         answerable = np.asarray(answerable, bool)
         given = scores > 0
