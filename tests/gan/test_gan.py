@@ -663,7 +663,7 @@ def test_a_folder_of_pictures_of_many_kinds(tmp_path, capsys):
     assert set(loaded.y_train) == {0, 1}
     assert "left out: " in out and "broken.png" in out and "00.jpg" in out
     assert "2 of 26 pictures were left out" in out
-    assert "4 pictures are grey and 20 colour: all are taken as colour" in out
+    assert "4 pictures are grey and 20 are in colour: all are taken as colour" in out
 
 
 def test_a_folder_of_grey_pictures_stays_grey(tmp_path):

@@ -196,7 +196,7 @@ def test_text_files_of_either_comma(tmp_path, capsys):
     assert sorted(poems.train + poems.test) == sorted(COUPLETS) and len(poems.sha256) == 64    # each once
     path.write_text("春水滿四澤，夏雲多奇峯\n" * 3, encoding="utf-8")
     assert data.load_poems(str(path)).train == ["春水满四泽夏云多奇峰"]
-    assert "traditional characters in 3 couplets" in capsys.readouterr().out
+    assert "3 couplets had traditional characters" in capsys.readouterr().out
 
 
 def test_simplified_corpora_stay_as_they_are_whatever_opencc_makes_of_them(capsys):

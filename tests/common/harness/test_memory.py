@@ -45,7 +45,7 @@ def test_weights_that_fit_to_the_byte_are_made_and_one_more_is_not(room):
 
 def test_what_no_machine_holds_is_refused_before_it_is_made(room):
     room(10 ** 12)
-    with pytest.raises(InputError, match="expects 160,000,000,000.0 GB .* smaller sizes.") as caught:
+    with pytest.raises(InputError, match="takes 160,000,000,000.0 GB, .* smaller sizes.") as caught:
         dense(10 ** 18)
     assert "\n" not in str(caught.value)
 
