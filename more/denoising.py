@@ -617,9 +617,9 @@ def main():
         demo, __doc__,
         epochs=(8, cli.Between(1, 10_000), "Passes over the training images."),
         batch_size=(128, cli.Between(1, 10_000), "Images in one step of the optimizer."),
-        learning_rate=(2e-3, cli.Between(above=0, most=1), "Adam's rate at the beginning; it falls to 0."),
+        learning_rate=(2e-3, cli.Between(above=0, most=1), "Adam's learning rate at first; it falls to 0."),
         samples=(1000, cli.Between(64, 100_000), "Images that are drawn from the network."),
-        steps=(10, cli.Between(1, 1000), "Steps of Langevin's equation for each of the ten σ."))
+        steps=(10, cli.Between(1, 1000), "Steps of Langevin's equation at each of the ten σ."))
 
 
 if __name__ == "__main__":

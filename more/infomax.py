@@ -331,7 +331,7 @@ def main():
         demo, __doc__,
         epochs=(3, cli.Between(1, 10_000), "Passes over the training images; the article has 50."),
         batch_size=(64, cli.Between(2, 10_000), "Images in one step of the optimizer."),
-        learning_rate=(1e-3, cli.Between(above=0, most=1), "Adam's rate."),
+        learning_rate=(1e-3, cli.Between(above=0, most=1), "Adam's learning rate."),
         width=(64, cli.Between(4, 512), "Filters of the first convolution; z has four times as many."),
         global_term=("code", ("code", "text"), "What T₁ sees beside z: z again, or the image's feature map."))
 

@@ -416,8 +416,8 @@ def main():
         demo, __doc__,
         epochs=(30, cli.Between(1, 1000),
                 "Passes over the samples of a density, each over 100,000 where it has fewer."),
-        samples=(100_000, cli.Between(100, 10_000_000), "Samples of the article's density."),
-        word_epochs=(3, cli.Between(1, 100), "Passes over the pairs of words, ours and gensim's."))
+        samples=(100_000, cli.Between(100, 10_000_000), "Samples drawn from the article's density."),
+        word_epochs=(3, cli.Between(1, 100), "Passes over the pairs of words, in ours and in gensim."))
 
 
 if __name__ == "__main__":

@@ -535,13 +535,13 @@ def main():
 
     further.main(
         demo, __doc__,
-        points=(650, cli.Between(16, 20_000), "Points of the grid, 2,600 in the article."),
-        batch_size=(40, cli.Between(20, 10_000), "Spectra in a batch, 160 in the article."),
-        steps=(300, cli.Between(1, 1_000_000), "Batches of each stage."),
+        points=(650, cli.Between(16, 20_000), "Points of the grid; the article has 2,600."),
+        batch_size=(40, cli.Between(20, 10_000), "Spectra in a batch; the article has 160."),
+        steps=(300, cli.Between(1, 1_000_000), "Batches in each stage of training."),
         most=(20_000, cli.Between(10, 1_000_000), "Spectra of --data that are read at most."),
-        scaling=("rms", ("rms", "article"), "Each spectrum over its root mean square, or all over 100."),
-        predict=("", None, "A CSV or .npz file with the spectrum whose class is asked."),
-        run=("", None, "The folder of a run, whose model answers --predict."))
+        scaling=("rms", ("rms", "article"), "Divisor: each root mean square, or 100 for all."),
+        predict=("", None, "CSV or .npz file of a spectrum to classify."),
+        run=("", None, "Run folder whose model answers --predict."))
 
 
 if __name__ == "__main__":

@@ -319,10 +319,10 @@ def main():
         batch_size=(16, cli.Between(1, 10_000), "Reviews in one step."),
         learning_rate=(1e-3, cli.Between(above=0, most=1), "The peak of the learning rate."),
         width=(64, cli.Between(32, 4096), "Channels of the small network."),
-        depth=(2, cli.Between(1, 48), "Its blocks."),
-        speed=(False, "", "Measures the speed alone."),
-        weights=("", "", "Folder with a BERT."),
-        expected=(False, "", "Corrects the BERT's embeddings by expected_embeddings first."))
+        depth=(2, cli.Between(1, 48), "Blocks of the small network."),
+        speed=(False, "", "Measure the speed alone."),
+        weights=("", "", "Folder with a BERT, which takes the small network's place."),
+        expected=(False, "", "Correct the BERT's embeddings by expected_embeddings first."))
 
 
 if __name__ == "__main__":

@@ -267,11 +267,11 @@ def main():
         epochs=(1, cli.Between(1, 1000), "Passes over the training texts."),
         batch_size=(16, cli.Between(1, 10_000), "Windows of 128 tokens in one step."),
         learning_rate=(2e-3, cli.Between(above=0, most=1), "The peak of the learning rate."),
-        width=(128, cli.Between(16, 4096), "Channels, in 4 heads."),
-        depth=(4, cli.Between(1, 48), "Blocks."),
+        width=(128, cli.Between(16, 4096), "Channels of each block, in 4 heads."),
+        depth=(4, cli.Between(1, 48), "Blocks of the network."),
         least=(48, cli.Between(1, 128), "Tokens after which a full stop ends a text; the article has 128."),
         most=(96, cli.Between(1, 256), "Tokens of a continuation at most; the article has 256."),
-        weights=("", "", "Folder with the weights of the article."))
+        weights=("", "", "Folder with the article's weights, to use instead of training."))
 
 
 if __name__ == "__main__":

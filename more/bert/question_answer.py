@@ -394,12 +394,12 @@ def main():
         batch_size=(32, cli.Between(1, 10_000), "Triples in one step."),
         learning_rate=(2e-3, cli.Between(above=0, most=1), "The peak of the learning rate."),
         width=(96, cli.Between(32, 4096), "Channels of the small network."),
-        depth=(3, cli.Between(1, 48), "Its blocks."),
+        depth=(3, cli.Between(1, 48), "Blocks of the small network."),
         longest=(96, cli.Between(20, 126), "Characters of a passage; the article has 126."),
         passages=(40, cli.Between(1, 100_000), "Test passages for which pairs are written."),
-        samples=(3, cli.Between(1, 100), "Answers that are drawn for each."),
-        passage=("", "", "A passage of your own."),
-        weights=("", "", "Folder with a BERT."))
+        samples=(3, cli.Between(1, 100), "Pairs that are written for each passage."),
+        passage=("", "", "A passage of your own to write pairs for."),
+        weights=("", "", "Folder with a BERT, which takes the small network's place."))
 
 
 if __name__ == "__main__":

@@ -146,7 +146,7 @@ def main():
     sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2]))
     from common.harness import cli, further
 
-    further.main(demo, __doc__, epochs=(10, cli.Between(1, 1000), "Passes over the training images."))
+    further.main(demo, __doc__, epochs=(5, cli.Between(1, 1000), "Passes over the training images."))
 
 
 if __name__ == "__main__":

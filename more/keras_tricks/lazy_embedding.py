@@ -239,7 +239,7 @@ def main():
     from common.harness import cli, further
 
     further.main(demo, __doc__, epochs=(8, cli.Between(1, 1000), "Passes over the training reviews."),
-                 learning_rate=(1e-3, cli.Between(above=0, most=1), "Adam's rate."))
+                 learning_rate=(1e-3, cli.Between(above=0, most=1), "Adam's learning rate."))
 
 
 if __name__ == "__main__":
