@@ -34,11 +34,11 @@ BACKENDS = {"tensorflow": "TensorFlow", "jax": "JAX", "torch": "PyTorch"}
 @dataclass
 class Config:
     articles: tuple[str, ...] = tuple(RUNS)
-    """Which articles."""
+    """Articles to run."""
     seeds: Annotated[int, cli.Between(1, 1000)] = 3
-    """Runs of each on each backend."""
+    """Runs of each article on each backend."""
     backends: tuple[str, ...] = tuple(BACKENDS)
-    """Which backends, in the order of the columns."""
+    """Backends to run, in the order of the columns."""
     precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
     """--precision of all runs."""
 

@@ -48,9 +48,9 @@ except Stop:
 @dataclass
 class Config:
     articles: tuple[str, ...] = tuple(SAMPLES)
-    """Which articles."""
+    """Articles to run."""
     megabytes: tuple[int, ...] = (20, 1000)
-    """Sizes of the corpora."""
+    """Sizes of the corpora in MB."""
     steps: int = 100
     """Steps of the optimizer."""
 

@@ -39,9 +39,9 @@ class Config:
     rounds: Annotated[int, cli.Between(1, 1000)] = 3
     """Processes of each contender; each reports some epochs after a warm-up."""
     article: str = ""
-    """Folders of benchmarks/ whose names begin so; empty: all."""
+    """Run the folders of benchmarks/ whose names begin with this; empty: all."""
     task: str = ""
-    """Tasks in their tasks.py whose names begin so; empty: all."""
+    """Run the tasks of their tasks.py whose names begin with this; empty: all."""
 
 
 def tasks_of(article):

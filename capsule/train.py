@@ -147,7 +147,8 @@ class Config(cli.BaseConfig):
     epochs: int = 10
     batch_size: int = 128
     learning_rate: float | None = None
-    """The peak, or the constant rate of the article's recipe. By default 1e-3, and 6e-3 for EM routing."""
+    """Peak of the learning rate; with --recipe article, the constant rate. By default 1e-3, and 6e-3 for EM
+    routing."""
     routing: Literal["dynamic", "em", "none"] = "dynamic"
     """dynamic: articles 4819 and 5112. em: matrix capsules, article 5155. none: the article's CNN with
     pooling."""
@@ -156,29 +157,29 @@ class Config(cli.BaseConfig):
     recipe: Literal["cosine", "article"] = "cosine"
     """cosine: Adam with a short warm-up and cosine decay. article: Adam at a constant rate."""
     shift: Annotated[int, cli.Between(0, 27)] | None = None
-    """Pixels by which training moves an image at random, at most, in both directions. By default 2, and 0 in
+    """Pixels, at most, by which training moves an image at random in both directions. By default 2, and 0 in
     the article's recipe."""
     routings: Annotated[int, cli.Between(1, 100)] | None = None
-    """How often the classes are computed from the votes, the first time from uniform couplings. By default 3
-    times in dynamic and twice in EM routing."""
+    """How often the classes are computed from the votes. The first couplings are uniform; by default 3 times
+    in dynamic and twice in EM routing."""
     between: Literal["direction", "squash"] = "direction"
-    """What agrees with the votes between the rounds of dynamic routing: v/‖v‖ as in 5112, or squash(v) as in
-    4819."""
+    """What votes are compared with between the rounds of dynamic routing. direction: v/‖v‖ as in 5112.
+    squash: squash(v) as in 4819."""
     weights: Literal["shared", "full"] = "shared"
     """shared: one matrix W_j a class, 共享版. full: a matrix W_ji for every position, 全连接版; such a model
     takes images of the size that it was trained on, and no others."""
     accumulate: bool = False
-    """Add the agreements of all rounds up, as Sabour et al. do."""
+    """Add up the agreements of all rounds, as Sabour et al. do."""
     squash_constant: Annotated[float, cli.Between(0, 1000)] = 0.5
-    """The ½ of the author's squash; the paper has 1."""
+    """Constant beside ‖v‖² in the squash: the author's ½, or the paper's 1."""
     skip_empty: bool | None = None
-    """Whether positions that see nothing but black do not vote. By default they do not, and do in the
-    article's recipe."""
+    """Whether positions that see nothing but black are left out of the vote. By default they are, except in
+    the article's recipe."""
     validation: Annotated[int, cli.Between(0, 10**9)] = 5000
-    """Last training images, at most a tenth, that choose the best epoch. 0: train on all of them, keep the
-    last epoch."""
+    """Training images held out to choose the best epoch. They are the last ones, at most a tenth; 0: train on
+    all of them, keep the last epoch."""
     images: Annotated[int, cli.Between(0, 10**9)] = 0
-    """First so many training images, with those for validation. 0: all of them."""
+    """Training images to use, those for validation included: the first ones. 0: all of them."""
     reconstruction: Annotated[float, cli.Between(0, 1)] = 0.0
     """Weight of the squared error, a sum over the pixels, of a decoder that draws each training image from
     the capsule of its digit. Sabour et al. have 0.0005; 0: no decoder."""

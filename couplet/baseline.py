@@ -58,17 +58,17 @@ class Counts:
 @dataclass
 class Config:
     data: str = ""
-    """As for couplet/train.py."""
+    """The same option as in couplet/train.py."""
     extra: str = ""
-    """As for couplet/train.py."""
+    """The same option as in couplet/train.py."""
     out: pathlib.Path = ROOT / "runs/couplet/baseline.json"
     """File for the metrics."""
     min_count: Annotated[int, cli.Between(1, 10**9)] = 2
     """A character that occurs less often in the training couplets is unknown."""
     max_length: Annotated[int, cli.Between(1, 10**9)] = 32
-    """As for couplet/train.py."""
+    """The same option as in couplet/train.py."""
     validation: Annotated[int, cli.Between(1, 10**9)] = 2000
-    """Training couplets, at most a tenth, that choose s."""
+    """Training couplets held out to choose s, at most a tenth."""
 
 
 def count(config):

@@ -30,22 +30,22 @@ class Config:
     run: pathlib.Path = WEIGHTS
     """Run folder of couplet/train.py, or a .keras file with vocab.json beside it."""
     together: bool = True
-    """As for couplet/predict.py."""
+    """The same option as in couplet/predict.py."""
     data: str = ""
-    """As for couplet/train.py."""
+    """The same option as in couplet/train.py."""
     answers: bool = False
-    """Measure what predict.py answers, rather than the model. It takes minutes where answers are
+    """Measure the answers of predict.py rather than the model alone. This takes minutes where answers are
     re-ranked."""
     rerank: bool = True
-    """As for couplet/predict.py."""
+    """The same option as in couplet/predict.py."""
     scorer: pathlib.Path = SCORER
-    """As for couplet/predict.py."""
+    """The same option as in couplet/predict.py."""
     rarity: Annotated[float, cli.Between(0, 10)] = RARITY
-    """As for couplet/predict.py."""
+    """The same option as in couplet/predict.py."""
     tones: Literal["off", "modern", "old"] = "off"
-    """As for couplet/predict.py."""
+    """The same option as in couplet/predict.py."""
     weight: Annotated[float, cli.Between(0, 100)] = WEIGHT
-    """What a nat of the scorer is worth beside one of the model, where answers are re-ranked."""
+    """Weight of the scorer's nats beside the model's, where answers are re-ranked."""
     validation: bool = False
     """Measure on the 2,000 validation couplets, by which --rarity and --weight were chosen."""
 

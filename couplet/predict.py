@@ -30,15 +30,15 @@ from couplet.scorer import Scorer
 @dataclass
 class Config:
     lines: tyro.conf.Positional[tuple[str, ...]] = ()
-    """First lines. None: they are read from standard input."""
+    """First lines to answer. Without any, they are read from standard input."""
     run: pathlib.Path = WEIGHTS
     """Run folder of couplet/train.py, or a .keras file with vocab.json beside it."""
     together: bool = True
-    """The article's network answers together with the shipped model. It does not with a model of yours."""
+    """The article's network answers together with the shipped model. A model of your own answers alone."""
     candidates: Annotated[int, cli.Between(1, 50)] | None = None
     """Answers to each line: 5 by default, and 1 where lines come from standard input."""
     differ: Annotated[int, cli.Between(1, LONGEST)] = 2
-    """Characters in which answers to one line differ at least."""
+    """Characters in which any two answers to one line differ at least."""
     forbid: Literal["none", "position", "line"] = "line"
     """Characters of the first line that an answer may not have: none, the one at the same position, all."""
     repeat: bool = True
@@ -46,18 +46,20 @@ class Config:
     symbols: bool = True
     """Punctuation stands where it stands in the first line, and nowhere else."""
     tones: Literal["off", "modern", "old"] = "off"
-    """平仄: at even places and at its end a clause has the other tone than the first line's; by the sounds of
-    today, or by those of verse."""
+    """平仄: answers have the opposite tones of the first line. That holds at even places and at the end of a
+    clause; modern: by the sounds of today, old: by those of verse, off: tones are free."""
     rarity: Annotated[float, cli.Between(0, 10)] = RARITY
     """How much answers avoid characters that fit any line."""
     rerank: bool = True
     """The best answers are ordered anew by how well their characters fit each other."""
     scorer: pathlib.Path = SCORER
-    """What re-ranks: a run folder of couplet/train_scorer.py, or a .keras file with vocab.json beside it."""
+    """Model that re-ranks: a run folder of couplet/train_scorer.py, or a .keras file with vocab.json beside
+    it."""
     json: bool = False
-    """Print a line of JSON for each line: first, notes, and answers with text, log_p and score; or error."""
+    """Print a line of JSON for each line. It has first, notes and answers (text, log_p and score), or
+    error."""
     interactive: bool = False
-    """Asks for one line after the other, until an empty one."""
+    """Ask for one line after the other, until an empty one."""
 
 
 def predict(config):

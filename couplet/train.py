@@ -128,7 +128,7 @@ class Config(cli.BaseConfig):
     100,000 steps."""
     batch_size: int = 64
     learning_rate: float | None = None
-    """The peak. By default 2e-3, and the article's constant 1e-3 for its recipe."""
+    """Peak of the learning rate. By default 2e-3; the article's recipe has a constant 1e-3."""
     mixer: Literal["gated_conv", "bilstm", "attention"] = "gated_conv"
     """What carries information between positions: the article's six gated convolutions, or, of their size,
     two BiLSTMs or three blocks of self-attention."""
@@ -136,16 +136,16 @@ class Config(cli.BaseConfig):
     """cosine: Adam with a short warm-up and cosine decay. article: Adam at a constant rate for 100,000 steps,
     on lines of at most 16 characters."""
     extra: str = ""
-    """More couplets to train on: verse, for those in KEXUE_DATA, or files of couplets. They add no
-    character."""
+    """More couplets to train on: verse, for those in KEXUE_DATA, or files of couplets. The vocabulary does
+    not grow with them."""
     extra_epochs: Annotated[int, cli.Between(1, 10**6)] = 1
-    """Epochs that share one pass over --extra. Each of them has all training couplets."""
+    """Epochs that share one pass over --extra. Each epoch has all training couplets besides."""
     finish: Annotated[int, cli.Between(0, 10**6)] = 0
-    """The last epochs that have the training couplets alone, as many as any epoch has."""
+    """Last epochs with the training couplets alone. They take as many steps as the other epochs."""
     width: Annotated[int, cli.Between(2, 65_536)] = 128
     """Channels of the embedding and of every convolution."""
     blocks: Annotated[int, cli.Between(1, 100)] = 6
-    """Gated convolutions; of attention there are half as many blocks."""
+    """Gated convolutions of the network; of attention there are half as many blocks."""
     dropout: Annotated[float, cli.Between(0, below=1)] = 0.25
     """Share of the embedding's values that are dropped in training."""
     min_count: Annotated[int, cli.Between(1, 10**9)] = 2
@@ -153,7 +153,7 @@ class Config(cli.BaseConfig):
     max_length: Annotated[int, cli.Between(1, 10**9)] | None = None
     """Couplets with longer lines are left out of training. By default 32, and 16 in the article's recipe."""
     validation: Annotated[int, cli.Between(1, 10**9)] = 2000
-    """Training couplets, at most a tenth, that choose the best epoch."""
+    """Training couplets held out to choose the best epoch, at most a tenth."""
 
 
 def train(config):

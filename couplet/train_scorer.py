@@ -66,20 +66,20 @@ class Config(cli.BaseConfig):
     """Passes over the training couplets."""
     batch_size: int = 64
     learning_rate: float = 1e-3
-    """The peak: up in the first steps, then down to 0 as a cosine."""
+    """Peak of the learning rate. It rises in the first steps, then falls to 0 as a cosine."""
     tagger: pathlib.Path = ROOT / "couplet/weights/couplet.keras"
     """The model of couplet/train.py to begin with: its run folder, or a .keras file with vocab.json beside
     it."""
     extra: str = ""
-    """As for couplet/train.py."""
+    """The same option as in couplet/train.py."""
     extra_epochs: Annotated[int, cli.Between(1, 10**6)] = 1
-    """As for couplet/train.py."""
+    """The same option as in couplet/train.py."""
     finish: Annotated[int, cli.Between(0, 10**6)] = 0
-    """As for couplet/train.py."""
+    """The same option as in couplet/train.py."""
     max_length: Annotated[int, cli.Between(1, 10**9)] = 32
-    """As for couplet/train.py."""
+    """The same option as in couplet/train.py."""
     validation: Annotated[int, cli.Between(1, 10**9)] = 2000
-    """As for couplet/train.py, so that both hold out the same couplets."""
+    """The same option as in couplet/train.py. Both scripts hold out the same couplets."""
 
 
 class HiddenBatches(data.LengthBatches):

@@ -33,15 +33,15 @@ COLUMNS = {"precision": "P", "recall": "R", "f1": "F1", "oov_recall": "OOV R", "
 @dataclass
 class Config:
     data: str = ""
-    """A corpus by name, or a file of segmented sentences; see README.md."""
+    """Corpus to test on: its name, or a file of segmented sentences; see README.md."""
     test: str = ""
     """Another file of segmented sentences to test on."""
     run: pathlib.Path | None = None
-    """Run folder of a model of yours."""
+    """Run folder of your own model, to use instead of the shipped one."""
     words: pathlib.Path | None = None
     """A user dictionary: one word a line."""
     wholes: bool = True
-    """Whether addresses, numbers, Latin words and emoji stay whole, as for crf/predict.py."""
+    """Keep addresses, numbers, Latin words and emoji whole, as crf/predict.py does."""
 
 
 def evaluate(config):

@@ -31,11 +31,12 @@ class Config:
     data: tuple[str, ...] = ("sxu", "pku", "nlpcc2016")
     """Corpora by name, or files of segmented sentences, as for crf/train.py."""
     characters: Annotated[int, cli.Between(1, 10**6)] = 2
-    """How often a character occurs in all of them together, at least."""
+    """Occurrences in all corpora together that a character needs to be listed."""
     bigrams: Annotated[int, cli.Between(1, 10**6)] = 14
-    """How often a bigram does. Each costs the default model 128 bytes."""
+    """Occurrences that a bigram needs to be listed. Each bigram costs the default model 128 bytes."""
     validation: Annotated[int, cli.Between(1, 10**9)] = 1000
-    """Sentences of each corpus that stay out, as in crf/train.py with --seed 0."""
+    """Sentences of each corpus that are left unread. They are those that crf/train.py holds out with --seed
+    0."""
 
 
 def write_lists(config):

@@ -31,17 +31,17 @@ BLOCK = 1 << 17     # characters that are segmented and printed at once
 @dataclass
 class Config:
     text: tyro.conf.Positional[tuple[str, ...]] = ()
-    """What to segment. Without it and without --file, standard input."""
+    """Text to segment. Without it and without --file, standard input is read."""
     file: pathlib.Path | None = None
     """A text file in UTF-8 to segment."""
     run: pathlib.Path | None = None
-    """Run folder of a model of yours, instead of the shipped one."""
+    """Run folder of your own model, to use instead of the shipped one."""
     standard: Literal["sxu", "pku", "nlpcc"] = "sxu"
     """What is a word: as in SXU's newspapers, as in the People's Daily, or as in NLPCC's micro-blogs."""
     fast: bool = False
-    """The smaller of the two models of SXU's standard."""
+    """Use the smaller and faster one of the two models of --standard sxu."""
     words: pathlib.Path | None = None
-    """A user dictionary: a file with one word a line, of 2 to 8 characters. They are known words then."""
+    """A user dictionary: a file of words of 2 to 8 characters, one a line, which the model then knows."""
     wholes: bool = True
     """Keep addresses, telephone numbers, amounts, Latin words and emoji whole, whatever the model says."""
     confidence: bool = False

@@ -171,24 +171,25 @@ class Config(cli.BaseConfig):
     epochs: int = 6
     """Passes over the training data."""
     batch_size: int = 64
-    """Sentences of 48 characters in one step; of longer ones fewer."""
+    """Sentences of 48 characters in a step. Of longer sentences a step has fewer."""
     learning_rate: float | None = None
-    """The peak. By default 2e-3, and the article's constant 1e-3 for its recipe."""
+    """Peak of the learning rate. By default 2e-3; the article's recipe has a constant 1e-3."""
     recipe: Literal["cosine", "article"] = "cosine"
     """cosine: Adam with a short warm-up and cosine decay. article: Adam at a constant rate; its script has
     128 sentences in a step, and 5,000 steps."""
     dropout: Annotated[float, cli.Between(0, 0.99)] = 0.4
     """Share of the embeddings and of the last features that training drops; none in the article's model."""
     rare: Annotated[float, cli.Between(0, 10**9)] = 5.0
-    """Training hides what is rare: of a character, bigram or word with n occurrences rare / (rare + n),
-    anew in each epoch."""
+    """How strongly training hides rare characters, bigrams and words. Of those with n occurrences it hides a
+    share of rare / (rare + n), anew in each epoch."""
     validation: Annotated[int, cli.Between(1, 10**9)] = 1000
-    """Training sentences, at most a tenth, that choose the best epoch."""
+    """Training sentences held out to choose the best epoch, at most a tenth."""
     test: str = ""
-    """A file of segmented sentences to test on, beside --data."""
+    """File of segmented sentences to test on. By default the corpus' own, or every tenth sentence of
+    --data."""
     lists: str = ""
-    """A folder with the vocab.json, bigrams.txt and words.txt to use, such as crf/lists.py makes of several
-    corpora. Without it they are those of the training sentences."""
+    """Folder with the vocab.json, bigrams.txt and words.txt to use. crf/lists.py makes such a folder from
+    several corpora; by default they are made from the training sentences."""
 
 
 def train(config):

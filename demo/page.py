@@ -30,11 +30,11 @@ OPEN = ("note: everybody who reaches port {} of this machine can use this page: 
 @dataclass
 class Config:
     host: str = "127.0.0.1"
-    """The address to listen at. 0.0.0.0: all networks of this machine, see the note that it prints."""
+    """The address to listen at. 0.0.0.0: all networks of this machine; a note then says what that means."""
     port: Annotated[int, cli.Between(0, 65535)] = 7860
     """The port; 0: any that is free."""
     quiet: bool = False
-    """Opens no browser."""
+    """Do not open a browser."""
 
 
 def serve(config):

@@ -33,7 +33,7 @@ SENTENCE = re.compile(r"[^。！？!?；;\n]+[。！？!?；;\n]*")
 @dataclass
 class Config:
     data: str = ""
-    """As for dgcnn/train.py."""
+    """The same option as in dgcnn/train.py."""
     out: pathlib.Path = ROOT / "runs/dgcnn/baseline.json"
     """File for the metrics."""
 

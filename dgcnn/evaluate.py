@@ -27,11 +27,12 @@ class Config:
     run: pathlib.Path = ROOT / "dgcnn/weights/dgcnn.keras"
     """Run folder of dgcnn/train.py, or a .keras file with vocab.json beside it."""
     data: str = ""
-    """As for dgcnn/train.py."""
+    """The same option as in dgcnn/train.py."""
     all: bool = False
-    """Every question, not the test part alone; for files that the model was not trained on."""
+    """Measure on every question, not on the test part alone. This is for files that the model was not trained
+    on."""
     root: bool = False
-    """A span's score is the root of p^start · p^end, not the product."""
+    """Score a span by the root of p^start · p^end, not by the product."""
     vote: Literal["squares", "plain_squares", "sum", "mean"] = "squares"
     """How the passages vote: Σs² / (1 + Σs), Σs², Σs, or the mean."""
     out: pathlib.Path = ROOT / "runs/dgcnn/evaluation"

@@ -29,20 +29,20 @@ AROUND = 30          # characters of the passage before and after a marked answe
 @dataclass
 class Config:
     question: str = ""
-    """The question."""
+    """Question to answer."""
     passage: tuple[pathlib.Path, ...] = ()
     """Files of UTF-8 text, each one passage."""
     text: tuple[str, ...] = ()
-    """Passages as they are typed. With neither: a passage on each line of standard input."""
+    """Passages, typed here. Without --passage and --text, each line of standard input is a passage."""
     run: pathlib.Path = ROOT / "dgcnn/weights/dgcnn.keras"
     """Run folder of dgcnn/train.py, or a .keras file with vocab.json beside it."""
     answers: Annotated[int, cli.Between(1, 100)] = 5
     """Answers to print at most."""
     threshold: Annotated[float, cli.Between(0, 1)] | None = None
-    """There is no answer if the best one is less likely to be right than this. By default what the training
-    chose, see README.md; 0: any answer."""
+    """Print no answer if the best one is less likely to be right than this. By default the threshold that
+    training chose, see README.md; 0: always answer."""
     json: bool = False
-    """Prints JSON: the answers, how likely each is right, and where they stand in which passage."""
+    """Print JSON: the answers, how likely each is right, and where each stands."""
 
 
 def predict(config):

@@ -159,51 +159,52 @@ RECIPES = {
 class Config(cli.BaseConfig):
     builtin: ClassVar[str] = "sample"
     recipe: Literal["ours", "article", "release"] = "ours"
-    """article: as 5409 trains. release: as 6906 does. Options without a default are as the recipe has them,
-    see RECIPES in train.py."""
+    """ours; article: as 5409 trains; release: as 6906 trains. Options without a default here have the
+    recipe's, see RECIPES in train.py."""
     epochs: int | None = None
     batch_size: int | None = None
     learning_rate: float | None = None
-    """Rate of Adam; a tenth of it in the last part of the training, see fine."""
+    """Learning rate of Adam. The last part of the training, see --fine, has a tenth of it."""
     fine: Annotated[float, cli.Between(0, 1)] | None = None
-    """The last share of the training, with a tenth of the learning rate."""
+    """Share of the training, its last part, that has a tenth of the learning rate."""
     restart: bool | None = None
-    """Whether that part begins with the best epoch's weights and an optimizer that has forgotten all."""
+    """Whether the part of --fine begins anew. It then has the best epoch's weights and a new optimizer."""
     patience: Annotated[int, cli.Between(0, 10 ** 6)] | None = None
-    """With --restart, the epochs without gain after which that part begins earlier, from the 17th on, and
-    then too where a score is below 0.5; 0: it does not."""
+    """Epochs without gain after which the part of --fine begins early. That takes --restart and happens from
+    the 17th epoch on; a score below 0.5 does it then, too. 0: it does not begin early."""
     average: Annotated[float, cli.Between(0, 0.99999)] | None = None
-    """Decay of the moving average of the weights, which is what validates, is saved and answers."""
+    """Decay of the moving average of the weights. Validation, the saved model and answers use the average."""
     vectors: str = "train"
-    """train: word vectors are trained on the training questions and passages first. none: characters alone.
-    Else a file of word vectors, in word2vec's text or binary form."""
+    """Word vectors: train, none, or a file in word2vec's text or binary form. With train they are trained
+    first, on the training questions and passages; with none the model sees characters alone."""
     vector_dim: Annotated[int, cli.Between(1, 4096)] | None = None
-    """Numbers of a word vector that is trained here."""
+    """Numbers of a word vector, where vectors are trained here."""
     max_words: Annotated[int, cli.Between(1, 10 ** 7)] | None = None
-    """Word vectors that the model keeps, those of the data's most frequent words first."""
+    """Word vectors that the model keeps at most. Those of the data's most frequent words come first."""
     features: Literal["kinds", "match", "none"] | None = None
-    """match: the eight match features of the 2018 article, which the release of 2019 left out. kinds: these,
-    and where a passage names a person, a date, a length ..., beside what the question asks for."""
+    """Features that the model sees beside the text. match: the eight match features of the 2018 article,
+    which the release of 2019 left out. kinds: these, and where a passage names a person, a date, a length
+    ..., and whether the question asks for that kind."""
     without: Literal["", "dilation", "gate", "focal", "global", "cropping"] = ""
-    """What is left out, to measure its worth."""
+    """A part of the model to leave out, to measure what it is worth."""
     inside: bool | None = None
-    """Whether a third number at each character says how likely it is in an answer: start and end alone pair
+    """Whether a third number says of each character how likely it is in an answer. Start and end alone pair
     the start of one answer with the end of another."""
     width: Annotated[int, cli.Between(2, 4096)] = 128
     """Channels of the embedding and of every convolution."""
     dropout: Annotated[float, cli.Between(0, 0.9)] = 0.1
     """Share of the embedding's values and of the gates that are dropped in training."""
     max_length: Annotated[int, cli.Between(32, 4096)] | None = None
-    """Characters of a passage that the model sees at once; longer ones are cropped in training and read in
-    windows."""
+    """Characters of a passage that the model sees at once. Longer passages are cropped in training and read
+    in windows."""
     longest: Annotated[int, cli.Between(1, 4096)] | None = None
-    """Characters of an answer at most. By default so many that of no file's training answers more than one in
-    a hundred is longer."""
+    """Characters of an answer at most. By default the least number that 99 in 100 training answers of every
+    file keep to."""
     exchange: Annotated[float, cli.Between(0, 1)] | None = None
-    """Share of training samples whose passage is exchanged for one without the answer: one of any question,
-    or just as often one that resembles this question most."""
+    """Share of training samples that get a passage without their answer. Half of these passages are drawn
+    from all, half from those of the most similar questions."""
     hide: Annotated[float, cli.Between(0, 1)] | None = None
-    """Share of characters and words that are made unknown in training, anew in every epoch."""
+    """Share of characters and words that training makes unknown, anew in every epoch."""
     min_count: Annotated[int, cli.Between(1, 10 ** 6)] | None = None
     """A character that occurs less often in the training texts is unknown."""
 

@@ -24,13 +24,14 @@ class Config:
     run: pathlib.Path = ROOT / "flow_nice/weights/nice-small.keras"
     """Run folder of flow_nice/train.py, or a .keras file from one."""
     data: str = ""
-    """As for flow_nice/train.py."""
+    """The same option as in flow_nice/train.py."""
     protocol: Literal["article", "paper"] | None = None
-    """As for flow_nice/train.py. By default article for a gaussian prior, paper for a logistic one."""
+    """The same option as in flow_nice/train.py. By default article for a gaussian prior, paper for a logistic
+    one."""
     draws: Annotated[int, cli.Between(1, 1_000_000)] = 10
-    """Draws of the dequantisation noise over which the paper's test likelihood is averaged."""
+    """Draws of the dequantisation noise that the paper's test likelihood averages."""
     seed: cli.Seed = 0
-    """Seed of these draws."""
+    """Seed of the draws."""
 
 
 def evaluate(config):

@@ -33,14 +33,14 @@ class Config:
     out: pathlib.Path = ROOT / "runs/flow_nice/generated"
     """Folder for the pictures; pictures of the same name there are replaced."""
     temperature: Annotated[float, cli.Between(0, 10)] = 0.75
-    """退火参数: factor on z."""
+    """退火参数: the factor by which z is multiplied."""
     dimensions: Annotated[int, cli.Between(1, 784)] = 50
     """Dimensions of z that samples, walk and inpainting keep, those of least s; the others, mostly noise, are
     0. The article keeps all 784."""
     count: Annotated[int, cli.Between(2, 100)] = 15
     """Pictures in a row."""
     inpaint: Annotated[int, cli.Between(0, 100_000)] = 0
-    """Draws the paper's inpainting, by so many steps of gradient ascent on log q(x); 0: it is not drawn."""
+    """Steps of gradient ascent on log q(x) for the paper's inpainting; 0: not drawn."""
     frames: Annotated[int, cli.Between(2, 100)] = 10
     """Pictures of walk.gif from one code to the next."""
     json: bool = False

@@ -118,7 +118,7 @@ class Config(cli.BaseConfig):
     epochs: int = 20
     batch_size: int = 128
     learning_rate: float | None = None
-    """The peak. By default 4e-3, and the article's constant 1e-3 for its recipe."""
+    """Peak of the learning rate. By default 4e-3; the article's recipe has a constant 1e-3."""
     protocol: Literal["article", "paper"] = "article"
     """article: pixels in [0, 1], training noise in [−noise, 0], tests without noise. paper: pixels
     dequantised by 1/256."""
@@ -131,23 +131,23 @@ class Config(cli.BaseConfig):
     """cosine: Adam with warm-up and cosine decay, scales start at the data's own. article: Adam at a constant
     1e-3."""
     blocks: Annotated[int, cli.Between(1, 100)] = 4
-    """Couplings."""
+    """Coupling layers of the flow."""
     hidden: Annotated[int, cli.Between(0, 100)] = 5
     """Hidden layers of each coupling's network m."""
     width: Annotated[int, cli.Between(1, 65_536)] = 1000
     """Units of each hidden layer."""
     weight_decay: Annotated[float, cli.Between(0, 1_000_000)] = 0.0
-    """Decoupled weight decay of the couplings' networks, a share of the learning rate (AdamW). They overfit
-    without."""
+    """Decoupled weight decay of the couplings' networks. It is a share of the learning rate (AdamW); without
+    it they overfit."""
     dropout: Annotated[float, cli.Between(0, below=1)] = 0.0
     """Share of the units that each hidden layer drops in training."""
     temperature: Annotated[float, cli.Between(above=0, most=10)] = 0.75
-    """退火参数: factor on z for the sample sheets."""
+    """退火参数: the factor by which z is multiplied for the sample sheets."""
     validation: Annotated[int, cli.Between(0, 10**9)] = 5000
-    """Last training images, at most a tenth, that choose the best epoch. 0: train on all of them, keep the
-    last epoch."""
+    """Training images held out to choose the best epoch. They are the last ones, at most a tenth; 0: train on
+    all of them, keep the last epoch."""
     draws: Annotated[int, cli.Between(1, 1_000_000)] = 10
-    """Draws of the dequantisation noise over which the paper's test likelihood is averaged."""
+    """Draws of the dequantisation noise that the paper's test likelihood averages."""
 
 
 def train(config):

@@ -28,7 +28,7 @@ from gan import report
 @dataclass
 class Config:
     runs: tyro.conf.Positional[tuple[pathlib.Path, ...]] = ()
-    """Run folders that are finished."""
+    """Folders of finished runs."""
     out: pathlib.Path = ROOT / "runs/gan/compared"
     """Folder for distances.png; a file of that name there is replaced."""
 

@@ -268,17 +268,17 @@ class Reconstructions(keras.callbacks.Callback):
 @dataclass
 class Config(cli.BaseConfig):
     objective: Literal["aae", "ali", "ali_minimax", "ali_swapped"] = "ali"
-    """AAE, eq. (34); ALI with the loss that the article derives, (41), or with the standard ones, (42) and
-    (43)."""
+    """aae: eq. (34). ali: with the loss that the article derives, (41). ali_minimax, ali_swapped: with the
+    standard losses, (42) and (43)."""
     epochs: int = 10
     batch_size: int = 64
     """Images in one update."""
     learning_rate: float = 2e-4
-    """Of Adam with β₁ = 0.5, for the critic and for the other two."""
+    """Learning rate of Adam with β₁ = 0.5, for critic, encoder and generator."""
     critic_steps: Annotated[int, cli.Between(1, 1000)] = 1
-    """Updates of the critic for each one of encoder and generator."""
+    """Updates of the critic for each update of encoder and generator."""
     weight: Annotated[float, cli.Between(0, 1_000_000)] = 20.0
-    """λ of eq. (34), for aae: of the mean squared error of a pixel."""
+    """λ of eq. (34), for aae: the weight of the mean squared error of a pixel."""
     code_weight: Annotated[float, cli.Between(0, 1_000_000)] = 0.0
     """Weight of the last term of eq. (40), for ALI; 0 leaves it out, as the article does."""
     size: Annotated[int, cli.Between(28, 128)] = 32
@@ -290,9 +290,9 @@ class Config(cli.BaseConfig):
     ema: Annotated[float, cli.Between(0, below=1)] = 0.999
     """Decay of the running averages of encoder and generator, which are measured and saved."""
     features: str = ""
-    """For the Fréchet distance: as for gan/train.py."""
+    """Classifier for the Fréchet distance, named as for gan/train.py."""
     samples: Annotated[int, cli.Between(2, 1_000_000)] = 10000
-    """Generated images, training images and test images that are measured."""
+    """How many generated images, training images and test images are measured."""
 
 
 def train(config):

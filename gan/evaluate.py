@@ -27,12 +27,12 @@ class Config:
     run: pathlib.Path = ROOT / "gan/weights/gan_qp.keras"
     """Run folder of gan/train.py, or a .keras file from one."""
     data: str = ""
-    """As for gan/train.py: the images that the model was trained on."""
+    """The images that the model was trained on, named as for gan/train.py."""
     features: str = ""
-    """For the Fréchet distance: a classifier of gan/features.py, or inception. Empty: the data's one in
-    gan/weights."""
+    """Classifier for the Fréchet distance: one of gan/features.py, or inception. Empty: the one in
+    gan/weights for these data."""
     samples: Annotated[int, cli.Between(2, 1_000_000)] = 10000
-    """Generated images, and training images, for the Fréchet distance."""
+    """How many generated and how many training images the Fréchet distance compares."""
 
 
 def evaluate(config):

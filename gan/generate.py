@@ -32,10 +32,10 @@ class Config:
     count: Annotated[int, cli.Between(2, 100)] = 10
     """Pictures in a row and in a column."""
     best_of: Annotated[int, cli.Between(1, 1000)] = 1
-    """Codes for each sample and each station of walk.gif, of which the one is kept whose image the classifier
-    is surest of."""
+    """Codes drawn for each sample and each station of walk.gif. The one is kept whose image the classifier is
+    surest of."""
     classifier: pathlib.Path = ROOT / "gan/weights/features-mnist-32.keras"
-    """For --best-of: a classifier of gan/features.py."""
+    """Classifier for --best-of: one of gan/features.py."""
     frames: Annotated[int, cli.Between(2, 100)] = 10
     """Pictures of walk.gif from one code to the next."""
     json: bool = False

@@ -41,9 +41,9 @@ class Config:
     steps: Annotated[int, cli.Between(1, 1_000_000)] = 1000
     """Updates of each critic, with 128 real and 128 generated points."""
     distances: tuple[Annotated[float, cli.Between(above=0, most=1000)], ...] = (1.0, 2.0, 4.0, 8.0)
-    """Between the centres of the two Gaussians."""
+    """Distances between the centres of the two Gaussians."""
     seed: cli.Seed = 0
-    """Of weights and points."""
+    """Seed of the weights and the points."""
 
 
 # ----------------------------------------------------------------------------------- 1. the critic's gradient

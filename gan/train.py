@@ -221,29 +221,29 @@ class SampleSheet(keras.callbacks.Callback):
 class Config(cli.BaseConfig):
     objective: Literal["gan_qp_l2", "gan_qp_l1", "wgan_div", "wgan_gp", "wgan_sn", "sgan_sn", "rsgan_sn",
                        "lsgan_sn", "sgan"] = "gan_qp_l2"
-    """Which GAN, see gan/objectives.py."""
+    """Kind of GAN, see gan/objectives.py."""
     epochs: int = 10
     batch_size: int = 64
     """Real images, and as many generated ones, in one update of the critic."""
     learning_rate: float = 2e-4
-    """Of Adam with β₁ = 0.5, for both networks."""
+    """Learning rate of Adam with β₁ = 0.5, for both networks."""
     critic_steps: Annotated[int, cli.Between(1, 1000)] = 2
-    """Updates of the critic for each one of the generator."""
+    """Updates of the critic for each update of the generator."""
     weight: Annotated[float, cli.Between(1e-6, 1_000_000)] = 10.0
     """λ of GAN-QP and of WGAN-GP's penalty."""
     k: Annotated[float, cli.Between(1e-6, 1_000_000)] = 2.0
-    """Of WGAN-div's penalty k ‖∇T‖ᵖ, eq. (9) of 6139."""
+    """k of WGAN-div's penalty k ‖∇T‖ᵖ, eq. (9) of 6139."""
     p: Annotated[float, cli.Between(above=1, most=12)] = 6.0
-    """Of the same."""
+    """p of WGAN-div's penalty k ‖∇T‖ᵖ."""
     r: Literal["", "real_to_fake", "within_kind", "mixed", "both", "fake", "real"] = ""
     """Where the penalties of WGAN-GP and WGAN-div look at ∇T. Empty: real_to_fake and both, as published."""
     one_sided: bool = False
     """For WGAN-GP: max(‖∇T‖ − 1, 0)², eq. (20) of 6051, in place of (‖∇T‖ − 1)²."""
     kernels: Literal["forward", "constraint", "regularized"] = "forward"
-    """For the objectives with _sn: W/‖W‖₂ in the forward pass, the same after each step (kernel_constraint),
-    or λ ‖W‖₂² in the loss, eq. (16) of 6051."""
+    """How objectives with _sn bound the kernels. forward: W/‖W‖₂ in the forward pass. constraint: the same
+    after each step. regularized: λ ‖W‖₂² in the loss, eq. (16) of 6051."""
     kernel_weight: Annotated[float, cli.Between(0, 1_000_000)] = 1e-2
-    """λ of (16)."""
+    """λ of eq. (16) of 6051, for --kernels regularized."""
     size: Annotated[int, cli.Between(28, 128)] = 32
     """Height and width of the images, 28 to 128 pixels, a multiple of 4."""
     width: Annotated[int, cli.Between(1, 65_536)] = 32
@@ -255,15 +255,15 @@ class Config(cli.BaseConfig):
     vi_regularizer: Annotated[float, cli.Between(0, 1_000_000)] = 0.0
     """Weight of the mean of (G(z) − G°(z))², article 5716 (there 5); 0 leaves it out."""
     vi_lag: Annotated[int, cli.Between(2, 10**9)] = 5
-    """Updates of G between two copies into G°, at least 2: right after a copy the term and its gradient are
+    """Updates of G between two copies into G°, at least 2. Right after a copy the term and its gradient are
     0."""
     features: str = ""
-    """For the Fréchet distance: a classifier of gan/features.py, or inception. Empty: the data's one in
-    gan/weights."""
+    """Classifier for the Fréchet distance: one of gan/features.py, or inception. Empty: the one in
+    gan/weights for these data."""
     samples: Annotated[int, cli.Between(2, 1_000_000)] = 10000
-    """Generated images, and training images, for the Fréchet distance."""
+    """How many generated and how many training images the Fréchet distance compares."""
     distances: bool = False
-    """Measure it after every epoch too, for log.csv and as a curve in distance.png."""
+    """Measure the Fréchet distance after every epoch, too. It goes into log.csv and distance.png."""
 
 
 def train(config):

@@ -246,7 +246,7 @@ def main():
         demo, __doc__,
         epochs=(16, cli.Between(1, 10_000), "Passes over the training images."),
         batch_size=(128, cli.Between(1, 10_000), "Images in one step of the optimizer."),
-        learning_rate=(1e-3, cli.Between(above=0, most=1), "Adam's learning rate; the last fifth has a tenth."))
+        learning_rate=(1e-3, cli.Between(above=0, most=1), "Adam's rate; the last fifth has a tenth of it."))
 
 
 if __name__ == "__main__":

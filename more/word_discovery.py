@@ -542,7 +542,7 @@ def main():
     further.main(
         demo, __doc__,
         method=("ngrams", ("ngrams", "pairs"),
-                "ngrams: 6920's method, all splits of up to four characters. pairs: 5476's, neighbours alone."),
+                "ngrams: 6920's, all splits of up to four characters. pairs: 5476's, neighbours alone."),
         least_count=(3, cli.Between(1, 1_000_000),
                      "How often a word has to occur; the article's 32 is for hundreds of megabytes."))
 

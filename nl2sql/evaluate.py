@@ -40,17 +40,18 @@ class Config:
     data: str = "sample"
     """sample, or a folder in TableQA's format."""
     run: pathlib.Path = WEIGHTS
-    """Run folder of a model of yours, instead of the shipped one."""
+    """Run folder of your own model, to use instead of the shipped one."""
     part: Literal["test", "valid", "train"] = "test"
-    """Which questions."""
+    """Part of the corpus whose questions are put."""
     without: Literal["", "matching", "repair", "both"] = ""
-    """What to leave out after the model."""
+    """What to leave out after the model, to measure what it is worth."""
     dialect: Literal["tableqa", "everyday"] = "tableqa"
-    """tableqa is the article's form; everyday answers beyond it, and is measured by its rows."""
+    """tableqa: the article's form. everyday: more kinds of questions; its answers are compared by their
+    rows."""
     errors: Annotated[int, cli.Between(0, 10**9)] = 0
     """Wrong queries to print."""
     limit: Annotated[int, cli.Between(1, 10**9)] = 10**9
-    """Questions at most."""
+    """Questions to put at most."""
     out: pathlib.Path | None = None
     """Folder for predictions.jsonl."""
 

@@ -48,11 +48,11 @@ BINS = (0.5, 0.7, 0.8, 0.9, 0.95, 1.01)        # upper ends of the confidences i
 @dataclass
 class Config:
     part: Literal["first", "second"] = "first"
-    """Which ten tables."""
+    """Which ten of the twenty tables are asked."""
     dialect: Literal["everyday", "tableqa"] = "everyday"
     """What can be asked: everyday has orders, groups and more; tableqa is the article's form."""
     run: pathlib.Path = WEIGHTS
-    """Run folder of a model of yours, instead of the shipped one."""
+    """Run folder of your own model, to use instead of the shipped one."""
     calibrate: bool = False
     """Fit the confidences to the first part and write dialect/confidence.json."""
     errors: Annotated[int, cli.Between(0, 10**9)] = 0

@@ -34,19 +34,20 @@ class Config:
     table: pathlib.Path
     """CSV (UTF-8, GBK or Big5), Excel, SQLite, or TableQA's .tables.json."""
     question: str = ""
-    """What to ask."""
+    """Question to ask the table."""
     name: str = ""
-    """Which sheet, table or id, where the file has several."""
+    """Name of the sheet or the table, or its id, where the file has several."""
     interactive: bool = False
-    """Questions from the keyboard, one a line. What a file or a command sends is read without it, too."""
+    """Read questions from the keyboard, one a line. Those that a file or a command sends are read without
+    this option, too."""
     json: bool = False
-    """One JSON object for each question."""
+    """Print one JSON object for each question."""
     rows: Annotated[int, cli.Between(0, 10**9)] = 20
     """Rows to print; --json prints all that are fetched, at most 10,000."""
     dialect: Literal["everyday", "tableqa"] = "everyday"
     """What can be asked: everyday has orders, groups and more; tableqa is the article's form."""
     run: pathlib.Path = ROOT / "nl2sql/weights"
-    """Run folder of a model of yours, instead of the shipped one."""
+    """Run folder of your own model, to use instead of the shipped one."""
 
 
 def predict(config):

@@ -104,13 +104,13 @@ class Config(BaseConfig):
     epochs: int = 3
     batch_size: int = 64
     data: str = ""
-    """Comma-separated: sample, folders in TableQA's format, or text files; of .json files the entry
-    "question" of each line. Empty: the built-in corpus, and TableQA's training questions where KEXUE_DATA has
-    them, or, of a copy that has nothing else, its validation questions."""
+    """Texts, separated by commas: sample, folders in TableQA's format, or text files; of .json files, the
+    entry "question" of each line. Empty: the built-in corpus, and TableQA's training questions where
+    KEXUE_DATA has them, or, of a copy that has nothing else, its validation questions."""
     width: Annotated[int, cli.Between(16, 4096)] = 128
-    """Channels."""
+    """Channels of the network."""
     depth: Annotated[int, cli.Between(1, 48)] = 4
-    """Layers."""
+    """Layers of the network."""
     max_length: Annotated[int, cli.Between(32, 512)] = 160
     """Tokens of a line; longer texts are cut into several."""
 

@@ -25,7 +25,7 @@ from nl2sql.grammar import builtin
 @dataclass
 class Config:
     out: pathlib.Path
-    """Folder for the six files, in which none of them is."""
+    """Folder for the six files; none of them may be in it already."""
     seed: Seed = 0
     """Another seed gives other tables and questions to the same schemas; 0 is the corpus of the results."""
 

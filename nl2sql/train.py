@@ -133,25 +133,29 @@ class Config(BaseConfig):
     batch_size: int | None = None
     """Questions in a step. By default 16, and 32 in the article's recipe."""
     learning_rate: float | None = None
-    """The peak. By default 1e-3, and the article's 5e-5 for a BERT of 512 channels or more."""
+    """Peak of the learning rate. By default 1e-3, and the article's 5e-5 for a BERT of 512 channels or
+    more."""
     bert: str = ""
     """Folder of a BERT, see bert.py. Empty: what pretrain.py wrote last below --out. none: random weights."""
     recipe: Literal["cosine", "article"] = "cosine"
-    """article: 0 to the peak in the first epoch, to a fifth in the second, then constant; no marks; questions
-    as they are, to their own tables, whose columns keep their order; measured by published.py."""
+    """article: the rate rises to its peak in the first epoch, falls to a fifth in the second, then is
+    constant; no marks; questions are put as they are, to their own tables, whose columns keep their order;
+    measured by published.py."""
     width: Annotated[int, cli.Between(16, 4096)] = 128
     """Channels of a BERT that begins with random weights."""
     depth: Annotated[int, cli.Between(1, 48)] = 4
-    """Its layers."""
+    """Layers of a BERT that begins with random weights."""
     dropout: Annotated[float, cli.Between(0, 0.9)] = 0.05
-    """Of its units and attention; a BERT that is loaded has its own. After --resume its noise is another."""
+    """Dropout rate of a BERT that begins with random weights; one that is loaded has its own. After --resume
+    other units are dropped than without the stop."""
     max_length: Annotated[int, cli.Between(32, 512)] = 160
     """Tokens of a question with its columns. Training leaves longer ones out, prediction drops columns."""
     unrelated: Annotated[float, cli.Between(0, 0.9)] | None = None
-    """Share of the training questions that are put to a table they have nothing to do with. By default 0.1,
-    and 0 in the article's recipe."""
+    """Share of the training questions that are put to a table of another subject. By default 0.1, and 0 in
+    the article's recipe."""
     rename: Annotated[float, cli.Between(0, 0.9)] | None = None
-    """Share of the headers' characters that training replaces, in the question too. As unrelated."""
+    """Share of the headers' characters that training replaces, in the questions too. By default 0.1, and 0 in
+    the article's recipe."""
     validation: Annotated[int, cli.Between(1, 10**9)] = 1000
     """Validation questions, at most, that choose the best epoch."""
 

@@ -30,14 +30,14 @@ class Config:
     folder: tyro.conf.Positional[pathlib.Path]
     """Folder with the JSON files."""
     out: pathlib.Path
-    """Text file to write; one that exists is left alone."""
+    """Text file to write; it may not exist already."""
     couplets: Literal[0, 5, 7] = 0
-    """0: every five-character couplet. 5 or 7: the second and third couplets of poems of four couplets of
-    that length."""
+    """0: every couplet of five-character lines. 5 or 7: the second and third couplets of poems of four
+    couplets with lines of that length."""
     files: str = data.TANG
     """Pattern of the files' names."""
     traditional: bool = False
-    """Keeps traditional characters."""
+    """Keep traditional characters."""
 
 
 def convert(config):

@@ -26,11 +26,11 @@ class Config:
     run: pathlib.Path = ROOT / "poetry_vae/weights/poetry.keras"
     """Run folder of poetry_vae/train.py, or a .keras file with vocab.json beside it."""
     data: str = ""
-    """As for poetry_vae/train.py."""
+    """The same option as in poetry_vae/train.py."""
     iw_couplets: Annotated[int, cli.Between(0, 10**9)] = 1000
     """Test couplets for the importance-weighted bound with 100 samples each; 0 leaves it out."""
     picture: pathlib.Path | None = None
-    """Folder for latent.png and latent.txt; none: they are not drawn."""
+    """Folder for latent.png and latent.txt; without one they are not drawn."""
 
 
 def evaluate(config):

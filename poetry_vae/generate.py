@@ -47,20 +47,23 @@ class Config:
     fill: str | None = None
     """A couplet with □ where the model writes; what is given stays."""
     best_of: Annotated[int, cli.Between(1, 100)] = 1
-    """Codes for each poem, of which the one is kept whose poem the model finds likeliest, by the
-    importance-weighted bound."""
+    """Codes drawn for each poem. The poem is kept that the model finds likeliest, by the importance-weighted
+    bound."""
     repeats: Literal["within", "any"] = "within"
-    """within: no character stands twice, but within 叠字 that begin or end a line. any: couplets as the
+    """within: no character stands twice, except in 叠字 that begin or end a line. any: couplets as the
     decoder has them, each position by itself."""
     rules: Literal["both", "rhyme", "tones", "none"] = "both"
-    """Of poems of four and eight lines: one rhyme (十三辙, modern sounds), the tones of regulated verse."""
+    """Rules for poems of four and eight lines: rhyme, tones, both or none. A rhyme is one of the 十三辙, by
+    modern sounds; the tones are those of regulated verse."""
     spread: Annotated[float, cli.Between(0, 1)] = 0.6
-    """Of poems of four and eight lines: 0 gives all couplets the poem's code, 1 independent codes."""
+    """How far apart the couplets of a poem of four or eight lines are. 0 gives all of them the poem's code, 1
+    independent codes."""
     temperature: Annotated[float, cli.Between(0, 10)] = 0.0
-    """0 writes the likeliest character at each position; 1 draws from the model's probabilities, less than 1
-    more safely."""
+    """0 writes the likeliest character at each position. 1 draws from the model's probabilities; the smaller
+    the number, the closer to the likeliest."""
     json: bool = False
-    """Print a line of JSON for each poem: its lines, and the bound on log p of its couplets in nats."""
+    """Print a line of JSON for each poem. It has the poem's lines, and the bound on log p of its couplets in
+    nats."""
     seed: cli.Seed = 0
     """Seed of the codes and of the draws."""
 

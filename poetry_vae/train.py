@@ -127,7 +127,7 @@ class Config(cli.BaseConfig):
     """Passes over the training couplets. By default 10, and 100 in the article's recipe."""
     batch_size: int = 64
     learning_rate: float | None = None
-    """The peak. By default 2e-3, and the article's constant 1e-3 for its recipe."""
+    """Peak of the learning rate. By default 2e-3; the article's recipe has a constant 1e-3."""
     recipe: Literal["cosine", "article"] = "cosine"
     """cosine: Adam with a short warm-up and cosine decay. article: Adam at a constant rate, all characters,
     the last of 100 epochs."""
@@ -138,7 +138,7 @@ class Config(cli.BaseConfig):
     latent_dim: Annotated[int, cli.Between(2, 65_536)] = 64
     """Dimensions of the code z."""
     convolution: Literal["gated", "relu"] = "gated"
-    """gated: the article's GCNN. relu: a plain convolution with relu. In the article's network alone."""
+    """gated: the article's GCNN. relu: a plain convolution with relu. For --network article alone."""
     annealing: Annotated[float, cli.Between(0, 1)] = 0.0
     """Share of the training over which the weight of the KL rises from 0 to 1; the article's is 0."""
     free_bits: Annotated[float, cli.Between(0, 1000)] = 0.0
@@ -147,8 +147,8 @@ class Config(cli.BaseConfig):
     """Characters that occur less often in the training couplets are one character, the unknown, which is
     never written. By default 2, and 1 in the article's recipe."""
     validation: Annotated[int, cli.Between(0, 10**9)] | None = None
-    """Training couplets, at most a tenth, that choose the best epoch. 0: train on all of them, keep the last
-    epoch. By default 5,000, and 0 in the article's recipe."""
+    """Training couplets held out to choose the best epoch, at most a tenth. 0: train on all of them, keep the
+    last epoch. By default 5,000, and 0 in the article's recipe."""
     iw_couplets: Annotated[int, cli.Between(0, 10**9)] = 1000
     """Test couplets for the importance-weighted bound with 100 samples each; 0 leaves it out."""
 

@@ -27,7 +27,7 @@ class Config:
     run: pathlib.Path = ROOT / "vae/weights/vae.keras"
     """Run folder of vae/train.py, or a .keras file from one."""
     data: str = ""
-    """As for vae/train.py."""
+    """The same option as in vae/train.py."""
     iw_images: Annotated[int, cli.Between(0, 10**9)] = 10000
     """Test images for the importance-weighted bound with 500 samples each; 0 leaves it out."""
 

@@ -36,7 +36,7 @@ class Config(cli.BaseConfig):
     epochs: int = 50
     """Passes over the training data."""
     learning_rate: float = 8e-3
-    """The peak of Adam's schedule, warm-up and cosine decay."""
+    """Peak of Adam's learning rate; the schedule is a warm-up and a cosine decay."""
 
 
 def build_autoencoder():

@@ -174,22 +174,23 @@ class Config(cli.BaseConfig):
     1e-3. By default cosine, and the article's for clustering, whose clusters stayed merged under the schedule
     in a trial."""
     separate: bool = False
-    """Give μ and log σ² a network each, f₁ and f₂ of section 分布标准化; by default they share the hidden
+    """Give μ and log σ² a network each, f₁ and f₂ of section 分布标准化. By default they share the hidden
     layer, as in the author's script. For the dense model."""
     draws: Annotated[int, cli.Between(1, 100)] = 1
-    """Samples z of each image in a step, (23) of （二）: a batch holds each image so many times."""
+    """Samples z drawn for each image in a step, (23) of （二）. A batch holds each image that many times."""
     learning_rate: float | None = None
-    """The peak. By default 1e-3 for the article's recipe, see PEAKS for ours."""
+    """Peak of the learning rate. By default a constant 1e-3 in the article's recipe; for ours see PEAKS in
+    train.py."""
     latent_dim: Annotated[int, cli.Between(1, 65_536)] | None = None
     """Dimensions of Z; the article's by default: 2, and 20 for clustering."""
     clusters: Annotated[int, cli.Between(2, 65_536)] = 10
     """Clusters of the clustering model."""
     validation: Annotated[int, cli.Between(0, 10**9)] = 5000
-    """Last training images, at most a tenth, that choose the best epoch. 0: train on all of them, keep the
-    last epoch."""
+    """Training images held out to choose the best epoch. They are the last ones, at most a tenth; 0: train on
+    all of them, keep the last epoch."""
     binarize: bool = False
-    """Draw each pixel as 0 or 1 with its grey value as probability, anew in each epoch: the loss is then a
-    likelihood."""
+    """Draw each pixel as 0 or 1 with its grey value as probability. They are drawn anew in each epoch, and
+    the loss is a likelihood."""
     iw_images: Annotated[int, cli.Between(0, 10**9)] = 10000
     """Test images for the importance-weighted bound with 500 samples each; 0 leaves it out."""
 

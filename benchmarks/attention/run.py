@@ -42,21 +42,22 @@ WIDTH = HEADS * SIZE
 @dataclass
 class Config:
     contender: tyro.conf.Positional[str] = ""
-    """One of ours-tensorflow, keras-tensorflow, ours-jax, keras-jax, torch; none: all take turns."""
+    """The contender: ours-tensorflow, keras-tensorflow, ours-jax, keras-jax or torch. Without one, all take
+    turns."""
     task: tyro.conf.Positional[str] = "step"
-    """forward or step, of one contender."""
+    """What a named contender computes: forward or step."""
     length: tyro.conf.Positional[int] = 512
-    """Steps of a sequence, of one contender."""
+    """Steps of a sequence, for a named contender."""
     lengths: tuple[int, ...] = field(default=(128, 256, 512, 1024, 2048, 4096, 8192, 16384))
-    """Of all contenders."""
+    """Steps of a sequence, where all contenders take turns."""
     rounds: int = 3
     """Processes of each contender."""
     seconds: float = 1.0
-    """That each of three measurements takes at least."""
+    """Seconds that each of three measurements takes at least."""
     dtype: str = ""
     """float32, bfloat16 or float16; by default bfloat16 on a GPU and float32 on a CPU."""
     causal: bool = False
-    """Steps see earlier ones only."""
+    """Causal attention: no step sees a later one."""
     peak_tflops: float = 0.0
     """Peak of the processor in this dtype: gives the share of it that a contender reaches."""
     memory: float = 12.0

@@ -72,23 +72,24 @@ class BaseConfig:
     batch_size: Annotated[int, Between(1, 1_000_000)] = 100
     """Samples in one step of the optimizer."""
     learning_rate: Annotated[float, Between(above=0, most=1_000_000)] = 1e-3
-    """Learning rate of the optimizer, the peak where a schedule changes it."""
+    """Learning rate of the optimizer; its peak, where a schedule changes it."""
     seed: Seed = 0
     """Seed of the weights, the noise and the order of the data."""
     data: str = ""
-    """Which data: see the script's README. Empty: the article's, or the built-in sample where that cannot be
-    had."""
+    """Data to use, see the script's README. Empty: the article's data, or the built-in sample where those
+    cannot be had."""
     out: pathlib.Path = ROOT / "runs"
     """Folder in which each run gets a folder of its own."""
     resume: pathlib.Path | None = None
-    """Run folder of a run that was stopped: continues it with its own configuration."""
+    """Continue the stopped run in this folder. It keeps its own configuration."""
     precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
-    """What layers compute in; weights, losses and metrics are float32. mixed_...: for GPUs that have it."""
+    """Number format in which layers compute. Weights, losses and metrics are float32; mixed_...: for GPUs
+    that support it."""
     devices: Annotated[int, Between(0, 1024)] = 1
-    """Devices of this machine that share each batch; 0: all. Of several machines: see
+    """Devices of this machine that share each batch; 0: all. For several machines see
     common/harness/launch.py."""
     smoke: bool = False
-    """A few steps on the built-in sample, to see that everything works; what it writes is marked as such."""
+    """Try everything in a few steps on the built-in sample. The results are marked as a smoke run."""
 
 
 def main(function, config_class, description):

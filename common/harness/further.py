@@ -29,14 +29,14 @@ class Config:
     seed: cli.Seed = 0
     """Seed of the weights, the noise and the order of the data."""
     data: str = ""
-    """Which data: see the script's docstring. Empty: the article's, or the built-in sample where that cannot
-    be had."""
+    """Data to use, see the script's docstring. Empty: the article's data, or the built-in sample where those
+    cannot be had."""
     out: pathlib.Path = ROOT / "runs"
     """Folder in which each run gets a folder of its own."""
     table: bool = False
-    """Compute the whole table of the README, all arms and seeds, in an hour at most."""
+    """Compute the whole table of the README, all variants and seeds; this takes an hour at most."""
     smoke: bool = False
-    """A few steps on a built-in sample, to see that everything works; what it writes is marked as such."""
+    """Try everything in a few steps on a built-in sample. The results are marked as a smoke run."""
 
 
 def main(demo, description, **options):

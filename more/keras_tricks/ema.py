@@ -153,7 +153,7 @@ def main():
         demo, __doc__,
         epochs=(12, cli.Between(1, 10_000), "Passes over the training images."),
         batch_size=(32, cli.Between(1, 10_000), "Images in one step of the optimizer."),
-        momentum=(0.999, cli.Between(above=0, below=1), "α, the share of itself that the average keeps at each step."))
+        momentum=(0.999, cli.Between(above=0, below=1), "α, what the average keeps of itself at each step."))
 
 
 if __name__ == "__main__":
