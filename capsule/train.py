@@ -270,8 +270,9 @@ def split(config, images):
     for part in (y, y_val):
         different = len(set(part.tolist()))
         if len(part) and config.digits > different:
-            raise InputError(f"--digits {config.digits} expects as many classes among the training and among "
-                             f"the validation images: mix their order. Received: {different}")
+            raise InputError(f"--digits {config.digits} expects as many classes, both among the training and "
+                             "among the validation images, which are the last ones: mix the images. "
+                             f"Received: {different}")
     return x, y, x_val, y_val
 
 

@@ -98,7 +98,7 @@ def read_pairs(path, second=None):
         return parse_rows(path, columns, parse_pair, f"{wanted} with a tab between them")
     others = read_text(second).split("\n")
     if len(lines) != len(others):
-        raise InputError(f"{path} and {second} should have as many lines. "
+        raise InputError(f"{path} and {second} should have the same number of lines. "
                          f"Received: {len(lines):,} and {len(others):,}")
     return parse_rows(path, zip(lines, others), parse_pair, wanted)
 
@@ -173,7 +173,7 @@ def extra_couplets(pairs, names, without, max_length):
     if not names:
         return []
     if isinstance(pairs, streams.Lines):
-        raise InputError(f"--extra goes with couplets that fit into memory. Received: {pairs.path}")
+        raise InputError(f"--extra expects --data that fits into memory. Received: {pairs.path}")
     return within(load_extra(names, without), max_length)
 
 

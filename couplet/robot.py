@@ -43,8 +43,8 @@ class Robot:
             self.log_probs = together(self.log_probs, log_probs_of(other))
         if scorer and scorer.vocab != vocab:
             raise InputError("re-ranking expects a model and a scorer with the same characters; --no-rerank "
-                             f"does without. Received: {len(vocab):,} of the model, {len(scorer.vocab):,} "
-                             "of the scorer, not the same")
+                             f"needs no scorer. Received: a model with {len(vocab):,} and a scorer with "
+                             f"{len(scorer.vocab):,} characters, not the same ones")
         log_prior = self.log_prior() if rules and rules.rarity else None
         self.decoder = Decoder(vocab, rules, log_prior=log_prior)
 

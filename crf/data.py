@@ -70,8 +70,8 @@ def _parser_of_large(path):
     lines = [decoded(line, path, number) for number, line in enumerate(first, 1)]
     if forms.looks_like_columns(lines):
         raise InputError(f"{path} should hold sentences, one a line. Received: columns, such as "
-                         f"{lines[0].strip()[:60]!r}, which are read into memory and so take at most "
-                         f"{reading.LARGE:,} bytes")
+                         f"{lines[0].strip()[:60]!r}; a file of columns is read into memory and may "
+                         f"have {reading.LARGE:,} bytes at most")
     return forms.parser_for(lines, path)
 
 

@@ -100,8 +100,9 @@ class Features:
         if (folder / "new_words.txt").is_file():       # younger than the corpus, written by hand
             own += map(normalise, read_text(folder / "new_words.txt").splitlines())
         if any(len(pair) != 2 for pair in bigrams):
+            wrong = next(pair for pair in bigrams if len(pair) != 2)
             raise InputError(f"{folder / 'bigrams.txt'} should hold two characters a line. "
-                             "Received: another line")
+                             f"Received: {wrong[:30]!r}")
         return cls(vocab, bigrams, known, own)
 
     def save(self, folder):

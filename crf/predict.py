@@ -75,9 +75,9 @@ def folder_of(config):
         return WEIGHTS / STANDARDS[config.standard]
     if config.standard != "sxu":
         raise InputError(in_users_language(
-            "--fast is for --standard sxu, which alone has a smaller model. Received: --standard "
-            f"{config.standard}",
-            f"--fast 只有 --standard sxu 的小模型。收到：--standard {config.standard}"))
+            "--fast expects --standard sxu, the only standard with a smaller model. "
+            f"Received: --standard {config.standard}",
+            f"--fast 只能与 --standard sxu 同用：别的标准没有小模型。收到：--standard {config.standard}"))
     return WEIGHTS / "fast"
 
 

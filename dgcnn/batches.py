@@ -69,7 +69,7 @@ class PassageBatches(ShuffledBatches):
         for question in questions:
             self._add(question)
         if not self.pairs:
-            raise InputError("expected passages to train on. Received: none whose answer stands in it")
+            raise InputError("expected training passages that hold their answers. Received: none")
         self.similar = self._similar_passages() if exchange else {}
         super().__init__(run, len(self.pairs))
 

@@ -79,7 +79,7 @@ class SecondStage(keras.callbacks.Callback):
         for variable in optimizer.variables:          # at step 0 the averages take the weights as they are
             variable.assign(ops.zeros_like(variable))
         optimizer.learning_rate = rate / 10
-        print(f"the best epoch so far, at a learning rate of {rate / 10:g}", flush=True)
+        print(f"continuing from the best epoch, at a learning rate of {rate / 10:g}", flush=True)
 
 
 def second_stage(scores, last, patience=0):

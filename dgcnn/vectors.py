@@ -76,8 +76,8 @@ def load_vectors(path, counts, most):
         if _writable(words[i]):
             rows.setdefault(words[i], i)
     found = sum(counts[word] for word in rows) / max(1, counts.total())
-    print(f"vectors: {len(rows):,} of {path.name}, {vectors.shape[1]} numbers each, for {found:.0%} of the "
-          f"data's words", flush=True)
+    print(f"vectors: {len(rows):,} of {path.name}, {vectors.shape[1]} numbers each; they cover {found:.0%} "
+          "of the data's words", flush=True)
     return list(rows), vectors[list(rows.values())]
 
 
@@ -99,15 +99,15 @@ def _refuse_other_words(path, words, counts):
     another encoding.
 
     Where the data are Chinese, that is of their Chinese words: digits and punctuation stand in any file."""
-    judged, which = counts, "them"
+    judged, which = counts, "the data's words"
     chinese = {word: count for word, count in counts.items() if any(map(is_han, word))}
     if 10 * sum(chinese.values()) > counts.total():
-        judged, which = chinese, "those with Chinese characters"
+        judged, which = chinese, "the data's words with Chinese characters"
     share = sum(judged.get(word, 0) for word in set(words)) / max(1, sum(judged.values()))
     if judged and share < LEAST_SHARE:
         examples = ", ".join(repr(word[:20]) for word in words[:5])
         raise InputError(f"{path} should hold vectors of the words of the data. Received: words such as "
-                         f"{examples}, for {share:.1%} of {which}")
+                         f"{examples}; vectors for {share:.1%} of {which}")
 
 
 def _encoding_of(words, path):

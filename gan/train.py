@@ -300,8 +300,8 @@ def check_backend(config):
         raise InputError(f"gan trains on the backends {', '.join(BACKENDS[:-1])} and {BACKENDS[-1]}. "
                          f"Received: KERAS_BACKEND={backend}")
     if config.devices != 1 and backend == "tensorflow":
-        raise InputError("--devices expects 1 for gan on TensorFlow: MirroredStrategy cannot run its step of "
-                         f"two optimizers. KERAS_BACKEND=jax shares its batches. Received: {config.devices}")
+        raise InputError("--devices expects 1 for gan on TensorFlow: MirroredStrategy cannot run a step of "
+                         f"two optimizers. KERAS_BACKEND=jax can share batches. Received: {config.devices}")
 
 
 def check_options(config):

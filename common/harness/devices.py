@@ -59,7 +59,7 @@ def _join_processes():
         jax.distributed.initialize(**_place_among_processes(), initialization_timeout=MISSING,
                                    heartbeat_timeout_seconds=SILENCE)
     except (RuntimeError, ValueError) as error:
-        raise InputError("this process could not join the others: "
+        raise InputError("this process could not join the other processes: "
                          f"{str(error).splitlines()[0]:.300}") from error
     sys.excepthook = _end_with_traceback
     if process_index():
@@ -108,10 +108,10 @@ def distribute(config):
     wanted = len(found) if process_count() > 1 or config.devices == 0 else config.devices
     if not 0 < wanted <= len(found):
         raise InputError(in_users_language(
-            f"--devices expects 0, for all, to {len(found)}, as many as {keras.backend.backend()} finds. "
-            f"Received: {config.devices}",
-            f"--devices 应在 0（全部）到 {len(found)}（{keras.backend.backend()} 找到的设备数）之间。"
-            f"收到：{config.devices}"))
+            f"--devices expects 0 to {len(found)}, the number that {keras.backend.backend()} finds; 0 takes "
+            f"all. Received: {config.devices}",
+            f"--devices 应在 0 到 {len(found)} 之间：{keras.backend.backend()} 找到 {len(found)} 个设备，"
+            f"0 是全部。收到：{config.devices}"))
     if wanted == 1:
         return
     if config.batch_size % wanted:

@@ -35,9 +35,9 @@ MOST = 1024                                # processes
 GRACE = 10                                 # seconds in which the others of this machine may end by themselves
 BAD_INPUT = 2                             # exit code of a script that has said what is wrong with its options
 LOST_ADVICE = (
-    ". If it speaks of a connection, a heartbeat or the coordination service, "
-    "another one was lost before it.\n"
-    "The run continues after its last whole epoch with --resume and its folder as the script's options.")
+    ". If its error speaks of a connection, a heartbeat or the coordination service, "
+    "another process was lost before it.\n"
+    "The script's option --resume with the run's folder continues the run after its last whole epoch.")
 
 
 def main(arguments=None):
@@ -45,11 +45,11 @@ def main(arguments=None):
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--processes", type=int, help="processes that train together")
     parser.add_argument("--process-id", type=int,
-                        help="the number of this one, from 0; left out: starts all of them here")
+                        help="number of this process, from 0; without it all processes start here")
     parser.add_argument("--coordinator",
-                        help="HOST:PORT on the machine of process 0, to be reached from all of them")
-    parser.add_argument("script", help="such as vae/train.py")
-    parser.add_argument("options", nargs=argparse.REMAINDER, help="of the script")
+                        help="HOST:PORT on the machine of process 0, which all processes can reach")
+    parser.add_argument("script", help="script to start, such as vae/train.py")
+    parser.add_argument("options", nargs=argparse.REMAINDER, help="options of the script")
     options = parser.parse_args(arguments)
     if os.environ.get("KERAS_BACKEND", "jax") != "jax":
         parser.error(f"several processes train on the JAX backend alone: expected KERAS_BACKEND=jax or none. "
@@ -75,7 +75,7 @@ def environments(processes, process, coordinator, environment):
         scheduled = any(set(names) <= set(environment) for names in SCHEDULERS)
         if scheduled and process is None and coordinator is None:
             return [{COORDINATOR: SCHEDULER}]
-        raise ValueError("expected --processes, or a job of SLURM or Open MPI with one task a process")
+        raise ValueError("expected --processes, or a job of SLURM or Open MPI with one task for each process")
     if not 1 <= processes <= MOST:
         raise ValueError(f"--processes expects 1 to {MOST:,}. Received: {processes}")
     if process is not None:

@@ -19,10 +19,14 @@ import re
 import sys
 import tempfile
 
+from common.harness.language import in_users_language
+
 LEVEL = "TF_CPP_MIN_LOG_LEVEL"
 GPU = pathlib.Path("/dev/nvidia0")
-UNUSED = ("note: this machine has an NVIDIA GPU that TensorFlow does not use; computing on the CPU. "
-          "pip install 'tensorflow[and-cuda]' brings what it needs")
+UNUSED = ("note: TensorFlow does not use the NVIDIA GPU of this machine, but the CPU. "
+          "pip install 'tensorflow[and-cuda]' installs what TensorFlow needs for the GPU")
+CHINESE_UNUSED = ("注意：TensorFlow 没有用上本机的 NVIDIA 显卡，在用 CPU 计算。"
+                  "所需的库可用 pip install 'tensorflow[and-cuda]' 安装")
 # Lines of level I, and those of a machine without a GPU or with several plugins for one.
 IDLE = re.compile(r"WARNING: All log messages before absl::InitializeLog|To enable the following instructions"
                   r"|I\d{4} \d\d:|[-\d]+ [\d:.]+: I |.*(failed call to cuInit"
@@ -111,4 +115,4 @@ def tell_unused(tensorflow):
     """A note where there is a GPU that TensorFlow cannot use: its own words are held back."""
     if GPU.exists() and os.environ.get("CUDA_VISIBLE_DEVICES") not in ("", "-1"):
         if not tensorflow.config.list_physical_devices("GPU"):
-            print(UNUSED, file=sys.stderr)
+            print(in_users_language(UNUSED, CHINESE_UNUSED), file=sys.stderr)

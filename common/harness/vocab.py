@@ -58,7 +58,7 @@ class Vocab:
         kept = sorted((-count, character) for character, count in counts.items() if count >= min_count)
         if not kept:
             raise InputError(f"expected text with characters that occur at least {min_count} times. "
-                             f"Received: {len(counts)} different characters, none as often")
+                             f"Received: {len(counts)} different characters, none of them as often")
         return cls(character for _, character in kept)
 
     def __len__(self):

@@ -258,7 +258,7 @@ def test_a_scorer_re_ranks_the_best_answers():
     # more than the pool has: the first answers stay
     many = robot.answers("春风", 40)
     assert len(many) == 40 and many[0].text == found[0].text
-    with pytest.raises(InputError, match="--no-rerank does without. Received: .* not the same"):
+    with pytest.raises(InputError, match="--no-rerank needs no scorer. Received: .* not the same"):
         Robot(model, VOCAB, scorer=Likes("山", Vocab("山水")))
 
 
@@ -432,7 +432,7 @@ def test_other_wrong_data(tmp_path):
     (tmp_path / "x.tsv").write_bytes("晚风\t夜雨\n".encode("gb18030"))
     with pytest.raises(InputError, match="UTF-8"):
         data.read_pairs(tmp_path / "x.tsv")
-    with pytest.raises(InputError, match="as many lines. Received: 2 and 3"):
+    with pytest.raises(InputError, match="same number of lines. Received: 2 and 3"):
         data.read_pairs(write(tmp_path, "in.txt", "山\n"), write(tmp_path, "out.txt", "水\n云\n"))
 
 

@@ -580,10 +580,10 @@ def test_vectors_of_other_words_than_the_datas_are_refused(tmp_path):
     """Digits and punctuation, which any file has, do not count where the data are Chinese."""
     path = write(tmp_path, "x.txt", "the 1 2\n, 3 4\n8 5 6\nof 7 8\n")
     chinese = collections.Counter({"海拔": 50, "的": 49, ",": 99, "8": 90})
-    with pytest.raises(InputError, match="words of the data. Received: words such as 'the', ',', '8', 'of', "
-                                         "for 0.0% of those with Chinese"):
+    with pytest.raises(InputError, match="words of the data. Received: words such as 'the', ',', '8', 'of'; "
+                                         "vectors for 0.0% of the data's words with Chinese"):
         vectors.load_vectors(path, chinese, 9)
-    with pytest.raises(InputError, match="for 0.0% of them"):
+    with pytest.raises(InputError, match="for 0.0% of the data's words"):
         vectors.load_vectors(path, collections.Counter({"and": 3}), 9)
     write(tmp_path, "x.txt", "the 1 2\n的 3 4\n")
     assert vectors.load_vectors(path, chinese, 9)[0] == ["的", "the"]
