@@ -5,7 +5,8 @@ Beside the weights that are trained an average of them is kept, Θ ← αΘ + (1
     2018       ExponentialMovingAverage(model).inject(), apply_ema_weights(), reset_old_weights()
     Keras 3    built in: Adam(use_ema=True, ema_momentum=0.999), and the callback SwapEMAWeights, which puts
                the average in place for validation. fit ends with the average in the model. Statistics of
-               batch normalisation are not averaged with the weights: they have an average of their own
+               batch normalisation are not averaged with the weights, as they were in 2018:
+               AveragedStatistics does that, and without it the average may be worse than the weights
 
     python more/keras_tricks/ema.py            minutes: a residual network on 10,000 images of CIFAR-10
     python more/keras_tricks/ema.py --table    three seeds
@@ -38,6 +39,9 @@ def check():
 
 # ------------------------------------------------------------------------------------------------------- demo
 
+CURVES = "weights", "average", "average, statistics too"
+
+
 def build_resnet(shape, classes, blocks=3, widths=(16, 32, 64)):
     """ResNet20, as for CIFAR-10: 3 × 3 blocks of two convolutions, 272,474 parameters with 3 channels."""
     layers = keras.layers
@@ -59,21 +63,62 @@ def build_resnet(shape, classes, blocks=3, widths=(16, 32, 64)):
     return keras.Model(x, layers.Dense(classes)(layers.GlobalAveragePooling2D()(h)))
 
 
-class BothWeights(keras.callbacks.Callback):
-    """Accuracy after each epoch with the weights and with their average.
+class AveragedStatistics(keras.callbacks.Callback):
+    """Averages the statistics of batch normalisation as the optimizer averages the weights.
+
+    Averaged weights need statistics of their own: those of the latest weights are of another network. The
+    first average is what the statistics are after the first step.
 
     Args:
-        x, y: images and labels.
+        momentum: α, what the average keeps of itself at each step, as the optimizer's ema_momentum.
 
     Example:
-        callback = BothWeights(np.zeros((2, 8, 8, 3)), np.zeros(2))
+        callback = AveragedStatistics(0.999)
 
     Reference: 苏剑林, “让Keras更酷一些！”：中间变量、权重滑动和安全生成器, https://kexue.fm/archives/6575
     """
 
-    def __init__(self, x, y):
+    def __init__(self, momentum=0.999):
         super().__init__()
-        self.x, self.y, self.log = x, y, {"weights": [], "average": []}
+        self.momentum, self.averages = momentum, None
+
+    def variables(self):
+        """The moving means and variances of the model."""
+        return [variable for variable in self.model.non_trainable_variables
+                if variable.path.endswith(("moving_mean", "moving_variance"))]
+
+    def on_train_batch_end(self, batch, logs=None):
+        values = [np.array(variable) for variable in self.variables()]
+        if self.averages is None:
+            self.averages = values
+        for average, value in zip(self.averages, values):
+            average += (1 - self.momentum) * (value - average)
+
+    def swap(self):
+        """Exchanges the statistics of the model and their averages."""
+        for i, variable in enumerate(self.variables()):
+            value = np.array(variable)
+            variable.assign(self.averages[i])
+            self.averages[i] = value
+
+
+class BothWeights(keras.callbacks.Callback):
+    """Accuracy after each epoch with the weights, with their average, and with averaged statistics, too.
+
+    Args:
+        x, y: images and labels.
+        statistics: the AveragedStatistics of the same training.
+
+    Example:
+        callback = BothWeights(np.zeros((2, 8, 8, 3)), np.zeros(2), AveragedStatistics())
+
+    Reference: 苏剑林, “让Keras更酷一些！”：中间变量、权重滑动和安全生成器, https://kexue.fm/archives/6575
+    """
+
+    def __init__(self, x, y, statistics):
+        super().__init__()
+        self.x, self.y, self.statistics = x, y, statistics
+        self.log = {name: [] for name in CURVES}
 
     def accuracy(self):
         logits = self.model.predict(self.x, batch_size=250, verbose=0)
@@ -82,11 +127,16 @@ class BothWeights(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         swap = keras.callbacks.SwapEMAWeights()
         swap.set_model(self.model)
-        self.log["weights"].append(self.accuracy())
+        found = [self.accuracy()]
         swap.on_test_begin()
-        self.log["average"].append(self.accuracy())
+        found.append(self.accuracy())
+        self.statistics.swap()
+        found.append(self.accuracy())
+        self.statistics.swap()
         swap.on_test_end()
-        print(f"epoch {epoch + 1}: {self.log['weights'][-1]:.3f}, average {self.log['average'][-1]:.3f}",
+        for name, value in zip(CURVES, found):
+            self.log[name].append(value)
+        print(f"epoch {epoch + 1}: " + ", ".join(f"{name} {log[-1]:.3f}" for name, log in self.log.items()),
               flush=True)
 
 
@@ -97,8 +147,10 @@ def train(seed, config, train_part, test_part):
     model = build_resnet(x.shape[1:], int(y.max()) + 1, 1 if config.smoke else 3)
     optimizer = keras.optimizers.Adam(1e-3, use_ema=True, ema_momentum=config.momentum)
     model.compile(optimizer, keras.losses.SparseCategoricalCrossentropy(from_logits=True))
-    both = BothWeights(x_test, y_test)
-    model.fit(x, y, batch_size=config.batch_size, epochs=config.epochs, callbacks=[both], verbose=0)
+    statistics = AveragedStatistics(config.momentum)
+    both = BothWeights(x_test, y_test, statistics)
+    model.fit(x, y, batch_size=config.batch_size, epochs=config.epochs, callbacks=[statistics, both],
+              verbose=0)
     return both.log
 
 
@@ -118,7 +170,7 @@ def demo(config):
         train_part, test_part = [(x[:200], y[:200]) for x, y in (train_part, test_part)]
     run = further.start(config, "ema")
     figure = Figure(figsize=(5, 3.2), layout="constrained")
-    axes, found = figure.subplots(), {"weights": [], "average": []}
+    axes, found = figure.subplots(), {name: [] for name in CURVES}
     for seed in range(config.seed, config.seed + (3 if config.table else 1)):
         log = train(seed, config, train_part, test_part)
         for name, curve in log.items():
@@ -151,7 +203,7 @@ def main():
 
     further.main(
         demo, __doc__,
-        epochs=(12, cli.Between(1, 10_000), "Passes over the training images."),
+        epochs=(8, cli.Between(1, 10_000), "Passes over the training images."),
         batch_size=(32, cli.Between(1, 10_000), "Images in one step of the optimizer."),
         momentum=(0.999, cli.Between(above=0, below=1), "α, what the average keeps of itself at each step."))
 

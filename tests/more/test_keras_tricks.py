@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from more.keras_tricks.center_loss import CenterLoss, build_classifier, within
+from more.keras_tricks.ema import AveragedStatistics
 from more.keras_tricks.heun import Heun
 from more.keras_tricks.lazy_embedding import LazyEmbedding, encoded
 from more.keras_tricks.lookahead import Lookahead
@@ -290,3 +291,29 @@ def test_batches_have_each_row_once_and_another_order_in_each_epoch():
 def test_words_are_pairs_of_neighbours():
     found = encoded(["房间很好", "好"], {"房间": 0, "很好": 1}, 3)
     assert found.tolist() == [[1, 2, 0], [3, 0, 0]]                 # no row of nothing but padding
+
+
+# --------------------------------------------------------------------------------------------------- averages
+
+def test_statistics_are_averaged_as_weights_are():
+    """From the statistics after the first step on, α at each step; swapped twice they are what they were."""
+    class Seen(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            seen.append(np.array(self.model.layers[1].moving_mean))
+
+    seen, averaged = [], AveragedStatistics(0.7)
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dropout(0.1),
+                              keras.layers.BatchNormalization(momentum=0.5), keras.layers.Dense(1)])
+    model.compile(keras.optimizers.SGD(0.01, use_ema=True, ema_momentum=0.7), "mse")
+    x = np.random.default_rng(0).normal(2.0, 1.0, (40, 3)).astype("float32")
+    model.fit(x, x[:, :1], batch_size=8, verbose=0, callbacks=[Seen(), averaged])
+    expected = seen[0]
+    for value in seen[1:]:
+        expected = 0.7 * expected + 0.3 * value
+    batch_norm = model.layers[1]
+    latest = np.array(batch_norm.moving_mean)
+    averaged.swap()
+    np.testing.assert_allclose(np.array(batch_norm.moving_mean), expected, rtol=1e-5)
+    averaged.swap()
+    np.testing.assert_array_equal(np.array(batch_norm.moving_mean), latest)
+    assert len(averaged.variables()) == 2                      # the seed of dropout is none
