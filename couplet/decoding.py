@@ -19,8 +19,8 @@ FULL_WIDTH = str.maketrans(",?!:;", "，？！：；")           # as the traini
 @dataclass
 class Rules:
     """What an answer must keep. In the 3,834 test couplets the second line has no character of the first (in
-    the training couplets 6 % have one, some by mistake), 99 % repeat a character where the first line does,
-    and 0.3 % elsewhere."""
+    the training couplets 6 % have one, some by mistake), and it repeats a character where the first line does
+    and nowhere else."""
 
     forbid: Literal["none", "position", "line"] = "line"
     """Characters that the answer may not have: the first line's at the same position, as in the article; or
