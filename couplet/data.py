@@ -59,7 +59,7 @@ def how_to_get_data():
         f"      ones: get {HOME}\n"
         f"      and unpack it in {cache_folder()}, or name your files with --data.",
         "注意：这是自带的少量对联，学不到什么。README 里的数字要用真实的对联：\n"
-        f"      请下载 {HOME}，\n"
+        f"      请下载 {HOME}\n"
         f"      解压到 {cache_folder()}，或用 --data 指定你的文件。")
 
 

@@ -137,7 +137,7 @@ def cifar10():
             f"cifar10 is not in the cache and could not be downloaded ({reason}): get {CIFAR10.url} "
             f"elsewhere and put it at {target}.",
             f"缓存里没有 cifar10，也下载不了（{reason}）："
-            f"请另行下载 {CIFAR10.url}，存为 {target}。")) from error
+            f"请另行下载 {CIFAR10.url} 并存为 {target}。")) from error
     return from_cifar10_archive(path)
 
 

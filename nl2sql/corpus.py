@@ -26,8 +26,8 @@ FILES = {"train": "train", "valid": "val", "test": "test"}       # part → how 
 USES = {"train": "train on", "valid": "validate with", "test": "test on"}
 NOTE = ("NOTE: this is the built-in corpus, not TableQA: clone github.com/ZhuiyiTechnology/TableQA and name "
         "its folder with --data.")
-CHINESE_NOTE = ("注意：这是自带的语料，不是 TableQA：请克隆 github.com/ZhuiyiTechnology/TableQA，"
-                "用 --data 指定它的目录。")
+CHINESE_NOTE = ("注意：这是自带的语料，不是 TableQA：请克隆 github.com/ZhuiyiTechnology/TableQA "
+                "并用 --data 指定它的目录。")
 
 
 @dataclass

@@ -57,7 +57,7 @@ def how_to_get_data():
         f"      ones: git clone --depth 1 {HOME}\n"
         f"      in {cache_folder()}, or name your copy's folder 全唐诗 with --data.",
         "注意：这是自带的少量诗句，学不到什么。README 里的数字要用真实的诗：请在\n"
-        f"      {cache_folder()} 里 git clone --depth 1 {HOME}，\n"
+        f"      {cache_folder()} 里 git clone --depth 1 {HOME}\n"
         "      或用 --data 指定你那份的全唐诗目录。")
 
 

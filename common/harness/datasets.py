@@ -225,10 +225,10 @@ def _advice(downloads):
     target = cache_folder() / downloads[0].path
     if len(downloads) == 1:
         return in_users_language(f"get {downloads[0].url} elsewhere and put it at {target}",
-                                 f"请另行下载 {downloads[0].url}，存为 {target}")
+                                 f"请另行下载 {downloads[0].url} 并存为 {target}")
     urls = ", ".join(download.url for download in downloads)
     return in_users_language(f"get {urls} elsewhere and put them into {target.parent}",
-                             f"请另行下载 {urls}，放进 {target.parent}")
+                             f"请另行下载 {urls} 并放进 {target.parent}")
 
 
 def _read_images(path, size, name, stream=False):

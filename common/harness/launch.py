@@ -25,6 +25,9 @@ import subprocess
 import sys
 import time
 
+from common.harness.console import print_error
+from common.harness.language import in_users_language
+
 # What a process finds in its environment, see environments() and devices.join.
 COORDINATOR, PROCESSES = "KEXUE_COORDINATOR", "KEXUE_PROCESSES"
 PROCESS, LOCAL = "KEXUE_PROCESS", "KEXUE_LOCAL_DEVICE"
@@ -38,6 +41,9 @@ LOST_ADVICE = (
     ". If its error speaks of a connection, a heartbeat or the coordination service, "
     "another process was lost before it.\n"
     "The script's option --resume with the run's folder continues the run after its last whole epoch.")
+CHINESE_LOST_ADVICE = (
+    "。如果报错里有 connection、heartbeat 或 coordination service，说明在它之前另一个进程已经断开。\n"
+    "用脚本的 --resume 加运行目录，可从最后完成的一轮继续。")
 
 
 def main(arguments=None):
@@ -124,10 +130,17 @@ def _report_failure(children, settings):
     """Says which process failed, and returns its exit code."""
     failed = next(i for i, child in enumerate(children) if child.poll())
     code, setting = children[failed].returncode, settings[failed]
-    which = f"process {setting[PROCESS]} of {setting[PROCESSES]}" if PROCESSES in setting else "this process"
-    how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with code {code}"
-    advice = "" if code == BAD_INPUT else LOST_ADVICE
-    print(f"error: {which} {how}, so the others stop{advice}", file=sys.stderr, flush=True)
+    which, chinese_which = "this process", "本进程"
+    if PROCESSES in setting:
+        which = f"process {setting[PROCESS]} of {setting[PROCESSES]}"
+        chinese_which = f"{setting[PROCESSES]} 个进程中的 {setting[PROCESS]} 号"
+    how, chinese_how = f"ended with code {code}", f"以代码 {code} 退出"
+    if code < 0:
+        name = signal.Signals(-code).name
+        how, chinese_how = f"was killed by {name}", f"被 {name} 杀掉"
+    advice = "" if code == BAD_INPUT else in_users_language(LOST_ADVICE, CHINESE_LOST_ADVICE)
+    print_error(in_users_language(f"{which} {how}, so the others stop{advice}",
+                                  f"{chinese_which}{chinese_how}，其余的随之停止{advice}"))
     return code
 
 
