@@ -36,7 +36,7 @@ SIZES = {"vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads"
 LARGEST = 64                                                       # GPT2_ML has 48 layers
 
 
-def build(model, config, seed=0, **options):
+def build(model, config, seed=0, deviation=0.02, **options):
     """A model of bert4keras with random weights; its .model is the Keras model.
 
     The weights are drawn here: bert4keras gives the kernels of an attention one initializer, and one
@@ -46,6 +46,7 @@ def build(model, config, seed=0, **options):
         model: bert4keras' name of it, such as "bert" or "gpt2_ml", or a class derived from its classes.
         config: the sizes, in the words of Google's bert_config.json.
         seed: of the weights.
+        deviation: standard deviation of the random kernels and embeddings; 0.02 is that of BERT.
         **options: what else build_transformer_model takes.
 
     Raises:
@@ -61,7 +62,7 @@ def build(model, config, seed=0, **options):
     rng = np.random.default_rng(seed)
     for weight in built.model.trainable_weights:
         if len(weight.shape) > 1:
-            weight.assign(0.02 * np.clip(rng.standard_normal(weight.shape, "float32"), -2, 2))
+            weight.assign(deviation * np.clip(rng.standard_normal(weight.shape, "float32"), -2, 2))
     return built
 
 
