@@ -227,7 +227,7 @@ def test_files_larger_than_memory(tmp_path, monkeypatch, capsys):
     found = data.load_corpus(str(path)).train
     assert list(found) == expected and found[np.array([20, 3])] == [expected[20], expected[3]]
     assert "have tags" in capsys.readouterr().out
-    with pytest.raises(InputError, match="columns, .* read into memory .* at most 1,000 bytes"):
+    with pytest.raises(InputError, match="columns, .* read into memory .* 1,000 bytes at most"):
         data.load_corpus(str(write(tmp_path, *columns(SENTENCES, "BMES"))))
 
 

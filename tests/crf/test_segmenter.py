@@ -303,7 +303,7 @@ def test_every_standard_has_a_model_of_its_own(capsys):
     for standard, words in [("sxu", "江泽民 说\n"), ("pku", "江 泽民 说\n")]:      # surnames apart
         predict.predict(predict.Config((text,), standard=standard))
         assert capsys.readouterr().out == words
-    with pytest.raises(InputError, match="--fast is for --standard sxu.* Received: --standard pku"):
+    with pytest.raises(InputError, match="--fast expects --standard sxu.* Received: --standard pku"):
         predict.predict(predict.Config((text,), standard="pku", fast=True))
 
 

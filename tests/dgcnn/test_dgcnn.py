@@ -352,7 +352,7 @@ def test_passages_that_cannot_be_labelled_are_not_trained_on():
     bad = Question("1", QUESTION, [Passage(TEXT, ("黄山",))], "x", ("黄山",))
     none = Question("2", QUESTION, [Passage(TEXT)], "x")
     assert PassageBatches(run_of(), [bad, none], Encoder(VOCAB)).samples == 1
-    with pytest.raises(InputError, match="passages to train on. Received: none"):
+    with pytest.raises(InputError, match="training passages that hold their answers. Received: none"):
         PassageBatches(run_of(), [bad], Encoder(VOCAB))
 
 
