@@ -185,7 +185,7 @@ def build_classifier(config, rate, seed=0, shorten=True, checkpoint=None, expect
         layer.set_weights([expected_embeddings(layer.get_weights()[0], expected)])
     tokens = keras.Input((None,), dtype="int32")
     cls = bert.model([tokens, tf.zeros_like(tokens)])[:, 0]
-    initial = keras.initializers.RandomNormal(stddev=0.02, seed=seed)
+    initial = keras.initializers.RandomNormal(stddev=config["hidden_size"] ** -0.5, seed=seed)
     return keras.Model(tokens, keras.layers.Dense(1, kernel_initializer=initial)(cls))
 
 
