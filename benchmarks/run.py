@@ -1,17 +1,20 @@
 """Speed of each article and layer beside what a reader would run instead, as one table.
 
     make bench                  sets up PyTorch, and the original's Keras 2 where Python 3.7 is installed
-    python benchmarks/run.py --rounds 5
+    python benchmarks/run.py --rounds 3 --threads 2
     python benchmarks/run.py --article crf
     python benchmarks/run.py --article couplet --task mixers
 
 Contenders are the files of benchmarks/<article>/, each measured by benchmarks/clock.py in a process of its
-own. They take turns (A B C A B C ...), so that a machine whose speed drifts is unfair to none; quoted are
-medians over all rounds, and the ratio of ours, which is the first, to each. Random data of the real shape:
-speed does not depend on the pixels. Writes benchmarks/results.json.
+own. They take turns (A B C A B C ...), so that a machine whose speed drifts is unfair to none. Each runs on
+one core and on two, and the better median counts; quoted is the ratio of ours, which is the first, to each,
+and the smallest and largest ratio of a round. Random data of the real shape: speed does not depend on the
+pixels. Writes benchmarks/results.json.
 """
 
+import collections
 import importlib
+import itertools
 import json
 import os
 import pathlib
@@ -30,14 +33,17 @@ from common.harness.writing import ROOT, shown, write_json
 FOLDER = ROOT / "benchmarks"
 RESULTS = FOLDER / "results.json"
 ARTICLES = sorted(path.parent.name for path in FOLDER.glob("*/tasks.py"))
+THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "TF_NUM_INTRAOP_THREADS")
 ABSENT = "not installed:"
 KERAS2 = os.environ.get("KERAS2_PYTHON", str(ROOT / ".venv-keras2/bin/python"))
 
 
 @dataclass
 class Config:
-    rounds: Annotated[int, cli.Between(1, 1000)] = 3
-    """Processes of each contender; each reports some epochs after a warm-up."""
+    rounds: Annotated[int, cli.Between(1, 1000)] = 5
+    """Processes of each contender on each number of cores; each reports some epochs after a warm-up."""
+    threads: tuple[int, ...] = (1, 2)
+    """Cores, and so threads, that a contender gets; the better number counts."""
     article: str = ""
     """Run the folders of benchmarks/ whose names begin with this; empty: all."""
     task: str = ""
@@ -49,13 +55,31 @@ def tasks_of(article):
     return importlib.import_module(f"benchmarks.{article}.tasks").TASKS
 
 
-def measure(article, contender):
+def parts_of(contender):
+    """(environment, file, arguments) of a contender such as "KERAS_BACKEND=jax ours answers"."""
+    words = contender.split()
+    environment = dict(word.split("=") for word in words if "=" in word)
+    file, *arguments = [word for word in words if "=" not in word]
+    return environment, file, arguments
+
+
+def on_cores(count):
+    """A function for a new process that leaves it so many cores, where the system can."""
+    if hasattr(os, "sched_setaffinity"):
+        chosen = sorted(os.sched_getaffinity(0))[:count]
+        return lambda: os.sched_setaffinity(0, chosen)
+    return None
+
+
+def measure(article, contender, threads):
     """Samples per second of each epoch, or the reason why there are none."""
-    file, *arguments = contender.split()
+    environment, file, arguments = parts_of(contender)
     interpreter = KERAS2 if file == "keras2" else sys.executable
     command = [interpreter, "-m", f"benchmarks.{article}.{file}", *arguments]
+    environment = {**os.environ, **dict.fromkeys(THREADS, str(threads)), **environment}
     try:
-        result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=600)
+        result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=600,
+                                env=environment, preexec_fn=on_cores(threads))
     except FileNotFoundError:
         return f"{ABSENT} {pathlib.Path(interpreter).parent.parent.name}"
     except subprocess.TimeoutExpired:
@@ -66,41 +90,76 @@ def measure(article, contender):
     return json.loads(result.stdout.strip().splitlines()[-1])
 
 
-def rounds_of(article, contenders, rounds):
-    """contender → its speeds of all rounds, or why it has none."""
-    found = {contender: [] for contender in contenders}
-    for _ in range(rounds):
-        for contender, speeds in found.items():
-            if isinstance(speeds, str):
-                continue
-            outcome = measure(article, contender)
-            found[contender] = outcome if isinstance(outcome, str) else speeds + outcome
-    return found
+def rounds_of(article, contenders, config):
+    """contender → (its speeds, a list for each round, on the better number of cores; that number), or why it
+    has none."""
+    found, failed = collections.defaultdict(list), {}
+    for _ in range(config.rounds):
+        for threads in config.threads:
+            for contender in contenders:
+                if contender in failed:
+                    continue
+                outcome = measure(article, contender, threads)
+                if isinstance(outcome, str):
+                    failed[contender] = outcome
+                else:
+                    found[contender, threads].append(outcome)
+    chosen = dict(failed)
+    for contender in contenders:
+        if contender not in failed:
+            chosen[contender] = better({threads: found[contender, threads] for threads in config.threads})
+    return {contender: chosen[contender] for contender in contenders}
 
 
-def rows_of(article, task, unit, contenders, rounds, absent):
+def better(speeds):
+    """(rounds, threads) with the highest median."""
+    threads = max(speeds, key=lambda threads: statistics.median(itertools.chain(*speeds[threads])))
+    return speeds[threads], threads
+
+
+def row_of(rounds, threads, ours):
+    """The numbers of a contender, beside the rounds of ours, which took turns with it."""
+    speeds = list(itertools.chain(*rounds))
+    row = {"threads": threads, "rounds": len(rounds), "median": statistics.median(speeds),
+           "min": min(speeds), "max": max(speeds)}
+    if ours:
+        ratios = [statistics.median(mine) / statistics.median(theirs) for mine, theirs in zip(ours, rounds)]
+        row |= {"ours_is_times_as_fast": statistics.median(ratios), "least": min(ratios),
+                "most": max(ratios)}
+    return row
+
+
+def rows_of(article, task, contenders, config, absent):
     """Measures one task, prints its table and returns its rows. What is not installed is noted once, in the
     set `absent`."""
-    found, rows = rounds_of(article, contenders, rounds), []
-    print(f"\n{article}, {task}: {unit}\n{'':40}{'median':>10}{'min':>10}{'max':>10}   ours is")
+    unit, contenders = contenders
+    found = rounds_of(article, contenders, config)
+    print(f"\n{article}, {task}: {unit}\n{'':40}{'cores':>6}{'median':>10}{'min':>10}{'max':>10}   ours is")
     ours = next(iter(found.values()))
-    for contender, speeds in found.items():
+    ours = None if isinstance(ours, str) else ours[0]
+    rows = []
+    for contender, outcome in found.items():
         name = contenders[contender]
-        if isinstance(speeds, str):
-            if speeds not in absent:
-                print(f"{name:40}{speeds}")
-            if speeds.startswith(ABSENT):
-                absent.add(speeds)
+        if isinstance(outcome, str):
+            if outcome not in absent:
+                print(f"{name:40}{outcome}")
+            if outcome.startswith(ABSENT):
+                absent.add(outcome)
             continue
-        row = {"article": article, "task": task, "unit": unit, "contender": name,
-               "median": statistics.median(speeds), "min": min(speeds), "max": max(speeds)}
-        if not isinstance(ours, str):
-            row["ours_is_times_as_fast"] = statistics.median(ours) / row["median"]
-        speeds = "".join(f"{row[name]:10,.0f}" for name in ("median", "min", "max"))
-        print(f"{name:40}{speeds}"
-              f"{row.get('ours_is_times_as_fast', float('nan')):8.2f} times as fast", flush=True)
-        rows.append(row)
+        row = row_of(*outcome, ours)
+        speeds = "".join(f"{row[key]:10,.0f}" for key in ("median", "min", "max"))
+        ratio = "" if not ours else (f"{row['ours_is_times_as_fast']:8.2f} times as fast "
+                                     f"({row['least']:.2f} to {row['most']:.2f})")
+        print(f"{name:40}{row['threads']:6}{speeds}{ratio}", flush=True)
+        rows.append({"article": article, "task": task, "unit": unit, "contender": name} | row)
     return rows
+
+
+def keep(rows):
+    """Writes the rows; those of tasks that are not measured this time stay."""
+    before = json.loads(RESULTS.read_text())["rows"] if RESULTS.exists() else []
+    done = {(row["article"], row["task"]) for row in rows}
+    write_json(RESULTS, {"rows": rows + [row for row in before if (row["article"], row["task"]) not in done]})
 
 
 def main(config):
@@ -116,14 +175,13 @@ def main(config):
                          f"Received: {config.task}")
     about = {"commit": provenance.commit(), "machine": provenance.machine(),
              "versions": provenance.versions(["keras", "numpy", "tensorflow"])}
+    cores = os.cpu_count() or 1
+    config.threads = tuple(count for count in config.threads if count <= cores) or (1,)
     rows, absent = [], set()
     for article, task in measured:
-        unit, contenders = tasks_of(article)[task]
-        rows += [row | about for row in rows_of(article, task, unit, contenders, config.rounds, absent)]
-    if RESULTS.exists():                                  # the rows of what was not measured stay
-        before = json.loads(RESULTS.read_text())["rows"]
-        rows += [row for row in before if (row["article"], row["task"]) not in measured]
-    write_json(RESULTS, {"rows": rows})
+        new = rows_of(article, task, tasks_of(article)[task], config, absent)
+        rows += [row | about for row in new]
+        keep(rows)
     print(f"\n{about['machine']}; written to {shown(RESULTS)}")
 
 

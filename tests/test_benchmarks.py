@@ -16,8 +16,8 @@ CONTENDERS = sorted(path for folder in FOLDERS for path in (ROOT / "benchmarks" 
 @pytest.mark.parametrize("folder", FOLDERS)
 def test_each_task_names_contenders_that_are_there(folder):
     tasks = importlib.import_module(f"benchmarks.{folder}.tasks").TASKS
-    named = {contender.split()[0] for _, contenders in tasks.values() for contender in contenders}
-    files = {path.stem for path in (ROOT / "benchmarks" / folder).glob("*.py")} - {"tasks"}
+    named = {run.parts_of(contender)[1] for _, contenders in tasks.values() for contender in contenders}
+    files = {path.stem for path in (ROOT / "benchmarks" / folder).glob("*.py")} - {"tasks", "data"}
     assert named == files
 
 
@@ -47,13 +47,34 @@ def test_what_contenders_import_of_ours_exists(path):
                 assert alias.name in names_in(place.with_suffix(".py")), f"{node.module}.{alias.name}"
 
 
+ONCE = run.Config(rounds=2, threads=(1,))
+
+
 def test_what_is_not_installed_is_named_once(monkeypatch, capsys):
     outcomes = {"ours": [2.0], "jax": f"{run.ABSENT} 'jax'", "torch": "failed"}
-    monkeypatch.setattr(run, "measure", lambda article, contender: outcomes[contender])
+    monkeypatch.setattr(run, "measure", lambda article, contender, threads: outcomes[contender])
     names = {"ours": "ours", "jax": "Keras on JAX", "torch": "PyTorch"}
     absent = set()
     for task in ("training", "answers"):
-        rows = run.rows_of("crf", task, "samples/s", names, 2, absent)
+        rows = run.rows_of("crf", task, ("samples/s", names), ONCE, absent)
         assert [row["contender"] for row in rows] == ["ours"]
     out = capsys.readouterr().out
     assert out.count("not installed: 'jax'") == 1 and out.count("failed") == 2
+
+
+def test_each_contender_has_its_better_number_of_cores_and_the_ratios_of_rounds(monkeypatch):
+    speeds = {("ours", 1): iter([[8.0, 10.0, 12.0], [20.0]]), ("ours", 2): iter([[9.0], [9.0]]),
+              ("torch", 1): iter([[1.0], [1.0]]), ("torch", 2): iter([[5.0], [4.0]])}
+    monkeypatch.setattr(run, "measure", lambda article, contender, threads: next(speeds[contender, threads]))
+    config = run.Config(rounds=2, threads=(1, 2))
+    names = {"ours": "us", "torch": "them"}
+    ours, torch = run.rows_of("vae", "training", ("samples/s", names), config, set())
+    assert (ours["threads"], ours["median"], ours["min"], ours["max"]) == (1, 11.0, 8.0, 20.0)
+    assert (torch["threads"], torch["median"]) == (2, 4.5)
+    assert (torch["least"], torch["ours_is_times_as_fast"], torch["most"]) == (2.0, 3.5, 5.0)
+
+
+def test_a_contender_names_its_environment_its_file_and_its_arguments():
+    assert run.parts_of("KERAS_BACKEND=jax ours answers 1") == (
+        {"KERAS_BACKEND": "jax"}, "ours", ["answers", "1"])
+    assert run.parts_of("torch") == ({}, "torch", [])

@@ -5,6 +5,7 @@ TASKS = {
         "ours": "python couplet/train.py",
         "keras3": "Keras 3 layers, model.fit, defaults",
         "torch": "PyTorch 2, plain loop, fused Adam",
+        "KERAS_BACKEND=jax ours": "python couplet/train.py, Keras on JAX",
         "keras2": "original formulation, Keras 2.2.4",
     }),
     "mixers": ("couplets/s, three networks of the same size, vocabulary 8,000, lines of 7, batch 64", {
@@ -12,8 +13,9 @@ TASKS = {
         "ours bilstm": "python couplet/train.py --mixer bilstm",
         "ours attention": "python couplet/train.py --mixer attention",
     }),
-    "answers": ("single answers/s, lines of 7", {
+    "answers": ("single answers/s with the rules, from a typed line of 7 characters", {
         "ours answers": "python couplet/predict.py",
-        "torch answers": "PyTorch 2, argmax without rules",
+        "torch answers": "PyTorch 2, with the same rules",
+        "KERAS_BACKEND=jax ours answers": "python couplet/predict.py, Keras on JAX",
     }),
 }

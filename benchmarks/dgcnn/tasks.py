@@ -5,6 +5,7 @@ def answers(size):
     return (f"questions/s with a passage of 256 characters, {size} at a time", {
         f"ours answers {size}": "python dgcnn/predict.py",
         f"torch answers {size}": "PyTorch 2",
+        f"KERAS_BACKEND=jax ours answers {size}": "python dgcnn/predict.py, Keras on JAX",
         f"keras2 answers {size}": "original formulation, Keras 2.2.4",
     })
 
@@ -13,6 +14,7 @@ TASKS = {
     "training": ("samples/s, question of 16, passage of 256 characters, 128 channels, batch 128", {
         "ours": "python dgcnn/train.py",
         "torch": "PyTorch 2, plain loop, fused Adam",
+        "KERAS_BACKEND=jax ours": "python dgcnn/train.py, Keras on JAX",
         "keras2": "original formulation, Keras 2.2.4",
     }),
     "answers 1": answers(1),

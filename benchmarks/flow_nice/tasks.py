@@ -5,6 +5,7 @@ TASKS = {
         "ours": "python flow_nice/train.py",
         "keras3": "Keras 3 model.fit, defaults",
         "torch": "PyTorch 2, plain loop, fused Adam",
+        "KERAS_BACKEND=jax ours": "python flow_nice/train.py, Keras on JAX",
         "keras2": "original formulation, Keras 2.2.4",
         "limit": "its matrix products alone",
     }),

@@ -8,6 +8,7 @@ TASKS = {
         {
             "ours": "python gan/train.py",
             "torch": "PyTorch 2, channels last, fused Adam",
+            "KERAS_BACKEND=jax ours": "python gan/train.py, Keras on JAX",
             "keras2": "original formulation, Keras 2.2.4",
         },
     ),

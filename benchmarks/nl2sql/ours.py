@@ -12,46 +12,30 @@ from nl2sql import legacy_keras  # noqa: F401  (first: from here on `import kera
 # isort: split
 
 import keras
-import numpy as np
 
 from benchmarks import clock
+from benchmarks.nl2sql.data import LENGTH, SHAPES, questions
 from common.harness.folder import RunFolder
 from common.harness.memory import keep_freed_memory
 from nl2sql import train
 from nl2sql.augment import Samples
 from nl2sql.bert import build_bert, small_bert
-from nl2sql.characters import Characters
-from nl2sql.corpus import Record
 from nl2sql.encoder import Encoder
 from nl2sql.model import build_parser
 from nl2sql.parser import Parser
-from nl2sql.sql import Query
-from nl2sql.tables import Table
 
-SHAPES = {"small": (128, 4, 256), "base": (768, 12, 32)}          # channels, layers, samples of an epoch
 width, depth, samples = SHAPES[sys.argv[1]]
 keep_freed_memory()
-vocab = Characters.from_texts([])
-rng = np.random.default_rng(0)
-han = [vocab.tokens[i] for i in vocab.han]
-header = ["".join(rng.choice(han, 4)) for _ in range(8)]
-rows = [["".join(rng.choice(han, 3)), *map(float, rng.integers(1, 1000, 7))] for _ in range(20)]
-table = Table(header, rows)
-records = []
-for i in range(samples):
-    cell, number = table.rows[i % 20][0], int(rng.integers(1, 1000))
-    question = f"{''.join(rng.choice(han, 12))}{cell}的{header[1]}超过{number}"
-    records.append(Record(question + "".join(rng.choice(han, 30 - len(question))), table,
-                          Query(((2, 0),), ((0, 2, cell), (1, 0, str(number))), 1)))
-config = small_bert(vocab, width, depth, 160)
+vocab, records = questions(samples)
+config = small_bert(vocab, width, depth, LENGTH)
 if sys.argv[1] == "base":
     config |= {"model": "bert", "num_attention_heads": 12, "type_vocab_size": 2, "vocab_size": 21128}
-encoder = Encoder(vocab, 160, config["type_vocab_size"])
+encoder = Encoder(vocab, LENGTH, config["type_vocab_size"])
 bert = build_bert(config)
 parser = build_parser(bert)
 if sys.argv[2:3] == ["answers"]:
     asked, size = Parser(parser, encoder), int(sys.argv[3])
-    pairs = [(record.question, table) for record in records * 2][:max(size, samples // 4)]
+    pairs = [(record.question, record.table) for record in records * 2][:max(size, samples // 4)]
 
     def work():
         for i in range(0, len(pairs), size):

@@ -6,6 +6,7 @@ TASKS = {
         "ours": "python vae/train.py",
         "keras3": "Keras 3 model.fit, defaults",
         "torch": "PyTorch 2, plain loop",
+        "KERAS_BACKEND=jax ours": "python vae/train.py, Keras on JAX",
         "keras2": "original formulation, Keras 2.2.4",
     }),
 }
