@@ -46,6 +46,9 @@ class Config:
     """Cores, and so threads, that a contender gets; the better number counts."""
     article: str = ""
     """Run the folders of benchmarks/ whose names begin with this; empty: all."""
+    contenders: tuple[str, ...] = ()
+    """Run the contenders whose files are called so, such as ours and torch; by default all. The first one of
+    each task runs in any case."""
     task: str = ""
     """Run the tasks of their tasks.py whose names begin with this; empty: all."""
 
@@ -133,6 +136,8 @@ def rows_of(article, task, contenders, config, absent):
     """Measures one task, prints its table and returns its rows. What is not installed is noted once, in the
     set `absent`."""
     unit, contenders = contenders
+    contenders = {contender: name for i, (contender, name) in enumerate(contenders.items())
+                  if not i or not config.contenders or parts_of(contender)[1] in config.contenders}
     found = rounds_of(article, contenders, config)
     print(f"\n{article}, {task}: {unit}\n{'':40}{'cores':>6}{'median':>10}{'min':>10}{'max':>10}   ours is")
     ours = next(iter(found.values()))

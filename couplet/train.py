@@ -34,7 +34,7 @@ from keras import layers, ops
 
 from common.attention import SelfAttention
 from common.gated_conv import GatedConv1D
-from common.harness import cli, plots, training
+from common.harness import cli, plots, training, tuning
 from common.harness.vocab import Vocab
 from common.harness.writing import write_lines
 from couplet import data, report
@@ -94,8 +94,7 @@ def character_loss(y, logits):
     Keras takes the mean over the mask that the logits carry, so over the characters of a batch without its
     padding. Its own SparseCategoricalCrossentropy(ignore_class=0) multiplies all logits by the mask: a pass
     over the largest tensor."""
-    losses = ops.sparse_categorical_crossentropy(y, ops.cast(logits, "float32"), from_logits=True)
-    return ops.where(y > 0, losses, 0.0)
+    return ops.where(y > 0, tuning.cross_entropy(y, logits), 0.0)
 
 
 # --------------------------------------------------------------------------------------------------- training

@@ -12,4 +12,5 @@ import bert4keras.backend  # puts tf_keras into sys.modules as "keras"
 import bert4keras.layers
 import bert4keras.models
 
+legacy_keras.speed_up()
 layers, models = bert4keras.layers, bert4keras.models

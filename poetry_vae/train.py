@@ -31,7 +31,7 @@ import numpy as np
 from keras import layers, ops
 
 from common.gated_conv import GatedConv1D
-from common.harness import cli, training
+from common.harness import cli, training, tuning
 from common.harness.reading import InputError
 from common.harness.vocab import Vocab
 from common.harness.writing import write_lines
@@ -94,8 +94,7 @@ def couplet_loss(x, logits):
 
     With a mean over characters the KL would weigh ten times as much beside it: readers who took that saw the
     KL fall to 0 and every code decode to the same couplet."""
-    losses = ops.sparse_categorical_crossentropy(x, ops.cast(logits, "float32"), from_logits=True)
-    return ops.sum(losses, axis=-1)
+    return ops.sum(tuning.cross_entropy(x, logits), axis=-1)
 
 
 # -------------------------------------------------------------------------------------------------- training

@@ -31,7 +31,7 @@ class Capsule(Layer):
 
 
 rng = np.random.RandomState(0)
-x, y = rng.rand(2560, 28, 28, 1).astype("float32"), np.eye(10, dtype="float32")[rng.randint(0, 10, 2560)]
+x, y = rng.rand(1280, 28, 28, 1).astype("float32"), np.eye(10, dtype="float32")[rng.randint(0, 10, 1280)]
 inputs = Input((None, None, 1))
 h = Conv2D(64, 3, activation="relu")(Conv2D(64, 3, activation="relu")(inputs))
 h = Conv2D(128, 3, activation="relu")(Conv2D(128, 3, activation="relu")(AveragePooling2D()(h)))

@@ -32,7 +32,7 @@ class Capsule(layers.Layer):
 
 
 rng = np.random.default_rng(0)
-x, y = rng.random((2560, 28, 28, 1), "float32"), np.eye(10, dtype="float32")[rng.integers(0, 10, 2560)]
+x, y = rng.random((1280, 28, 28, 1), "float32"), np.eye(10, dtype="float32")[rng.integers(0, 10, 1280)]
 inputs, h = features()
 model = keras.Model(inputs, Capsule()(layers.Reshape((-1, 128))(h)))
 model.compile("adam", margin_loss)

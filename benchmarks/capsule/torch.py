@@ -11,8 +11,8 @@ from torch import nn
 
 from benchmarks import clock
 
-x = torch.rand(2560, 1, 28, 28)
-y = torch.eye(10)[torch.randint(0, 10, (2560,))]
+x = torch.rand(1280, 1, 28, 28)
+y = torch.eye(10)[torch.randint(0, 10, (1280,))]
 cnn = nn.Sequential(nn.Conv2d(1, 64, 3), nn.ReLU(), nn.Conv2d(64, 64, 3), nn.ReLU(), nn.AvgPool2d(2),
                     nn.Conv2d(64, 128, 3), nn.ReLU(), nn.Conv2d(128, 128, 3), nn.ReLU())
 cnn = cnn.to(memory_format=torch.channels_last)

@@ -22,7 +22,7 @@ def couple(parts):
     return K.reshape(K.stack([h1, h2 - shift], 2), (-1, 784))
 
 
-x_train = np.random.RandomState(0).rand(6400, 784).astype("float32")
+x_train = np.random.RandomState(0).rand(2560, 784).astype("float32")
 x = Input(shape=(784,))
 h = x
 for _ in range(4):

@@ -6,7 +6,7 @@ import numpy as np
 from benchmarks import clock
 from flow_nice.train import article_loss, build_nice
 
-x = np.random.default_rng(0).random((6400, 784), "float32")
+x = np.random.default_rng(0).random((2560, 784), "float32")
 model = build_nice()
 model.compile(keras.optimizers.Adam(1e-4), article_loss)
 

@@ -12,7 +12,7 @@ from flow_nice.train import article_loss, build_nice, less_noise
 
 keep_freed_memory()
 tuning.disable_autotune()
-x = np.random.default_rng(0).random((6400, 784), "float32")
+x = np.random.default_rng(0).random((2560, 784), "float32")
 target = np.zeros(len(x), "float32")
 model = build_nice()
 model.compile(keras.optimizers.Adam(1e-4), article_loss)

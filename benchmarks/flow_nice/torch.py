@@ -11,7 +11,7 @@ def network():
     return nn.Sequential(*(part for a, b in zip(sizes, sizes[1:]) for part in (nn.Linear(a, b), nn.ReLU())))
 
 
-x = torch.rand(6400, 784)
+x = torch.rand(2560, 784)
 couplings, log_scale = nn.ModuleList([network() for _ in range(4)]), nn.Parameter(torch.zeros(784))
 optimizer = torch.optim.Adam([*couplings.parameters(), log_scale], 1e-4, fused=True)
 

@@ -12,7 +12,7 @@ from poetry_vae.train import build_poetry_vae, couplet_loss
 
 keep_freed_memory()
 tuning.disable_autotune()
-x = np.random.default_rng(0).integers(1, 5000, (12_800, 10)).astype("int32")
+x = np.random.default_rng(0).integers(1, 5000, (6_400, 10)).astype("int32")
 model = build_poetry_vae(5000)
 model.compile(keras.optimizers.Adam(2e-3), couplet_loss, jit_compile="auto")
 batches = ArrayBatches(RunFolder(None, cli.BaseConfig(batch_size=64)), x, x)

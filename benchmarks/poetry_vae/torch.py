@@ -34,7 +34,7 @@ class Network(nn.Module):
         return self.logits(h.transpose(1, 2)), kl
 
 
-x = torch.randint(1, 5000, (12_800, 10))
+x = torch.randint(1, 5000, (6_400, 10))
 model = Network()
 optimizer = torch.optim.Adam(model.parameters(), 2e-3, fused=True)
 

@@ -4,7 +4,7 @@ anything else that imports Keras.
 What is on Keras 3 stands in files of its own, runs in processes of its own, and gets the weights as .npz.
 """
 
-from common.harness.legacy_keras import SWITCHES, install
+from common.harness.legacy_keras import SWITCHES, install, speed_up
 
 install("more/bert")
 
@@ -29,6 +29,8 @@ import tensorflow as tf
 from common.harness.paths import named_path
 from common.harness.reading import InputError, read_text, sha256_of
 from common.harness.writing import ROOT, write_whole
+
+speed_up()
 
 VERSIONS = ("tf_keras", "bert4keras", "numpy", "tensorflow")       # for results.json
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
