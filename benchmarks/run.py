@@ -47,7 +47,7 @@ class Config:
     article: str = ""
     """Run the folders of benchmarks/ whose names begin with this; empty: all."""
     contenders: tuple[str, ...] = ()
-    """Run the contenders whose files are called so, such as ours and torch; by default all. The first one of
+    """Run the contenders that begin so in tasks.py, such as ours and torch; by default all. The first one of
     each task runs in any case."""
     task: str = ""
     """Run the tasks of their tasks.py whose names begin with this; empty: all."""
@@ -136,8 +136,9 @@ def rows_of(article, task, contenders, config, absent):
     """Measures one task, prints its table and returns its rows. What is not installed is noted once, in the
     set `absent`."""
     unit, contenders = contenders
-    contenders = {contender: name for i, (contender, name) in enumerate(contenders.items())
-                  if not i or not config.contenders or parts_of(contender)[1] in config.contenders}
+    first, chosen = next(iter(contenders)), config.contenders
+    contenders = {contender: name for contender, name in contenders.items()
+                  if not chosen or contender == first or contender.startswith(chosen)}
     found = rounds_of(article, contenders, config)
     print(f"\n{article}, {task}: {unit}\n{'':40}{'cores':>6}{'median':>10}{'min':>10}{'max':>10}   ours is")
     ours = next(iter(found.values()))

@@ -3,6 +3,7 @@ epochs.
 
     python -m benchmarks.nl2sql.ours small             or base: 4 layers of 128, or 12 of 768
     python -m benchmarks.nl2sql.ours small answers 1   questions/s, from text to the query
+    python -m benchmarks.nl2sql.ours small slices      training with bert4keras' own rotary positions
 """
 
 import sys
@@ -11,6 +12,8 @@ from nl2sql import legacy_keras  # noqa: F401  (first: from here on `import kera
 
 # isort: split
 
+import bert4keras.backend
+import bert4keras.layers
 import keras
 
 from benchmarks import clock
@@ -24,6 +27,8 @@ from nl2sql.encoder import Encoder
 from nl2sql.model import build_parser
 from nl2sql.parser import Parser
 
+if "slices" in sys.argv:
+    bert4keras.layers.apply_rotary_position_embeddings = bert4keras.backend.apply_rotary_position_embeddings
 width, depth, samples = SHAPES[sys.argv[1]]
 keep_freed_memory()
 vocab, records = questions(samples)

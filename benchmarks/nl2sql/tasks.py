@@ -19,6 +19,10 @@ def answers(size, count):
 
 TASKS = {
     "training small": training("small"),
+    "recipe": ("samples/s, the same, without one part of the recipe of docs/speed.md", {
+        "ours small": "python nl2sql/train.py",
+        "ours small slices": "rotary positions by strided slices",
+    }),
     "training base": training("base"),
     "answers small 1": answers("small", 1),
     "answers small 64": answers("small", 64),

@@ -13,13 +13,14 @@ import pathlib
 import shutil
 import types
 
+import bert4keras.backend
 import keras
 import numpy as np
 import pandas
 import pytest
 import tensorflow as tf
 
-from common.harness import cli
+from common.harness import cli, rotary
 from common.harness.reading import InputError
 from nl2sql import evaluate, predict, pretrain, train
 from nl2sql.augment import Samples
@@ -629,3 +630,40 @@ def test_keras_here_is_tf_keras():
     assert keras.__name__.endswith("keras") and not hasattr(keras, "ops")
     assert legacy_keras.models.__name__ == "bert4keras.models"
     assert isinstance(build_bert(SMALL).model, keras.Model)
+
+
+def test_rotary_positions_by_products_are_those_of_bert4keras():
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(2, 2, 7, 3, 8)).astype("float32")
+    positions = rng.normal(size=(1, 7, 8)).astype("float32")
+    ours = rotary.rotate(*map(tf.constant, (positions, x, y)))
+    theirs = bert4keras.backend.apply_rotary_position_embeddings(*map(tf.constant, (positions, x, y)))
+    assert np.array_equal(ours, theirs)
+    turned = np.empty_like(x)                                  # the formula, pair by pair
+    sin, cos = positions[:, :, None, ::2], positions[:, :, None, 1::2]
+    turned[..., ::2] = x[..., ::2] * cos - x[..., 1::2] * sin
+    turned[..., 1::2] = x[..., 1::2] * cos + x[..., ::2] * sin
+    assert np.allclose(ours[0], turned, atol=1e-6)
+    assert bert4keras.layers.apply_rotary_position_embeddings is rotary.rotate
+
+
+def test_the_input_of_fit_is_not_tuned():
+    class Batches(keras.utils.Sequence):
+        def __len__(self):
+            return 2
+
+        def __getitem__(self, i):
+            return np.zeros((2, 3)), np.zeros(2)
+
+    from tf_keras.src.engine.data_adapter import KerasSequenceAdapter
+
+    dataset = KerasSequenceAdapter(Batches()).get_dataset()
+    assert not dataset.options().autotune.enabled and len(list(dataset.take(2))) == 2
+
+
+def test_questions_and_tables_of_any_length_are_one_trace():
+    parser = Parser.load(WEIGHTS)
+    for count, rows in ((1, 1), (3, 2), (7, 5)):
+        table = Table([f"列{i}" for i in range(count)], [list(range(count))] * rows)
+        parser.parse_all([("列0" + "很" * count + "多少", table)] * rows)
+    assert parser.probabilities.experimental_get_tracing_count() == 1

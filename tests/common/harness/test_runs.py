@@ -320,3 +320,24 @@ def test_the_input_of_fit_is_not_tuned():
     )
     dataset = PyDatasetAdapter(batches).get_tf_dataset()
     assert not dataset.options().autotune.enabled and len(list(dataset)) == 2
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+def test_cross_entropy_and_its_gradient_are_those_of_float64(dtype):
+    rng = np.random.default_rng(0)
+    logits = (5 * rng.normal(size=(4, 3, 50))).astype(dtype)
+    y = rng.integers(0, 50, (4, 3))
+    exact = logits.astype("float64")
+    log_z = np.log(np.exp(exact).sum(axis=-1))
+    right = np.take_along_axis(exact, y[..., None], axis=-1)[..., 0]
+    found = keras.ops.convert_to_numpy(tuning.cross_entropy(keras.ops.convert_to_tensor(y), logits))
+    assert found.dtype == "float32" and np.allclose(found, log_z - right, atol=1e-5)
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        x = tf.constant(logits)
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            total = tf.reduce_sum(tuning.cross_entropy(y, x))
+        expected = np.exp(exact - log_z[..., None]) - np.eye(50)[y]
+        assert np.allclose(tape.gradient(total, x), expected, atol=1e-3 if dtype == "float16" else 1e-6)
