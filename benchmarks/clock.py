@@ -2,6 +2,7 @@
 there."""
 
 import json
+import resource
 import time
 
 
@@ -16,7 +17,9 @@ def rate(work, count, seconds=0.0):
 
 
 def report(work, count, repeats=3):
-    """Does the work once to warm up and `repeats` times more; prints the samples per second of each as JSON,
-    for run.py."""
+    """Does the work once to warm up and `repeats` times more; prints for run.py, as JSON, the peak of the
+    process's memory and the samples per second of each."""
     work()
-    print(json.dumps([rate(work, count) for _ in range(repeats)]))
+    speeds = [rate(work, count) for _ in range(repeats)]
+    print(json.dumps({"peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024}))
+    print(json.dumps(speeds))

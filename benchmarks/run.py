@@ -8,13 +8,12 @@
 Contenders are the files of benchmarks/<article>/, each measured by benchmarks/clock.py in a process of its
 own. They take turns (A B C A B C ...), so that a machine whose speed drifts is unfair to none. Each runs on
 one core and on two, and the better median counts; quoted is the ratio of ours, which is the first, to each,
-and the smallest and largest ratio of a round. Random data of the real shape: speed does not depend on the
-pixels. Writes benchmarks/results.json.
+with the smallest and largest ratio of a round, and the peak of the process's memory. Random data of the real
+shape: speed does not depend on the pixels. Writes benchmarks/results.json.
 """
 
 import collections
 import importlib
-import itertools
 import json
 import os
 import pathlib
@@ -75,7 +74,7 @@ def on_cores(count):
 
 
 def measure(article, contender, threads):
-    """Samples per second of each epoch, or the reason why there are none."""
+    """(samples per second of each epoch, peak of memory in MB), or the reason why there are none."""
     environment, file, arguments = parts_of(contender)
     interpreter = KERAS2 if file == "keras2" else sys.executable
     command = [interpreter, "-m", f"benchmarks.{article}.{file}", *arguments]
@@ -90,11 +89,12 @@ def measure(article, contender, threads):
     if result.returncode:
         reason = (result.stderr.strip().splitlines() or ["failed"])[-1][:80]
         return reason.replace("ModuleNotFoundError: No module named", ABSENT)
-    return json.loads(result.stdout.strip().splitlines()[-1])
+    lines = [json.loads(line) for line in result.stdout.splitlines() if line.startswith(("[", "{"))]
+    return lines[-1], max((line["peak_mb"] for line in lines if "peak_mb" in line), default=None)
 
 
 def rounds_of(article, contenders, config):
-    """contender → (its speeds, a list for each round, on the better number of cores; that number), or why it
+    """contender → (its (speeds, peak) of each round on the better number of cores; that number), or why it
     has none."""
     found, failed = collections.defaultdict(list), {}
     for _ in range(config.rounds):
@@ -114,19 +114,25 @@ def rounds_of(article, contenders, config):
     return {contender: chosen[contender] for contender in contenders}
 
 
-def better(speeds):
-    """(rounds, threads) with the highest median."""
-    threads = max(speeds, key=lambda threads: statistics.median(itertools.chain(*speeds[threads])))
-    return speeds[threads], threads
+def speeds_of(rounds):
+    """The speeds of all rounds."""
+    return [speed for speeds, _ in rounds for speed in speeds]
+
+
+def better(rounds):
+    """(rounds, threads) with the highest median speed."""
+    threads = max(rounds, key=lambda threads: statistics.median(speeds_of(rounds[threads])))
+    return rounds[threads], threads
 
 
 def row_of(rounds, threads, ours):
     """The numbers of a contender, beside the rounds of ours, which took turns with it."""
-    speeds = list(itertools.chain(*rounds))
+    speeds = speeds_of(rounds)
     row = {"threads": threads, "rounds": len(rounds), "median": statistics.median(speeds),
-           "min": min(speeds), "max": max(speeds)}
+           "min": min(speeds), "max": max(speeds), "peak_mb": rounds[0][1]}
     if ours:
-        ratios = [statistics.median(mine) / statistics.median(theirs) for mine, theirs in zip(ours, rounds)]
+        ratios = [statistics.median(mine) / statistics.median(theirs)
+                  for (mine, _), (theirs, _) in zip(ours, rounds)]
         row |= {"ours_is_times_as_fast": statistics.median(ratios), "least": min(ratios),
                 "most": max(ratios)}
     return row
@@ -140,7 +146,8 @@ def rows_of(article, task, contenders, config, absent):
     contenders = {contender: name for contender, name in contenders.items()
                   if not chosen or contender == first or contender.startswith(chosen)}
     found = rounds_of(article, contenders, config)
-    print(f"\n{article}, {task}: {unit}\n{'':40}{'cores':>6}{'median':>10}{'min':>10}{'max':>10}   ours is")
+    titles = "".join(f"{title:>10}" for title in ("median", "min", "max"))
+    print(f"\n{article}, {task}: {unit}\n{'':40}{'cores':>6}{titles}{'MB':>7}   ours is")
     ours = next(iter(found.values()))
     ours = None if isinstance(ours, str) else ours[0]
     rows = []
@@ -156,7 +163,7 @@ def rows_of(article, task, contenders, config, absent):
         speeds = "".join(f"{row[key]:10,.0f}" for key in ("median", "min", "max"))
         ratio = "" if not ours else (f"{row['ours_is_times_as_fast']:8.2f} times as fast "
                                      f"({row['least']:.2f} to {row['most']:.2f})")
-        print(f"{name:40}{row['threads']:6}{speeds}{ratio}", flush=True)
+        print(f"{name:40}{row['threads']:6}{speeds}{row['peak_mb'] or '':>7}{ratio}", flush=True)
         rows.append({"article": article, "task": task, "unit": unit, "contender": name} | row)
     return rows
 

@@ -51,7 +51,7 @@ ONCE = run.Config(rounds=2, threads=(1,))
 
 
 def test_what_is_not_installed_is_named_once(monkeypatch, capsys):
-    outcomes = {"ours": [2.0], "jax": f"{run.ABSENT} 'jax'", "torch": "failed"}
+    outcomes = {"ours": ([2.0], 100), "jax": f"{run.ABSENT} 'jax'", "torch": "failed"}
     monkeypatch.setattr(run, "measure", lambda article, contender, threads: outcomes[contender])
     names = {"ours": "ours", "jax": "Keras on JAX", "torch": "PyTorch"}
     absent = set()
@@ -65,12 +65,16 @@ def test_what_is_not_installed_is_named_once(monkeypatch, capsys):
 def test_each_contender_has_its_better_number_of_cores_and_the_ratios_of_rounds(monkeypatch):
     speeds = {("ours", 1): iter([[8.0, 10.0, 12.0], [20.0]]), ("ours", 2): iter([[9.0], [9.0]]),
               ("torch", 1): iter([[1.0], [1.0]]), ("torch", 2): iter([[5.0], [4.0]])}
-    monkeypatch.setattr(run, "measure", lambda article, contender, threads: next(speeds[contender, threads]))
+
+    def measure(article, contender, threads):
+        return next(speeds[contender, threads]), 100 * threads
+
+    monkeypatch.setattr(run, "measure", measure)
     config = run.Config(rounds=2, threads=(1, 2))
     names = {"ours": "us", "torch": "them"}
     ours, torch = run.rows_of("vae", "training", ("samples/s", names), config, set())
     assert (ours["threads"], ours["median"], ours["min"], ours["max"]) == (1, 11.0, 8.0, 20.0)
-    assert (torch["threads"], torch["median"]) == (2, 4.5)
+    assert (torch["threads"], torch["median"], torch["peak_mb"]) == (2, 4.5, 200)
     assert (torch["least"], torch["ours_is_times_as_fast"], torch["most"]) == (2.0, 3.5, 5.0)
 
 
