@@ -121,7 +121,8 @@ def draw(found):
                       label=f"{name}, 1 is {LAYERS[layer][1][name]}")
         middle = 1000 * times[len(times) // 2]
         axes.plot(factors, middle * factors, "--", color="0.7")
-        axes.set(xscale="log", yscale="log", xlabel="size, as a multiple of the middle", title=layer)
+        axes.set(yscale="log", xlabel="size, as a multiple of the middle", title=layer)
+        axes.set_xscale("log", base=2)
         axes.legend(fontsize=7)
     figure.axes[0].set_ylabel("ms of a step")
     figure.savefig(ROOT / "docs/growth.png", dpi=80)

@@ -3,6 +3,7 @@ epochs.
 
     python -m benchmarks.nl2sql.ours small             or base: 4 layers of 128, or 12 of 768
     python -m benchmarks.nl2sql.ours small answers 1   questions/s, from text to the query
+    python -m benchmarks.nl2sql.ours small parts       where the time of one question goes, in ms
     python -m benchmarks.nl2sql.ours small slices      training with bert4keras' own rotary positions
 """
 
@@ -23,7 +24,8 @@ from common.harness.memory import keep_freed_memory
 from nl2sql import train
 from nl2sql.augment import Samples
 from nl2sql.bert import build_bert, small_bert
-from nl2sql.encoder import Encoder
+from nl2sql.decode import decode
+from nl2sql.encoder import Encoder, pad
 from nl2sql.model import build_parser
 from nl2sql.parser import Parser
 
@@ -38,7 +40,21 @@ if sys.argv[1] == "base":
 encoder = Encoder(vocab, LENGTH, config["type_vocab_size"])
 bert = build_bert(config)
 parser = build_parser(bert)
-if sys.argv[2:3] == ["answers"]:
+if sys.argv[2:3] == ["parts"]:
+    asked, question = Parser(parser, encoder), records[0].question
+    prepared = encoder.prepare(question, records[0].table)
+    line = encoder.encode(prepared)
+    heads, = asked.heads([line])
+    parts = {
+        "to numbers": lambda: pad([encoder.encode(encoder.prepare(question, records[0].table))]),
+        "network, with conversions": lambda: asked.heads([line]),
+        "to the query": lambda: decode(heads, line, prepared),
+        "all": lambda: asked.parse_all([(question, records[0].table)]),
+    }
+    for name, part in parts.items():
+        part()
+        print(f"{name:26}{1000 / clock.rate(part, 1, 2.0):8.2f} ms")
+elif sys.argv[2:3] == ["answers"]:
     asked, size = Parser(parser, encoder), int(sys.argv[3])
     pairs = [(record.question, record.table) for record in records * 2][:max(size, samples // 4)]
 
