@@ -10,7 +10,6 @@ No Keras in here.
 """
 
 import numpy as np
-import tensorflow as tf
 
 
 def rotate(sinusoidal, *tensors):
@@ -23,6 +22,8 @@ def rotate(sinusoidal, *tensors):
     Returns:
         The tensors, turned; a list if there are several.
     """
+    import tensorflow as tf
+
     size = tensors[0].shape[-1]
     even, odd = np.arange(0, size, 2), np.arange(1, size, 2)
     sines, cosines, turned = np.zeros((3, size, size), "float32")
