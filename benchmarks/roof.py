@@ -5,8 +5,8 @@ machine, and of the bytes that the optimizer moves.
     python benchmarks/roof.py --works vae flow_nice --threads 1
     python benchmarks/roof.py --library torch        one library, in this process: GFLOP/s as JSON
 
-A product (m, k) × (k, n) has two more in the backward pass, of the same number of operations: the gradient of
-either factor. A convolution counts as the product of its patches with its kernel. Adam and RMSprop read and
+The backward pass of a product (m, k) × (k, n) is two more, one for the gradient of each factor, with as many
+operations each. A convolution counts as the product of its patches with its kernel. Adam and RMSprop read and
 write a weight, its gradient and their averages: seven or five numbers of four bytes. What is between the
 products (activations, softmax, recursions, noise) is not counted, so no step reaches the roof; a recursion
 over time, as CRF's, has no roof of this kind.

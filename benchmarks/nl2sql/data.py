@@ -1,5 +1,5 @@
-"""The random questions that all contenders answer: 30 characters about 8 columns, half of them with a cell of
-the table and a number."""
+"""The random questions that all contenders answer: 30 characters about 8 columns, each with a cell of the
+table and a number."""
 
 import numpy as np
 

@@ -1,6 +1,7 @@
 """bert4keras' rotary position embedding (kexue.fm 8265), by products of matrices.
 
-    (x₀, x₁) → (x₀ cos nθ − x₁ sin nθ, x₁ cos nθ + x₀ sin nθ) for each pair of channels at position n
+    x₀ → x₀ cos nθ − x₁ sin nθ
+    x₁ → x₁ cos nθ + x₀ sin nθ          for each pair of channels (x₀, x₁) at position n
 
 bert4keras takes every second channel by strided slices, whose forward and backward passes were a quarter of
 a training step on a CPU. A product with a matrix that has one ±1 in each column moves the same numbers

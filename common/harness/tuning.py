@@ -58,8 +58,8 @@ def cross_entropy(y, logits):
     """−log p of the right class in nats, in float32: keras.ops.sparse_categorical_crossentropy from logits,
     compiled by XLA on TensorFlow.
 
-    TensorFlow's own kernel takes three times as long on a CPU: of the 64 × 7 × 8,000 logits of couplet 30 ms,
-    a fifth of a training step.
+    TensorFlow's own kernel takes three times as long on a CPU. In couplet, with 64 × 7 × 8,000 logits, that
+    was a fifth of a training step.
 
     Args:
         y: numbers of classes, (...).
