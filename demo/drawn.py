@@ -21,6 +21,10 @@ CSS = """
   border-bottom: 1px solid var(--border-color-primary); white-space: pre-wrap }
 .prose .answers td.big { font-size: 1.25em }
 .scroll { overflow-x: auto; max-height: 28em } pre.sql { white-space: pre-wrap }
+.plane { position: relative; cursor: crosshair; touch-action: none; user-select: none }
+.plane img { width: 100%; display: block }
+.plane svg { position: absolute; inset: 0; width: 100%; height: 100%; pointer-events: none }
+.plane line { stroke: #ea580c; stroke-width: 4; stroke-linecap: round }
 .cards { display: grid; grid-template-columns: repeat(auto-fill, minmax(300px, 1fr)); gap: 14px }
 .card { border: 1px solid var(--border-color-primary); border-radius: 8px; padding: 10px }
 .card img { width: 100%; background: white }

@@ -24,21 +24,27 @@ def plane():
         return plots.sheet_of(autoencoder.decode(plots.quantile_grid(GRID)), GRID, SCALE)
 
 
-def code_at(x, y):
-    """The code at a pixel of plane(), whose digits have in their middles the codes of quantile_grid."""
-    def coordinate(pixel):
-        place = pixel / (SIDE * SCALE) - 0.5
-        return NORMAL.inv_cdf(min(1 - EDGE, max(EDGE, 0.05 + 0.9 * place / (GRID - 1))))
+def code_at(place):
+    """The code at a place (x, y) of plane(), as shares of its width and height from the upper left corner.
 
+    The digits there have in their middles the codes of quantile_grid."""
+    def coordinate(share):
+        return NORMAL.inv_cdf(min(1 - EDGE, max(EDGE, 0.05 + 0.9 * (share * GRID - 0.5) / (GRID - 1))))
+
+    numbers = isinstance(place, list) and all(isinstance(share, int | float) for share in place)
+    if not numbers or len(place) != 2:
+        raise InputError(f"a place of the plane expects two numbers. Received: {str(place)[:60]}")
+    x, y = place
     return coordinate(x), -coordinate(y)
 
 
-def digit_and_walk(code, before=None):
-    """The digit of a code, large, and the walk to it from the code before, if there was one."""
-    codes = plots.interpolate(np.array(before or code), code, STEPS)
+def digit_and_walk(start, end):
+    """The digit at the second of two places of the plane, large, and the walk to it from the first one, which
+    is none where they are the same place."""
+    codes = plots.interpolate(np.array(code_at(start)), np.array(code_at(end)), STEPS)
     with MODELS["autoencoder"] as autoencoder:
         images = autoencoder.decode(codes)
-    walk = plots.sheet_of(images, STEPS, 3) if before else None
+    walk = None if start == end else plots.sheet_of(images, STEPS, 3)
     return plots.sheet_of(images[-1:], 1, 8), walk
 
 

@@ -1,11 +1,15 @@
 """The page: one tab for each article, in one language. What the tabs answer is in *_answers.py."""
 
+import base64
 import functools
+import io
 import random
 
 import gradio as gr
 
+from common.harness import reading
 from common.harness.reading import InputError
+from common.harness.writing import ROOT
 from demo import asking, gallery, picture_answers, text_answers
 from demo.drawn import CSS
 from demo.shared import segmenters
@@ -14,6 +18,8 @@ from demo.words import words_in
 FILES = [".csv", ".tsv", ".txt", ".xlsx", ".xlsm"]
 PASSAGES = "白云山坐落在广州，主峰海拔382米。\n泰山位于山东省中部，主峰玉皇顶海拔1532.7米，是五岳之首。"
 KEPT = 1800               # seconds after which uploads and pictures are removed
+PLANE = '<div class="plane"><img src="${value}" draggable="false"><svg><line></line></svg></div>'
+DRAG = reading.read_text(ROOT / "demo/plane.js")
 THEME = gr.themes.Default(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"])
 
 
@@ -125,27 +131,27 @@ def picture(label, value=None, **options):
 
 
 def vae(say):
-    before = gr.State(None)
-
-    def click(code, event: gr.SelectData):
-        new = picture_answers.code_at(*event.index)
-        return new, *picture_answers.digit_and_walk(new, code)
-
     with gr.Row():
         with gr.Column():
-            plane = picture(say["plane"], picture_answers.plane, elem_id="plane")
+            gr.Markdown(say["plane"])
+            plane = gr.HTML(plane_address, html_template=PLANE, js_on_load=DRAG, elem_id="plane")
         with gr.Column():
             digit = picture(say["digit"])
             walk = picture(say["walk"])
-    plane.select(answering_event(click), before, [before, digit, walk], api_name=False)
+    plane.select(drag, None, [digit, walk], api_name=False, trigger_mode="always_last")
 
 
-def answering_event(function):
-    """As answering; gradio finds out from the annotation that the function wants the event."""
-    def answer(code, event: gr.SelectData):
-        return answering(function)(code, event)
+def plane_address():
+    """The picture of the plane as an address that holds the picture itself."""
+    file = io.BytesIO()
+    picture_answers.plane().save(file, "png")
+    return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"
 
-    return answer
+
+def drag(event: gr.EventData):
+    """What plane.js reports, answered."""
+    places = [getattr(event, name, None) for name in ("start", "end")]
+    return answering(picture_answers.digit_and_walk)(*places)
 
 
 def nice(say):

@@ -72,12 +72,18 @@ def test_the_language_is_the_browsers_first(header, language):
 
 def test_the_middle_of_a_digit_on_the_plane_has_its_code():
     codes = plots.quantile_grid(picture_answers.GRID)
-    cell = picture_answers.SIDE * picture_answers.SCALE
     for place in (0, 7, 15, 112, 224):
         row, column = divmod(place, picture_answers.GRID)
-        found = picture_answers.code_at((column + 0.5) * cell, (row + 0.5) * cell)
-        np.testing.assert_allclose(found, codes[place], atol=1e-9)
-    assert np.isfinite(picture_answers.code_at(-5, 10**6)).all()
+        shares = [(column + 0.5) / picture_answers.GRID, (row + 0.5) / picture_answers.GRID]
+        np.testing.assert_allclose(picture_answers.code_at(shares), codes[place], atol=1e-9)
+    assert np.isfinite(picture_answers.code_at([-5, 10**6])).all()
+
+
+def test_a_click_has_a_digit_and_a_drag_has_a_walk_too():
+    digit, walk = picture_answers.digit_and_walk([0.2, 0.3], [0.2, 0.3])
+    assert walk is None
+    end, walk = picture_answers.digit_and_walk([0.9, 0.9], [0.2, 0.3])
+    assert end == digit and walk.width > walk.height
 
 
 def test_words_of_one_visitor_are_no_others():
@@ -102,6 +108,9 @@ def test_words_of_one_visitor_are_no_others():
     (lambda: text_answers.read("什么", "一\n" * 21), "at most 20 passages, one a line. Received: 21"),
     (lambda: picture_answers.digits(None), "a drawing of two digits. Received: none"),
     (lambda: picture_answers.digits(Image.new("RGBA", (420, 280))), "the drawing should show digits"),
+    (lambda: picture_answers.code_at(None), "a place of the plane expects two numbers. Received: None"),
+    (lambda: picture_answers.code_at(["1", 2]), "expects two numbers. Received: ['1', 2]"),
+    (lambda: picture_answers.code_at([1, 2, 3]), "a place of the plane expects two numbers"),
     (lambda: picture_answers.flow(3, 0), "the temperature expects 0 to 2. Received: 3"),
 ])
 def test_what_cannot_be_answered_is_one_line(ask, message):

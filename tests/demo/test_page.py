@@ -214,14 +214,25 @@ def test_another_visitor_does_not_see_that_table(browser, address, visitor):
     other.context.close()
 
 
-def test_the_plane_is_clicked(visitor):
+def test_the_plane_is_clicked_for_a_digit_and_dragged_for_a_walk(visitor):
     visitor.open("VAE: the plane")
     plane = visitor.panel.locator("#plane img")
     plane.wait_for(timeout=LONG)
+    answers = visitor.panel.locator("img:not(#plane img)")
     plane.click(position={"x": 60, "y": 60})
-    visitor.panel.locator("img").nth(1).wait_for(timeout=LONG)
-    plane.click(position={"x": 300, "y": 300})
-    visitor.panel.locator("img").nth(2).wait_for(timeout=LONG)
+    answers.first.wait_for(timeout=LONG)
+    assert answers.count() == 1
+    digit, line = answers.first.get_attribute("src"), visitor.panel.locator("#plane line")
+    box, mouse = plane.bounding_box(), visitor.page.mouse
+    mouse.move(box["x"] + 60, box["y"] + 60)
+    mouse.down()
+    mouse.move(box["x"] + 0.7 * box["width"], box["y"] + 0.7 * box["height"], steps=5)
+    mouse.up()
+    answers.nth(1).wait_for(timeout=LONG)
+    assert answers.first.get_attribute("src") != digit
+    drawn = line.bounding_box()
+    assert drawn["x"] == pytest.approx(box["x"] + 60, abs=3)
+    assert drawn["x"] + drawn["width"] == pytest.approx(box["x"] + 0.7 * box["width"], abs=3)
     visitor.keep("vae")
 
 
