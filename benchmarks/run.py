@@ -46,8 +46,8 @@ class Config:
     article: str = ""
     """Run the folders of benchmarks/ whose names begin with this; empty: all."""
     contenders: tuple[str, ...] = ()
-    """Run the contenders that begin so in tasks.py, such as ours and torch; by default all. The first one of
-    each task runs in any case."""
+    """Run the contenders that have one of these words in tasks.py, such as torch or KERAS_BACKEND=jax, beside
+    the first one of each task, which is ours; by default all."""
     task: str = ""
     """Run the tasks of their tasks.py whose names begin with this; empty: all."""
 
@@ -55,6 +55,15 @@ class Config:
 def tasks_of(article):
     """task → (what is counted, contender → its name)."""
     return importlib.import_module(f"benchmarks.{article}.tasks").TASKS
+
+
+def chosen_of(contenders, words):
+    """The contenders that have one of these words, after the first of all; none where no other has one."""
+    if not words:
+        return contenders
+    first, *others = contenders
+    others = [contender for contender in others if set(words) & set(contender.split())]
+    return {contender: contenders[contender] for contender in ([first, *others] if others else [])}
 
 
 def parts_of(contender):
@@ -142,9 +151,6 @@ def rows_of(article, task, contenders, config, absent):
     """Measures one task, prints its table and returns its rows. What is not installed is noted once, in the
     set `absent`."""
     unit, contenders = contenders
-    first, chosen = next(iter(contenders)), config.contenders
-    contenders = {contender: name for contender, name in contenders.items()
-                  if not chosen or contender == first or contender.startswith(chosen)}
     found = rounds_of(article, contenders, config)
     titles = "".join(f"{title:>10}" for title in ("median", "min", "max"))
     print(f"\n{article}, {task}: {unit}\n{'':40}{'cores':>6}{titles}{'MB':>7}   ours is")
@@ -169,10 +175,13 @@ def rows_of(article, task, contenders, config, absent):
 
 
 def keep(rows):
-    """Writes the rows; those of tasks that are not measured this time stay."""
+    """Writes the rows; those of contenders that are not measured this time stay."""
+    def measured(row):
+        return row["article"], row["task"], row["contender"]
+
     before = json.loads(RESULTS.read_text())["rows"] if RESULTS.exists() else []
-    done = {(row["article"], row["task"]) for row in rows}
-    write_json(RESULTS, {"rows": rows + [row for row in before if (row["article"], row["task"]) not in done]})
+    done = set(map(measured, rows))
+    write_json(RESULTS, {"rows": rows + [row for row in before if measured(row) not in done]})
 
 
 def main(config):
@@ -182,17 +191,20 @@ def main(config):
                          f"Received: {config.article}")
     measured = []
     for article in chosen:
-        measured += [(article, task) for task in tasks_of(article) if task.startswith(config.task)]
+        for task, (unit, contenders) in tasks_of(article).items():
+            contenders = chosen_of(contenders, config.contenders)
+            if contenders and task.startswith(config.task):
+                measured.append((article, task, (unit, contenders)))
     if not measured:
-        raise InputError(f"--task expects the beginning of a task of {', '.join(chosen)}. "
-                         f"Received: {config.task}")
+        raise InputError(f"--task expects the beginning of a task of {', '.join(chosen)}, and --contenders "
+                         f"words of its contenders. Received: {config.task!r}, {config.contenders}")
     about = {"commit": provenance.commit(), "machine": provenance.machine(),
              "versions": provenance.versions(["keras", "numpy", "tensorflow"])}
     cores = os.cpu_count() or 1
     config.threads = tuple(count for count in config.threads if count <= cores) or (1,)
     rows, absent = [], set()
-    for article, task in measured:
-        new = rows_of(article, task, tasks_of(article)[task], config, absent)
+    for article, task, contenders in measured:
+        new = rows_of(article, task, contenders, config, absent)
         rows += [row | about for row in new]
         keep(rows)
     print(f"\n{about['machine']}; written to {shown(RESULTS)}")

@@ -3,6 +3,7 @@ they import of ours exists."""
 
 import ast
 import importlib
+import json
 
 import pytest
 
@@ -82,3 +83,20 @@ def test_a_contender_names_its_environment_its_file_and_its_arguments():
     assert run.parts_of("KERAS_BACKEND=jax ours answers 1") == (
         {"KERAS_BACKEND": "jax"}, "ours", ["answers", "1"])
     assert run.parts_of("torch") == ({}, "torch", [])
+
+
+def test_contenders_are_chosen_by_words_and_run_beside_the_first():
+    names = {"ours answers": "a", "torch answers": "b", "KERAS_BACKEND=jax ours answers": "c"}
+    assert list(run.chosen_of(names, ())) == list(names)
+    assert list(run.chosen_of(names, ("torch",))) == ["ours answers", "torch answers"]
+    assert list(run.chosen_of(names, ("KERAS_BACKEND=jax",))) == ["ours answers", list(names)[2]]
+    assert run.chosen_of(names, ("keras2",)) == {}
+
+
+def test_rows_of_contenders_that_are_not_measured_this_time_stay(monkeypatch, tmp_path):
+    monkeypatch.setattr(run, "RESULTS", tmp_path / "results.json")
+    row = {"article": "vae", "task": "training", "contender": "ours", "median": 1}
+    other = row | {"contender": "torch"}
+    run.keep([row, other])
+    run.keep([row | {"median": 2}])
+    assert json.loads(run.RESULTS.read_text())["rows"] == [row | {"median": 2}, other]
