@@ -2,11 +2,11 @@
 
 
 def answers(size):
-    return (f"questions/s with a passage of 256 characters, {size} at a time", {
+    return (f"questions/s from text, with a passage of 256 characters, {size} at a time", {
         f"ours answers {size}": "python dgcnn/predict.py",
-        f"torch answers {size}": "PyTorch 2",
+        f"torch answers {size}": "PyTorch 2, from the same text",
         f"KERAS_BACKEND=jax ours answers {size}": "python dgcnn/predict.py, Keras on JAX",
-        f"keras2 answers {size}": "original formulation, Keras 2.2.4",
+        f"keras2 answers {size}": "original formulation, Keras 2.2.4, from numbers",
     })
 
 
