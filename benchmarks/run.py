@@ -175,13 +175,15 @@ def rows_of(article, task, contenders, config, absent):
 
 
 def keep(rows):
-    """Writes the rows; those of contenders that are not measured this time stay."""
-    def measured(row):
+    """Writes the rows; those of contenders that are not measured this time stay, if they still exist."""
+    def contender_of(row):
         return row["article"], row["task"], row["contender"]
 
+    known = {(article, task, name) for article in ARTICLES
+             for task, (_, contenders) in tasks_of(article).items() for name in contenders.values()}
     before = json.loads(RESULTS.read_text())["rows"] if RESULTS.exists() else []
-    done = set(map(measured, rows))
-    write_json(RESULTS, {"rows": rows + [row for row in before if measured(row) not in done]})
+    stay = known - set(map(contender_of, rows))
+    write_json(RESULTS, {"rows": rows + [row for row in before if contender_of(row) in stay]})
 
 
 def main(config):

@@ -95,8 +95,9 @@ def test_contenders_are_chosen_by_words_and_run_beside_the_first():
 
 def test_rows_of_contenders_that_are_not_measured_this_time_stay(monkeypatch, tmp_path):
     monkeypatch.setattr(run, "RESULTS", tmp_path / "results.json")
-    row = {"article": "vae", "task": "training", "contender": "ours", "median": 1}
-    other = row | {"contender": "torch"}
-    run.keep([row, other])
+    ours, torch, *_ = run.tasks_of("vae")["training"][1].values()
+    row = {"article": "vae", "task": "training", "contender": ours, "median": 1}
+    other = row | {"contender": torch}
+    run.keep([row, other, row | {"contender": "one that is no longer there"}])
     run.keep([row | {"median": 2}])
     assert json.loads(run.RESULTS.read_text())["rows"] == [row | {"median": 2}, other]
