@@ -17,7 +17,7 @@ import numpy as np
 from common.attention import AttentionPooling1D  # noqa: F401  registers the layers that the models hold
 from common.gated_conv import GatedConv1D  # noqa: F401
 from common.harness import progress
-from common.harness.models import load_model, not_from
+from common.harness.models import array_function, load_model, not_from
 from common.harness.reading import InputError, read_text
 from common.losses import ProductLogits  # noqa: F401
 from dgcnn import layers  # noqa: F401
@@ -206,7 +206,7 @@ class Reader:
         self.model, self.encode, self.size, self.longest = model, encode, size, longest
         self.calibration = calibration or Calibration()
         self.columns = model.outputs[0].shape[-1]
-        self.probabilities = probability_function(model)
+        self.probabilities = array_function(model, keras.ops.sigmoid)
 
     @classmethod
     def load(cls, path):
@@ -304,18 +304,3 @@ def _saved(folder, name, default):
             saved = json.loads(read_text(folder / file))
             return int(saved.get("config", saved)[name])
     return default
-
-
-def probability_function(model):
-    """The model as a function of NumPy arrays → (n, time, 2 or 3) probabilities.
-
-    It answers a single question at once, where model.predict takes 40 ms to begin."""
-    if keras.backend.backend() == "tensorflow":
-        import tensorflow as tf
-
-        @tf.function(input_signature=[tf.TensorSpec(tensor.shape, tensor.dtype) for tensor in model.inputs])
-        def function(*inputs):
-            return tf.sigmoid(model(list(inputs), training=False))
-
-        return lambda inputs: function(*inputs).numpy()
-    return lambda inputs: keras.ops.convert_to_numpy(keras.ops.sigmoid(model.predict_on_batch(inputs)))

@@ -38,17 +38,15 @@ class Parser:
 
     def __init__(self, network, encoder):
         self.encoder = encoder
-        names = [tensor.name for tensor in network.inputs]
         self.dtypes = {tensor.name: tensor.dtype for tensor in network.inputs}
-        signature = {name: tf.TensorSpec([None, None], dtype) for name, dtype in self.dtypes.items()}
 
-        # one function for all shapes; model.predict takes longer to start
-        @tf.function(input_signature=[signature])
-        def probabilities(batch):
-            outputs = network([batch[name] for name in names], training=False)
-            return [tf.nn.softmax(logits) for logits in outputs]
+        # one function for all shapes, whose signature need not be looked up at each call; model.predict takes
+        # longer to start
+        @tf.function(input_signature=[tf.TensorSpec([None, None], dtype) for dtype in self.dtypes.values()])
+        def probabilities(*inputs):
+            return [tf.nn.softmax(logits) for logits in network(list(inputs), training=False)]
 
-        self.probabilities = probabilities
+        self.probabilities = probabilities.get_concrete_function()
 
     @classmethod
     def load(cls, folder):
@@ -62,8 +60,9 @@ class Parser:
 
     def heads(self, lines):
         """The Heads of each of some Encoded lines, computed together."""
-        batch = {name: tf.constant(array, self.dtypes[name]) for name, array in pad(lines).items()}
-        outputs = [output.numpy() for output in self.probabilities(batch)]
+        batch = pad(lines)
+        inputs = [tf.constant(batch[name], dtype) for name, dtype in self.dtypes.items()]
+        outputs = [output.numpy() for output in self.probabilities(*inputs)]
         found = []
         for line, connector, select, operator, column in zip(lines, *outputs):
             length, columns = line.length, len(line.columns)               # what lies beyond is padding

@@ -3,8 +3,10 @@ table and a number."""
 
 import numpy as np
 
+from nl2sql.augment import Samples
 from nl2sql.characters import Characters
 from nl2sql.corpus import Record
+from nl2sql.decode import Heads
 from nl2sql.sql import Query
 from nl2sql.tables import Table
 
@@ -28,3 +30,17 @@ def questions(count):
         query = Query(((2, 0),), ((0, 2, cell), (1, 0, str(number))), 1)
         records.append(Record(question, table, query))
     return vocab, records
+
+
+def right_heads(records, encoder):
+    """tokens of a line → the Heads that answer it right.
+
+    How much Python the way from probabilities to SQL takes depends on what they say, and random weights say
+    something else on each side. So both sides compute their own, and decode these."""
+    samples, found = Samples(records, encoder), {}
+    for index in range(len(samples)):
+        line, labels = samples.line(index)
+        columns = np.eye(len(line.columns))
+        found[tuple(line.tokens)] = Heads(np.eye(3)[labels.connector], np.eye(7)[labels.select],
+                                          np.eye(5)[labels.operator], columns[labels.column])
+    return found

@@ -830,7 +830,7 @@ def trained(tmp_path, monkeypatch):
     keras.utils.set_random_seed(0)
     save_model(build_dgcnn(len(VOCAB), width=4), tmp_path / "model.keras")
     Encoder(VOCAB).save(tmp_path)
-    monkeypatch.setattr(reader, "probability_function", lambda model: oracle().probabilities)
+    monkeypatch.setattr(reader, "array_function", lambda model, last: oracle().probabilities)
     return predict.Config(question=QUESTION, run=tmp_path)
 
 

@@ -126,3 +126,13 @@ def test_a_model_that_never_ends_is_given_up(tmp_path, monkeypatch):
 def test_what_we_ship_is_within_the_limits(path):
     content = models.weights_of(path)
     assert models.numbers_in(content) * 4 < len(content) and len(content) < path.stat().st_size
+
+
+def test_a_model_is_a_function_of_arrays_of_all_shapes():
+    tokens, gate = keras.Input((None,), dtype="int32"), keras.Input((None, 1))
+    model = keras.Model([tokens, gate], keras.layers.Embedding(9, 3)(tokens) * gate)
+    function = models.array_function(model, keras.ops.sigmoid)
+    for shape in ((1, 4), (3, 2)):
+        arrays = [np.ones(shape, "int32"), np.full((*shape, 1), 0.5, "float32")]
+        expected = keras.ops.sigmoid(model(arrays))
+        np.testing.assert_allclose(function(arrays), expected, rtol=1e-6)
