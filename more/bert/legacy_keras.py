@@ -38,18 +38,18 @@ SIZES = {"vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads"
 LARGEST = 64                                                       # GPT2_ML has 48 layers
 
 
-def build(model, config, seed=0, **options):
+def build(model, config, seed=0, deviation=None, **options):
     """A model of bert4keras with random weights; its .model is the Keras model.
 
     The weights are drawn here: bert4keras gives the kernels of an attention one initializer, and one
-    initializer of tf_keras draws the same numbers every time. The deviation of kernels and embeddings is
-    1/√width. BERT's 0.02 is for 768 channels; with it the attention of 128 learns nothing in a pass over the
-    texts.
+    initializer of tf_keras draws the same numbers every time.
 
     Args:
         model: bert4keras' name of it, such as "bert" or "gpt2_ml", or a class derived from its classes.
         config: the sizes, in the words of Google's bert_config.json.
         seed: of the weights.
+        deviation: standard deviation of the random kernels and embeddings, by default 1/√width. BERT's 0.02
+            is for 768 channels; with it the attention of 128 learns nothing in a pass over the texts.
         **options: what else build_transformer_model takes.
 
     Raises:
@@ -63,7 +63,7 @@ def build(model, config, seed=0, **options):
     except Exception as error:         # bert4keras raises many kinds for sizes that do not fit together
         raise InputError(f"the configuration describes no model that can be built: {error!r:.200}") from error
     rng = np.random.default_rng(seed)
-    deviation = config["hidden_size"] ** -0.5
+    deviation = deviation or config["hidden_size"] ** -0.5
     for weight in built.model.trainable_weights:
         if len(weight.shape) > 1:
             weight.assign(deviation * np.clip(rng.standard_normal(weight.shape, "float32"), -2, 2))

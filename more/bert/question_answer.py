@@ -68,7 +68,7 @@ def unilm_mask(segments):
 def build_network(config, model="roformer", seed=0, checkpoint=None):
     """(bert4keras' model, network): tokens, segments (batch, n) and places (batch, m) → logits (batch, m,
     vocabulary) of the tokens that follow those places."""
-    bert = legacy_keras.build(model, config, seed, application="unilm")
+    bert = legacy_keras.build(model, config, seed, deviation=0.02, application="unilm")        # BERT's
     places = keras.Input((None,), dtype="int32", name="Places")
     last = bert.model.get_layer(f"Transformer-{config['num_hidden_layers'] - 1}-FeedForward-Norm")
     # bert4keras' head, at these places alone: the softmax is most of the work
