@@ -13,6 +13,7 @@ diffusion models begin.
 
     python more/denoising.py             minutes: the plane, and MNIST at 32 × 32 with 1,000 samples
     python more/denoising.py --table     10,000 samples, as many as gan/ compares; three seeds in the plane
+    python more/denoising.py --table --width 32 --epochs 20        a network that is worth the wait
     python more/denoising.py --data fashion_mnist     and what else common/harness/datasets.py loads
 
 The article prints ∇p̂ for ∇log p̂ where it sums up the second way, and leaves out "the details", several σ
@@ -161,11 +162,14 @@ class DenoisingLoss(keras.layers.Layer):
 
     The loss is a sum over dimensions and a mean over the batch. Each sample has one σ of a list, and its
     error is divided by σ², so that all σ weigh alike: of r(x) = x the expected loss is the number of
-    dimensions for each σ.
+    dimensions for each σ. But any good r has small errors where σ is larger than the data, so that large σ
+    hardly count. With `spread` the error is divided by the variance that the best r leaves of data N(0, s²),
+    s²σ²/(s² + σ²): of that r the expected loss is the number of dimensions for each σ.
 
     Args:
         denoiser: layer or model of x; with several σ it is called with [x, σ], where σ is (batch, 1).
         sigmas: list of standard deviations.
+        spread: the standard deviation s of the data, or None to divide by σ².
         seed: integer seed of the noise; random when None.
         **kwargs: name, dtype and so on, as for any Keras layer.
 
@@ -180,11 +184,13 @@ class DenoisingLoss(keras.layers.Layer):
     Reference: 苏剑林, 从去噪自编码器到生成模型, https://kexue.fm/archives/7038
     """
 
-    def __init__(self, denoiser, sigmas, seed=None, **kwargs):
+    def __init__(self, denoiser, sigmas, spread=None, seed=None, **kwargs):
         super().__init__(**kwargs)
+        if spread is not None and not 0 < spread < float("inf"):
+            raise ValueError(f"spread expects a positive number or None. Received: spread={spread!r}")
         if not len(sigmas) or not all(0 < sigma < float("inf") for sigma in sigmas):
             raise ValueError(f"sigmas expects positive numbers, at least one. Received: sigmas={sigmas!r}")
-        self.denoiser, self.sigmas, self.seed = denoiser, list(map(float, sigmas)), seed
+        self.denoiser, self.sigmas, self.spread, self.seed = denoiser, list(map(float, sigmas)), spread, seed
         self.seed_generator = keras.random.SeedGenerator(seed)
 
     def build(self, input_shape):
@@ -199,6 +205,8 @@ class DenoisingLoss(keras.layers.Layer):
         noisy = inputs + wide * noise
         found = self.denoiser([noisy, sigma] if len(self.sigmas) > 1 else noisy)
         error = ops.cast(ops.square((found - inputs) / wide), "float32")
+        if self.spread is not None:
+            error = error * (1 + ops.cast(ops.square(wide / self.spread), "float32"))
         self.add_loss(ops.mean(ops.sum(error, axis=tuple(range(1, self.rank)))))
         return found
 
@@ -206,7 +214,7 @@ class DenoisingLoss(keras.layers.Layer):
         return tuple(input_shape)
 
     def get_config(self):
-        return {**super().get_config(), "sigmas": self.sigmas, "seed": self.seed,
+        return {**super().get_config(), "sigmas": self.sigmas, "spread": self.spread, "seed": self.seed,
                 "denoiser": keras.saving.serialize_keras_object(self.denoiser)}
 
     @classmethod
@@ -292,7 +300,7 @@ def fit_generator(generator, energy_p, energy_q, sigma, steps, batch_size=256, r
     of_g = keras.Model(z, GeneratorLoss(generator, fixed, sigma, seed)(z))
     of_g.compile(keras.optimizers.Adam(rates[1], beta_1=0.5))
     if energy_q is not None:
-        of_q = training_model(EnergyDenoiser(energy_q), generator.output_shape[1:], [sigma], seed)
+        of_q = training_model(EnergyDenoiser(energy_q), generator.output_shape[1:], [sigma], seed=seed)
         of_q.compile(keras.optimizers.Adam(rates[0], beta_1=0.5))
 
     def codes():
@@ -307,10 +315,10 @@ def fit_generator(generator, energy_p, energy_q, sigma, steps, batch_size=256, r
         of_g.train_on_batch(codes())
 
 
-def training_model(denoiser, shape, sigmas, seed=None):
+def training_model(denoiser, shape, sigmas, spread=None, seed=None):
     """A model of clean samples, to compile and fit, that trains a denoiser for these σ."""
     x = keras.Input(shape)
-    return keras.Model(x, DenoisingLoss(denoiser, sigmas, seed)(x))
+    return keras.Model(x, DenoisingLoss(denoiser, sigmas, spread, seed)(x))
 
 
 # ------------------------------------------------------------------------------------- demo: two dimensions
@@ -337,7 +345,7 @@ def build_perceptron(outputs=1, activation="silu", inputs=2, width=64):
 def fit_energy(data, activation, steps, seed):
     """E_p by equation (7), trained on the data."""
     energy = build_perceptron(activation=activation)
-    model = training_model(EnergyDenoiser(energy), data.shape[1:], [SIGMA], seed)
+    model = training_model(EnergyDenoiser(energy), data.shape[1:], [SIGMA], seed=seed)
     rows = np.random.default_rng(seed).integers(len(data), size=(steps * 500))
     rate = keras.optimizers.schedules.CosineDecay(5e-3, steps)
     model.compile(keras.optimizers.Adam(rate), jit_compile=True)
@@ -503,16 +511,16 @@ def errors(denoisers, x, seed):
     return rows
 
 
-def fit_denoiser(x, epochs, batch_size, rate, seed):
+def fit_denoiser(x, config):
     """r(x, σ) after training, its weights averaged."""
-    keras.utils.set_random_seed(seed)
-    denoiser = build_denoiser()
-    model = training_model(denoiser, x.shape[1:], SIGMAS, seed)
-    steps = epochs * -(-len(x) // batch_size)
-    rate = keras.optimizers.schedules.CosineDecay(rate, steps)
+    keras.utils.set_random_seed(config.seed)
+    denoiser = build_denoiser(config.width)
+    model = training_model(denoiser, x.shape[1:], SIGMAS, SPREAD, config.seed)
+    steps = config.epochs * -(-len(x) // config.batch_size)
+    rate = keras.optimizers.schedules.CosineDecay(config.learning_rate, steps)
     adam = keras.optimizers.Adam(rate, use_ema=True, ema_momentum=min(0.999, steps / (steps + 5)))
     model.compile(adam, jit_compile=False)            # convolutions are faster so on a CPU
-    model.fit(x, batch_size=batch_size, epochs=epochs, verbose=2)
+    model.fit(x, batch_size=config.batch_size, epochs=config.epochs, verbose=2)
     return denoiser
 
 
@@ -558,8 +566,7 @@ def draw_sheets(run, found):
 def digits(config, run, images):
     """One network for ten σ, its samples, and what they are worth: (metrics, rows of the table)."""
     x, x_test = as_numbers(images.x_train), as_numbers(images.x_test)
-    model = fit_denoiser(x, config.epochs, config.batch_size, config.learning_rate, config.seed)
-    denoise = denoiser_of(model)
+    denoise = denoiser_of(fit_denoiser(x, config))
     exact = exact_denoiser(x)
     few = 20 if config.smoke else 500
     metrics, rows = {}, []
@@ -618,6 +625,7 @@ def main():
         epochs=(8, cli.Between(1, 10_000), "Passes over the training images."),
         batch_size=(128, cli.Between(1, 10_000), "Images in one step of the optimizer."),
         learning_rate=(2e-3, cli.Between(above=0, most=1), "Adam's learning rate at first; it falls to 0."),
+        width=(16, cli.Between(1, 1024), "Channels of the U-Net at 16 × 16 pixels; there are more below."),
         samples=(1000, cli.Between(64, 100_000), "Images that are drawn from the network."),
         steps=(10, cli.Between(1, 1000), "Steps of Langevin's equation at each of the ten σ."))
 

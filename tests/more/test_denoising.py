@@ -133,6 +133,25 @@ def test_the_loss_divides_by_the_variance_of_each_sample():
         DenoisingLoss(Same(), [0.1, 0.0])
 
 
+def test_with_the_spread_of_the_data_the_best_denoiser_has_one_loss_for_all_sigma():
+    """For data N(0, s²) the best r is xs²/(s² + σ²), whose error has the variance s²σ²/(s² + σ²)."""
+    spread = 0.7
+
+    class Best(keras.layers.Layer):
+        def call(self, inputs):
+            x, sigma = inputs
+            return x * (spread ** 2 / (spread ** 2 + sigma ** 2))[..., None]
+
+    x = spread * np.random.default_rng(0).standard_normal((20_000, 2, 3), "float32")
+    for sigmas in ([0.05, 0.1], [1.0, 30.0]):
+        layer = DenoisingLoss(Best(), sigmas, spread=spread, seed=1)
+        layer(x)
+        assert float(layer.losses[0]) == pytest.approx(6, rel=0.02)
+    assert DenoisingLoss(Best(), [1.0], spread=spread).get_config()["spread"] == spread
+    with pytest.raises(ValueError, match="spread expects.*Received: spread=0"):
+        DenoisingLoss(Best(), [0.1], spread=0)
+
+
 def test_the_generator_loss_is_a_difference_of_energies():
     """E_q = −x₀²·2, E_p = −x₀²·½ of G(z) + ε, by random numbers of our own."""
     generator = keras.Sequential([keras.Input((2,)), keras.layers.Dense(2, kernel_initializer="identity")])
