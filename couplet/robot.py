@@ -1,6 +1,7 @@
 """A trained couplet model as something that answers first lines."""
 
 import dataclasses
+import itertools
 import pathlib
 
 import numpy as np
@@ -85,9 +86,10 @@ class Robot:
     def log_prior(self):
         """log p(y) of each character: the mean of what the model puts out below the built-in first lines, and
         a little for those that it puts out nowhere."""
-        rows = [self.log_probs(self.vocab.encode(first)[None])[0] for first, _ in read_pairs(SAMPLE)]
-        p = np.exp(np.concatenate(rows)).mean(axis=0)
-        return np.log(p + 1e-5)
+        lines = sorted((self.vocab.encode(first) for first, _ in read_pairs(SAMPLE)), key=len)
+        batches = [np.stack(list(group)) for _, group in itertools.groupby(lines, len)]
+        rows = [np.exp(self.log_probs(batch)).reshape(-1, len(self.vocab)) for batch in batches]
+        return np.log(np.concatenate(rows).mean(axis=0) + 1e-5)
 
 
 def load_tagger(path):
