@@ -22,6 +22,7 @@ ORACLES = ("definition or loop or enumeration or jacobian or inverse_undoes or n
            "formula or padding or float32_under_any_policy or sigma or svd")
 WITHOUT_TORCH = pytest.mark.skipif(importlib.util.find_spec("torch") is None,
                                    reason="torch is not installed; make test-torch installs it")
+SHARES = 4                      # processes of a backend: two for each core, so that none waits for long
 ON_JAX, ON_TORCH = [pytest.mark.jax], [pytest.mark.torch, WITHOUT_TORCH]
 ELSEWHERE = [("tensorflow", "mixed_bfloat16"), ("tensorflow", "mixed_float16"), ("jax", "float32"),
              ("jax", "mixed_bfloat16"), ("jax", "mixed_float16")]
@@ -30,28 +31,29 @@ ELSEWHERE += [pytest.param("torch", precision, marks=WITHOUT_TORCH)
 
 
 def suites():
-    """Which tests run on which backend: (backend, file, names of tests, marks of tests).
+    """Which tests run on which backend: (backend, files, names of tests, marks of tests).
 
     make test-jax compares with the oracles; make test-torch runs all but what torch.compile compiles; make
-    test-slow runs all.
+    test-slow runs all. Several files share a process, which takes as long to start as many of them to run.
     """
-    for file in LAYER_TESTS + MORE_TESTS:
-        name = file.removesuffix(".py").split("test_")[1]
-        if file in LAYER_TESTS:
-            yield pytest.param("jax", file, ORACLES, "not slow", marks=ON_JAX, id=f"jax-oracles-{name}")
-        long = [*ON_JAX, pytest.mark.slow]
-        yield pytest.param("jax", file, "test", "not slow", marks=long, id=f"jax-all-{name}")
-        yield pytest.param("torch", file, "test", "not slow", marks=ON_TORCH, id=f"torch-{name}")
-        if "COMPILED" in (ROOT / "tests" / file).read_text():
-            long = [*ON_TORCH, pytest.mark.slow]
-            yield pytest.param("torch", file, "True", "slow", marks=long, id=f"torch-compiled-{name}")
+    files = LAYER_TESTS + MORE_TESTS
+    for i in range(SHARES):
+        yield pytest.param("jax", LAYER_TESTS[i::SHARES], ORACLES, "not slow", marks=ON_JAX,
+                           id=f"jax-oracles-{i}")
+        yield pytest.param("torch", files[i::SHARES], "test", "not slow", marks=ON_TORCH, id=f"torch-{i}")
+        yield pytest.param("jax", files[i::SHARES], "test", "not slow", marks=[*ON_JAX, pytest.mark.slow],
+                           id=f"jax-all-{i}")
+    compiled = [file for file in files if "COMPILED" in (ROOT / "tests" / file).read_text()]
+    yield pytest.param("torch", compiled, "True", "slow", marks=[*ON_TORCH, pytest.mark.slow],
+                       id="torch-compiled")
 
 
-@pytest.mark.parametrize("backend, file, names, marks", list(suites()))
-def test_layers_on_another_backend(backend, file, names, marks):
+@pytest.mark.parametrize("backend, files, names, marks", list(suites()))
+def test_layers_on_another_backend(backend, files, names, marks):
     if keras.backend.backend() == backend:
         pytest.skip("the whole suite is running on this backend already")
-    command = [sys.executable, "-m", "pytest", "-m", marks, "-k", names, str(ROOT / "tests" / file)]
+    paths = [str(ROOT / "tests" / file) for file in files]
+    command = [sys.executable, "-m", "pytest", "-m", marks, "-k", names, *paths]
     environment = {**os.environ, "KERAS_BACKEND": backend, "OMP_NUM_THREADS": "1"}    # a worker for each core
     result = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert result.returncode == 0, result.stdout[-3000:]

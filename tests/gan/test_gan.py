@@ -308,7 +308,7 @@ ZEROS = np.zeros(48, "uint8")
 
 # --------------------------------------------------------------------------------------------------- training
 
-@pytest.mark.parametrize("name", ["gan_qp_l2", "wgan_gp", "rsgan_sn"])
+@pytest.mark.parametrize("name", ["gan_qp_l2", "wgan_gp", pytest.param("rsgan_sn", marks=pytest.mark.slow)])
 def test_the_same_seed_gives_the_same_ten_losses(name):
     def losses():
         gan, found = small(name), []

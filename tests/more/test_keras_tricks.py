@@ -19,7 +19,7 @@ from more.keras_tricks.lookahead import Lookahead
 from more.keras_tricks.masks import masked_max, masked_mean
 from more.keras_tricks.safe_generators import Batches
 from more.keras_tricks.warmup import Warmup
-from tests.articles import ROOT, last_line, run
+from tests.articles import ROOT, run
 from tests.test_backends import ON_JAX, ON_TORCH
 
 FOLDER = ROOT / "more" / "keras_tricks"
@@ -74,8 +74,13 @@ def test_smoke_run(name, tmp_path):
 @pytest.mark.parametrize("name, options, message", [
     *((name, "--data /nowhere", "Received: /nowhere") for name in DEMOS),
     *((name, "--epochs 0", "--epochs expects 1 to") for name in DEMOS)])
-def test_bad_options_are_named_before_anything_is_written(name, options, message, tmp_path):
-    error = last_line(run(f"more/keras_tricks/{name}.py", *options.split(), code=2, cwd=tmp_path))
+def test_bad_options_are_named_before_anything_is_written(name, options, message, tmp_path, monkeypatch,
+                                                          capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", [f"{name}.py", *options.split()])
+    with pytest.raises(SystemExit, match="^2$"):
+        importlib.import_module(f"more.keras_tricks.{name}").main()
+    error = capsys.readouterr().err.strip().splitlines()[-1]
     assert error.startswith("error: ") and message in error
     assert not list(tmp_path.iterdir())
 
