@@ -1,5 +1,6 @@
 """What more/bert runs on tf_keras; test_bert.py starts this in a process of its own."""
 
+import sys
 import types
 
 import numpy as np
@@ -444,3 +445,17 @@ def test_pieces_are_whole_clauses_around_the_answer():
             assert "五六" in piece and len(piece) <= most and piece in passage
             assert piece[-1] in "，。二" and piece[0] in "一四"
     assert triples.piece_around(passage, 5, 7, 100) == passage
+
+
+@pytest.mark.parametrize("script, options, message", [
+    (gpt2_ml, "--epochs 0", "--epochs expects 1 to 1,000. Received: 0"),
+    (gpt2_ml, "--data /nowhere", "expected a text file. Received: /nowhere"),
+    (drop_token, "--limit 1", "--limit expects 40 to 10,000,000. Received: 1"),
+    (question_answer, "--longest 5", "--longest expects 20 to 126. Received: 5"),
+])
+def test_options_that_cannot_be_used_are_one_line(tmp_path, monkeypatch, capsys, script, options, message):
+    monkeypatch.setattr(sys, "argv", ["script.py", *options.split(), "--out", str(tmp_path / "out")])
+    with pytest.raises(SystemExit, match="^2$"):
+        script.main()
+    assert message in capsys.readouterr().err.strip().splitlines()[-1]
+    assert not list(tmp_path.iterdir())
