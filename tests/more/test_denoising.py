@@ -134,7 +134,10 @@ def test_the_loss_divides_by_the_variance_of_each_sample():
 
 
 def test_with_the_spread_of_the_data_the_best_denoiser_has_one_loss_for_all_sigma():
-    """For data N(0, s²) the best r is xs²/(s² + σ²), whose error has the variance s²σ²/(s² + σ²)."""
+    """For data N(0, s²) the best denoiser is known, and so is the variance of its error.
+
+        r(x) = x s²/(s² + σ²)          Var (r(x) − x_clean) = s²σ²/(s² + σ²)
+    """
     spread = 0.7
 
     class Best(keras.layers.Layer):
